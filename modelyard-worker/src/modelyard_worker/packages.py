@@ -1,0 +1,77 @@
+"""A package on disk, as a worker finds it: a folder with `package.json`, `code/` and `model/`.
+
+    {
+      "format": 1,
+      "predictor": {"path": "predictor.py", "class": null, "config": {}, "python_path": null} or null,
+      "model": {"name": "price", "version": 3, "framework": "xgboost", "file": "model.ubj"} or null,
+      "libraries": ["xgboost"]
+    }
+
+`predictor.path` and `python_path` are relative to `code/`; `class` null means the one class named Predictor or
+PythonPredictor. `model.file` is relative to `model/`, null where the folder as a whole is the model. `libraries` is
+what a template imports before it forks for this package.
+"""
+
+import os
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from modelyard_worker.records import read_json
+
+PACKAGE = "package.json"
+FORMAT = 1
+
+
+class PredictorSpec(NamedTuple):
+    path: str
+    class_name: Optional[str]
+    config: Dict[str, Any]
+    python_path: Optional[str]
+
+
+class ModelSpec(NamedTuple):
+    name: Optional[str]
+    version: Optional[int]
+    framework: Optional[str]
+    file: Optional[str]
+
+
+class Package(NamedTuple):
+    folder: str
+    predictor: Optional[PredictorSpec]
+    model: Optional[ModelSpec]
+    libraries: List[str]
+
+    @property
+    def code_folder(self) -> str:
+        return os.path.join(self.folder, "code")
+
+    @property
+    def model_folder(self) -> str:
+        return os.path.join(self.folder, "model")
+
+    @property
+    def model_path(self) -> Optional[str]:
+        """The model's file, or its folder where it has no single file; None without a model."""
+        if self.model is None:
+            return None
+        return os.path.join(self.model_folder, self.model.file) if self.model.file else self.model_folder
+
+
+def read_package(folder: str) -> Package:
+    """Raises ValueError where the folder holds no package of a format known here."""
+    found = read_json(os.path.join(folder, PACKAGE))
+    if found is None or found.get("format") != FORMAT:
+        raise ValueError(f"cannot read the package in {folder}: no {PACKAGE} of format {FORMAT}")
+    predictor, model = found.get("predictor"), found.get("model")
+    return Package(
+        folder,
+        PredictorSpec(
+            predictor["path"], predictor.get("class"), predictor.get("config") or {}, predictor.get("python_path")
+        )
+        if predictor
+        else None,
+        ModelSpec(model.get("name"), model.get("version"), model.get("framework"), model.get("file"))
+        if model
+        else None,
+        list(found.get("libraries") or []),
+    )

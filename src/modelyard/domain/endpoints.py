@@ -1,0 +1,118 @@
+"""Endpoints: what is wished, which versions there are, and what people see of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """What a deploy asks for; equal specs are the same version. Cortex's names where Cortex has the thing."""
+
+    package: str
+    """Digest of the package: code, model, predictor, environment."""
+    model: str | None = None
+    """`price:3` where a registered model is served."""
+    replicas: int = 1
+    cpu_millis: int = 200
+    """What one replica asks for; Cortex's default."""
+    memory_bytes: int | None = None
+    threads_per_process: int = 1
+    max_batch_size: int = 32
+    """Most requests that one call of the model may hold, where the predictor can take several."""
+    max_in_flight: int | None = None
+    """Most requests inside one replica; None derives it from the others (see `replicas.max_in_flight`)."""
+    max_queue_length: int = 1024
+    """Most requests that wait in the gateway; beyond it 503."""
+    max_queue_bytes: int = 256 * 2**20
+    """Most bytes of bodies that wait in the gateway; beyond it 503."""
+    timeout_seconds: float = 60.0
+    """From the last byte of the request to the first of the answer; then 504. SageMaker's is 60 s."""
+    max_body_bytes: int = 6 * 2**20
+    """SageMaker's limit; at most 100 MiB."""
+    idempotent: bool = True
+    """False forbids the one retry after a replica's death."""
+    start_seconds: float = 120.0
+    """From start to readiness; then the start has failed."""
+    drain_seconds: float = 60.0
+    """How long a replica that leaves may finish what it holds."""
+    max_surge: str = "25%"
+    max_unavailable: str = "0"
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class VersionState(StrEnum):
+    NEW = "new"  # deployed, not ready yet
+    READY = "ready"  # all its replicas have been ready once
+    FAILED = "failed"  # could not start; an older ready version serves instead
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointVersion:
+    """One deploy of an endpoint. Numbers count up from 1 and are never used again."""
+
+    number: int
+    spec: EndpointSpec
+    created_at: float
+    state: VersionState = VersionState.NEW
+    reason: str | None = None
+    """Why it failed, with the last lines of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The wish: which version should serve. `deleting` stays until the last replica is gone."""
+
+    name: str
+    project: str
+    versions: tuple[EndpointVersion, ...]
+    """Ascending; the last is wished."""
+    deleting: bool = False
+
+    @property
+    def wished(self) -> EndpointVersion:
+        return self.versions[-1]
+
+    def version(self, number: int) -> EndpointVersion | None:
+        return next((one for one in self.versions if one.number == number), None)
+
+    @property
+    def fallback(self) -> EndpointVersion | None:
+        """The newest version before the wished one that has been ready."""
+        return next((one for one in reversed(self.versions[:-1]) if one.state is VersionState.READY), None)
+
+
+class EndpointState(StrEnum):
+    """Cortex 0.14's words (cortex.md 6.5), with `deleting` added."""
+
+    LIVE = "live"  # the wished version serves with all its replicas
+    UPDATING = "updating"  # on the way there
+    ERROR = "error"  # the wished version cannot start, or nothing serves
+    COMPUTE_UNAVAILABLE = "compute unavailable"  # what it asks for does not fit on this machine now
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    id: str
+    version: int
+    state: str
+    pid: int | None
+    started_at: float
+    forked: bool
+    """False where it runs in a fresh process."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """What the controller saw at its last pass; the sentence is what people read."""
+
+    state: EndpointState
+    sentence: str
+    serving_version: int | None
+    ready: int
+    requested: int
+    up_to_date: int
+    updated_at: float
+    """Last change of the state, not last look."""
+    replicas: tuple[ReplicaStatus, ...] = ()

@@ -1,0 +1,155 @@
+"""Training runs: what was asked, what became of it, and what to do next."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from modelyard.errors import Conflict
+
+FAILURE_REASON_LENGTH_MAX = 1024
+"""SageMaker's limit for FailureReason (sagemaker.md 7.1)."""
+
+
+class RunStatus(StrEnum):
+    """SageMaker's TrainingJobStatus; `Lost` is ours."""
+
+    IN_PROGRESS = "InProgress"  # accepted; the secondary status says how far
+    COMPLETED = "Completed"  # exit 0, model registered where one was asked for
+    FAILED = "Failed"  # non-zero exit, no model, or it could not be started
+    STOPPING = "Stopping"  # a stop was asked for; the process may still be there
+    STOPPED = "Stopped"  # it ended because of the stop or of the maximum run time
+    LOST = "Lost"  # the process is gone and left no exit record (killed, or the machine went down)
+
+
+class RunStep(StrEnum):
+    """SageMaker's SecondaryStatus, as far as one machine has the steps."""
+
+    PENDING = "Pending"  # acknowledged, on disk, not begun
+    DOWNLOADING = "Downloading"  # inputs are laid out
+    TRAINING = "Training"  # the user's process runs
+    UPLOADING = "Uploading"  # outputs are stored, the model is registered
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    MAX_RUNTIME_EXCEEDED = "MaxRuntimeExceeded"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    LOST = "Lost"
+
+
+ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.LOST})
+
+_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.IN_PROGRESS: frozenset(
+        {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.STOPPING, RunStatus.STOPPED, RunStatus.LOST}
+    ),
+    RunStatus.STOPPING: frozenset({RunStatus.STOPPED, RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.LOST}),
+    **{status: frozenset[RunStatus]() for status in ENDED},
+}
+
+
+def check_move(run: str, present: RunStatus, wanted: RunStatus) -> None:
+    """Refuses a move that the table does not have, with the present status in the message."""
+    if wanted is not present and wanted not in _MOVES[present]:
+        raise Conflict(f"cannot make run {run} {wanted.value}: it is {present.value}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What was asked for. Everything that the run reads is named by digest, so it cannot change under it."""
+
+    training: str
+    """Name of the training resource."""
+    project: str
+    algorithm: str | None
+    """A built-in algorithm's name, or None where `entry` is given."""
+    entry: str | None
+    """Script inside the code tree, or None."""
+    code: str | None
+    """Digest of the code tree, or None for a built-in."""
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+    """Channel -> digest of its tree."""
+    content_types: dict[str, str] = field(default_factory=dict[str, str])
+    """Channel -> content type, where one was given."""
+    hyperparameters: dict[str, str] = field(default_factory=dict[str, str])
+    """Values as text, as SageMaker has them."""
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    model: str | None = None
+    """Model to register a version of on success, or None."""
+    max_runtime_seconds: float = 86400.0
+    """SageMaker's default is one day."""
+    stop_grace_seconds: float = 120.0
+    """Between SIGTERM and SIGKILL; SageMaker's is 120 s."""
+    git_commit: str | None = None
+    python_path: str | None = None
+    """Folder inside the code tree that imports begin at, beside the entry's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run and what became of it. Times are seconds since the epoch, None where it has not come to that."""
+
+    id: str
+    spec: RunSpec
+    status: RunStatus
+    step: RunStep
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    steps: tuple[tuple[str, float], ...] = ()
+    """Each step with the time it began, SageMaker's SecondaryStatusTransitions."""
+    exit_code: int | None = None
+    failure_reason: str | None = None
+    stop_requested: bool = False
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    model_version: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class JobFact:
+    """What the engine sees of a run's process."""
+
+    alive: bool
+    exit_code: int | None = None
+    """From the exit record; None where there is none."""
+    ended_by: str | None = None
+    """`exit`, `stop` or `max_runtime`, from the exit record."""
+    failure: str | None = None
+    """Text of the failure file, or the wrapper's own reason."""
+    ended_at: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+
+
+class RunAction(StrEnum):
+    START = "start"  # lay out inputs and start the process
+    STOP = "stop"  # ask the process to end
+    UPLOAD = "upload"  # exit 0: store outputs, register the model, complete
+    FAIL = "fail"  # ended with an error
+    END_STOPPED = "end_stopped"  # ended because of a stop or of the maximum run time
+    LOSE = "lose"  # gone without a record
+    WAIT = "wait"  # nothing to do now
+
+
+def decide_run(run: Run, fact: JobFact | None) -> RunAction:
+    """The next thing to do for a run, from what is wished and what is seen. Never raises; ended runs wait."""
+    if run.ended:
+        return RunAction.WAIT
+    if fact is None:
+        return _without_process(run)
+    if fact.alive:
+        return RunAction.STOP if run.stop_requested else RunAction.WAIT
+    if fact.exit_code is None:
+        return RunAction.LOSE
+    if fact.ended_by in ("stop", "max_runtime"):
+        return RunAction.END_STOPPED
+    return RunAction.UPLOAD if fact.exit_code == 0 else RunAction.FAIL
+
+
+def _without_process(run: Run) -> RunAction:
+    if run.stop_requested:
+        return RunAction.END_STOPPED
+    if run.step in (RunStep.PENDING, RunStep.DOWNLOADING):
+        return RunAction.START
+    return RunAction.LOSE

@@ -1,0 +1,102 @@
+"""The table: what a gateway must know to answer predictions, as the controller publishes it.
+
+The snapshot is one JSON file, replaced whole (write aside, fsync, rename); deltas go over the controller's socket. Both
+carry a number that counts up; a gateway that meets a gap asks for the snapshot again. A gateway without a controller
+serves on with the last table it has.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TABLE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaAddress:
+    """Where a ready replica listens. `token` proves each side to the other and is written only to 0600 files."""
+
+    id: str
+    version: int
+    socket: str
+    token: str
+    package: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointEntry:
+    name: str
+    version: int | None
+    """Version that serves; None while nothing does."""
+    replicas: tuple[ReplicaAddress, ...]
+    max_in_flight: int | None
+    """Overrides what a replica states in its handshake."""
+    max_queue_length: int
+    max_queue_bytes: int
+    timeout_seconds: float
+    max_body_bytes: int
+    idempotent: bool
+    why_not_ready: str | None = None
+    """One sentence for those who call while nothing serves."""
+
+
+def entry_document(entry: EndpointEntry) -> dict[str, Any]:
+    return asdict(entry)
+
+
+def entry_from(document: dict[str, Any]) -> EndpointEntry:
+    fields = {key: document[key] for key in EndpointEntry.__dataclass_fields__ if key in document}
+    fields["replicas"] = tuple(ReplicaAddress(**one) for one in document["replicas"])
+    return EndpointEntry(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    number: int
+    entries: dict[str, EndpointEntry]
+    """By `name_key`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What leads from table `number - 1` to table `number`."""
+
+    number: int
+    put: dict[str, EndpointEntry]
+    drop: tuple[str, ...]
+
+
+def delta_between(old: Table, entries: dict[str, EndpointEntry]) -> Delta | None:
+    """The delta from `old` to these entries, or None where nothing differs."""
+    put = {key: entry for key, entry in entries.items() if old.entries.get(key) != entry}
+    drop = tuple(key for key in old.entries if key not in entries)
+    return Delta(old.number + 1, put, drop) if put or drop else None
+
+
+def apply_delta(table: Table, delta: Delta) -> Table | None:
+    """The next table, or None where the delta does not follow this one."""
+    if delta.number != table.number + 1:
+        return None
+    kept = {key: entry for key, entry in table.entries.items() if key not in delta.drop}
+    return Table(delta.number, {**kept, **delta.put})
+
+
+def table_document(table: Table) -> dict[str, Any]:
+    entries = {key: entry_document(entry) for key, entry in table.entries.items()}
+    return {"format": TABLE_FORMAT, "number": table.number, "entries": entries}
+
+
+def table_from(document: dict[str, Any]) -> Table:
+    return Table(document["number"], {key: entry_from(entry) for key, entry in document["entries"].items()})
+
+
+def delta_document(delta: Delta) -> dict[str, Any]:
+    return {
+        "number": delta.number,
+        "put": {key: entry_document(entry) for key, entry in delta.put.items()},
+        "drop": list(delta.drop),
+    }
+
+
+def delta_from(document: dict[str, Any]) -> Delta:
+    put = {key: entry_from(entry) for key, entry in document["put"].items()}
+    return Delta(document["number"], put, tuple(document["drop"]))

@@ -1,0 +1,146 @@
+"""Settings of a yard and the places of its home. Read once at the door, handed down; never read inside."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.errors import InvalidValue, StoreFailed
+
+SOCKET_PATH_BYTES_MAX = 107
+"""Linux's limit for the path of a Unix socket (sun_path is 108 bytes with its end mark)."""
+
+_LONGEST_SOCKET_NAME = len("/replicas/") + 40
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a yard keeps everything. One folder, readable by its owner alone."""
+
+    root: Path
+
+    @property
+    def key(self) -> Path:
+        """The owner's access key (0600)."""
+        return self.root / "key"
+
+    @property
+    def yard(self) -> Path:
+        """What runs: address and identity of the supervisor, written by `up`; JSON."""
+        return self.root / "yard.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor as long as it lives, so that a home has one."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def processes(self) -> Path:
+        """Identities of the platform's own processes, for a supervisor that comes after; JSON."""
+        return self.root / "processes.json"
+
+    @property
+    def databases(self) -> Path:
+        return self.root / "db"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def packages(self) -> Path:
+        """Packages laid out for running, a folder per digest."""
+        return self.root / "packages"
+
+    @property
+    def runs(self) -> Path:
+        """A folder per training run: inputs, model, output."""
+        return self.root / "runs"
+
+    @property
+    def engine(self) -> Path:
+        """A folder per process that the engine started: replicas/ID, jobs/ID, templates/ID."""
+        return self.root / "engine"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the platform's own processes."""
+        return self.root / "log"
+
+    @property
+    def table(self) -> Path:
+        """The gateway's table, as the controller last published it; JSON."""
+        return self.root / "table.json"
+
+    @property
+    def spool(self) -> Path:
+        """Request bodies too large for memory, while they are under way."""
+        return self.root / "spool"
+
+    @property
+    def sockets(self) -> Path:
+        """Unix sockets: in the home where its path is short enough, else in a folder of the user's under /tmp."""
+        inside = self.root / "run"
+        if len(os.fsencode(inside)) + _LONGEST_SOCKET_NAME <= SOCKET_PATH_BYTES_MAX:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path("/tmp") / f"modelyard-{os.getuid()}-{digest}"  # noqa: S108 (owner and mode are checked in `make`)
+
+    @property
+    def control_socket(self) -> Path:
+        return self.sockets / "control.sock"
+
+    @property
+    def controller_socket(self) -> Path:
+        return self.sockets / "controller.sock"
+
+    @property
+    def gateway_socket(self) -> Path:
+        """Where a new supervisor asks a living gateway for its listening sockets."""
+        return self.sockets / "gateway.sock"
+
+    @property
+    def replica_sockets(self) -> Path:
+        return self.sockets / "replicas"
+
+    def make(self) -> None:
+        """Makes every folder, private to the owner. Raises StoreFailed where the place is not writable or not ours."""
+        folders = [self.root, self.databases, self.artifacts, self.packages, self.runs, self.logs, self.spool]
+        folders += [self.engine, *(self.engine / kind for kind in ("replicas", "jobs", "templates"))]
+        folders += [self.sockets, self.replica_sockets]
+        for folder in folders:
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                found = folder.lstat()
+            except OSError as error:
+                raise StoreFailed(
+                    f"cannot use {folder}: {error.strerror}", "set MODELYARD_HOME to a folder that you can write"
+                ) from error
+            if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+                raise StoreFailed(
+                    f"cannot use {folder}: it belongs to another user", "set MODELYARD_HOME to a folder of your own"
+                )
+            if folder in {self.root, self.sockets} and stat.S_IMODE(found.st_mode) & 0o077:
+                folder.chmod(0o700)
+
+
+@dataclass(frozen=True, slots=True)
+class YardSettings:
+    """What `up` can be told. Every field has a default that is right for one machine."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Elsewhere than on loopback, predictions need the key too."""
+
+    port: int = 8400
+    """TCP port to listen on; 0 takes a free one."""
+
+
+def home_from(environment: Mapping[str, str]) -> Home:
+    """The home that `MODELYARD_HOME` names, by default `~/.modelyard`, with links resolved."""
+    given = environment.get("MODELYARD_HOME", "")
+    if given and "\0" in given:
+        raise InvalidValue("cannot use MODELYARD_HOME: it contains a NUL byte", "set it to a folder's path")
+    root = Path(given).expanduser() if given else Path(environment.get("HOME", "~")).expanduser() / ".modelyard"
+    return Home(root.resolve())

@@ -1,0 +1,234 @@
+"""What the store remembers, as ports. SQLite (`database`) and memory (`memory`) implement them alike.
+
+Every method is one transaction: it happens whole or not at all, and what it returned is on disk. Times are handed in.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from modelyard.domain.deployments import Outcome
+from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
+from modelyard.domain.models import Lineage, ModelVersion
+from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
+
+
+class Endpoints(Protocol):
+    """Wishes for endpoints and what was last seen of them. Names are compared by `name_key`."""
+
+    def deploy(self, project: str, wanted: Mapping[str, EndpointSpec], now: float) -> list[Outcome]:
+        """Applies `decide_deployment` in one transaction: new endpoints, new versions, or nothing. Raises alike."""
+        ...
+
+    def get(self, name: str) -> Endpoint:
+        """Raises NotFound, with the nearest name as hint."""
+        ...
+
+    def select(self, project: str | None = None) -> list[Endpoint]:
+        """By name. Each with its newest 20 versions, and every version in state READY that is the fallback."""
+        ...
+
+    def delete(self, name: str, now: float) -> Endpoint:
+        """Marks it as deleting; doing so twice is harmless. Raises NotFound."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forgets an endpoint marked as deleting, its versions and status. Without effect on any other."""
+        ...
+
+    def mark_version(self, name: str, number: int, state: VersionState, reason: str | None) -> None:
+        """Without effect where the version is gone."""
+        ...
+
+    def put_status(self, name: str, status: EndpointStatus) -> None: ...
+
+    def status(self, name: str) -> EndpointStatus | None: ...
+
+    def statuses(self) -> dict[str, EndpointStatus]:
+        """By `name_key`."""
+        ...
+
+
+class Models(Protocol):
+    """The registry. Versions are immutable and numbered from 1 without gaps."""
+
+    def register(
+        self, model: str, project: str, tree: str, size_bytes: int, framework: str | None, lineage: Lineage, now: float
+    ) -> ModelVersion:
+        """Adds the next version. A second call for the same run (`lineage.run`) returns the version that the first
+        made. Raises InvalidValue for a bad name, Conflict where another project owns the model."""
+        ...
+
+    def get(self, model: str, version: int | None = None) -> ModelVersion:
+        """None means the newest. Raises NotFound, with the nearest name or the versions there are as hint."""
+        ...
+
+    def select(self, project: str | None = None) -> list[ModelVersion]:
+        """The newest version of each model, by name."""
+        ...
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Newest first. Raises NotFound."""
+        ...
+
+    def delete(self, model: str, version: int | None = None) -> int:
+        """Forgets one version or all of a model; returns how many. Numbers are never given again. Raises NotFound."""
+        ...
+
+
+class Runs(Protocol):
+    """Training runs, from acknowledgement to end."""
+
+    def create(self, spec: RunSpec, now: float) -> Run:
+        """Gives the run the id `TRAINING-N`, the smallest N from 1 that makes it unused, status InProgress/Pending."""
+        ...
+
+    def get(self, run: str) -> Run:
+        """Raises NotFound, with the nearest id as hint."""
+        ...
+
+    def select(self, project: str | None = None, training: str | None = None, limit: int = 100) -> list[Run]:
+        """Newest first."""
+        ...
+
+    def unfinished(self) -> list[Run]:
+        """Oldest first."""
+        ...
+
+    def move(
+        self,
+        run: str,
+        status: RunStatus,
+        step: RunStep,
+        now: float,
+        *,
+        exit_code: int | None = None,
+        failure_reason: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        model_version: int | None = None,
+    ) -> Run:
+        """Moves a run as `check_move` allows and stamps the step. Entering TRAINING sets `started_at`, an ended status
+        `ended_at`. What is None stays as it is; `failure_reason` is cut to its limit. Raises NotFound, Conflict."""
+        ...
+
+    def put_metrics(self, run: str, metrics: Mapping[str, float]) -> None:
+        """Merges into the metrics of a run. Raises NotFound."""
+        ...
+
+    def request_stop(self, run: str, now: float) -> Run:
+        """Wishes a stop: `stop_requested`, status Stopping. Harmless on a run that is stopping or ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One sentence about one thing."""
+
+    number: int
+    at: float
+    kind: str
+    name: str
+    sentence: str
+
+
+class Events(Protocol):
+    """What happened, for people. Bounded: beyond `events_max` the oldest go."""
+
+    def add(self, kind: str, name: str, sentence: str, now: float) -> None: ...
+
+    def select(self, kind: str | None = None, name: str | None = None, limit: int = 100) -> list[Event]:
+        """Newest first."""
+        ...
+
+
+class Keys(Protocol):
+    """Hashes of access keys and of one-time links; never the secrets."""
+
+    def put_owner(self, digest: str, now: float) -> None:
+        """The owner's key; replaces the one before."""
+        ...
+
+    def is_owner(self, digest: str) -> bool: ...
+
+    def put_link(self, digest: str, expires_at: float) -> None: ...
+
+    def take_link(self, digest: str, now: float) -> bool:
+        """Whether that link was there and is still good; it is gone afterwards."""
+        ...
+
+    def put_session(self, digest: str, expires_at: float) -> None: ...
+
+    def has_session(self, digest: str, now: float) -> bool: ...
+
+
+class Store(Protocol):
+    @property
+    def endpoints(self) -> Endpoints: ...
+    @property
+    def models(self) -> Models: ...
+    @property
+    def runs(self) -> Runs: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def keys(self) -> Keys: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
+    """One file of a tree: a path with forward slashes, relative, without `..`; its sha256; its size."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    executable: bool = False
+
+
+class Artifacts(Protocol):
+    """Files by the sha256 of their content (blobs), and trees: named sets of files, themselves blobs of JSON.
+
+    A tree's digest is the sha256 of its canonical JSON, so the same files give the same digest. Blobs are immutable.
+    """
+
+    async def put(self, sha256: str, chunks: AsyncIterator[bytes]) -> int:
+        """Stores a blob and returns its size in bytes. Raises InvalidValue where the content has another digest; then
+        nothing is kept. A blob that is there already stays."""
+        ...
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Stores a file's content: (sha256, bytes). The file stays."""
+        ...
+
+    def put_bytes(self, content: bytes) -> str: ...
+
+    def has(self, sha256: str) -> bool: ...
+
+    def missing(self, digests: Iterable[str]) -> list[str]: ...
+
+    def read(self, sha256: str) -> bytes:
+        """The whole blob. Raises NotFound."""
+        ...
+
+    def put_tree(self, files: Sequence[TreeFile]) -> str:
+        """Stores a tree whose blobs are all there: its digest. Raises InvalidValue for a bad path or a duplicate one,
+        NotFound where a blob is missing; then nothing is kept."""
+        ...
+
+    def tree(self, digest: str) -> list[TreeFile]:
+        """By path. Raises NotFound."""
+        ...
+
+    def put_folder(self, folder: Path) -> str:
+        """Stores every regular file below a folder, and the tree. Links leading outside: InvalidValue."""
+        ...
+
+    def lay_out(self, digest: str, folder: Path) -> None:
+        """Writes a tree's files below `folder`, which must not exist yet; appears whole or not at all. Files may share
+        their content with the store and must not be written to."""
+        ...
+
+
+JsonObject = dict[str, Any]
