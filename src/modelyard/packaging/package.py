@@ -1,0 +1,184 @@
+"""Code and model together as one tree: what a worker runs.
+
+The tree holds `package.json` (its format stands in `modelyard_worker.packages`), `code/...` and `model/...`. It is
+canonical: the same predictor, code and model give the same digest, so a deploy that changes nothing is seen as such.
+Without a predictor the code is left out, so that touching a script does not replace replicas that never run it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from modelyard_worker.packages import FORMAT, PACKAGE
+
+from modelyard.errors import InvalidValue
+from modelyard.packaging.frameworks import HEAD_BYTES, Detection, Head, detect, loader_for
+
+HEAD_READ_BYTES_MAX = 256 * 2**20
+"""Larger files are judged by their names alone, because the store hands out whole files."""
+
+CONFIG_BYTES_MAX = 256 * 2**10
+"""The predictor's configuration as JSON."""
+
+
+class StoredFile(Protocol):
+    """One file of a tree in the store."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def executable(self) -> bool: ...
+
+
+FileT = TypeVar("FileT", bound=StoredFile)
+
+
+class Artifacts(Protocol[FileT]):
+    """What building a package needs of the artifact store; see `modelyard.store.ports`."""
+
+    def put_bytes(self, content: bytes) -> str: ...
+    def read(self, sha256: str) -> bytes: ...
+    def tree(self, digest: str) -> list[FileT]: ...
+    def put_tree(self, files: Sequence[FileT]) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Predictor:
+    path: str
+    class_name: str | None
+    config: dict[str, Any]
+    python_path: str | None
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "class": self.class_name,
+            "config": self.config,
+            "python_path": self.python_path,
+        }
+
+
+def build_package(
+    artifacts: Artifacts[FileT],
+    *,
+    predictor: Mapping[str, Any] | None,
+    code_tree: str | None,
+    model_tree: str | None,
+    model_name: str | None = None,
+    model_version: int | None = None,
+    framework: str | None = None,
+) -> str:
+    """Stores the package and returns its digest.
+
+    `predictor` is `{path, class?, config?, python_path?}`, its paths relative to the code. `framework` is what is known
+    of the model already; None lets its files tell. Raises InvalidValue where nothing could run, NotFound where a tree
+    is not in the store.
+    """
+    code = artifacts.tree(code_tree) if code_tree and predictor else []
+    model = artifacts.tree(model_tree) if model_tree else []
+    parsed = _read_predictor(predictor, code) if predictor else None
+    detection = _detect_model(artifacts, model, framework, has_predictor=parsed is not None) if model_tree else None
+    if parsed is None and detection is None:
+        raise InvalidValue(
+            "cannot build a package from nothing: neither a model nor a predictor is given",
+            "name a `model`, or a `predictor` with a `path`",
+        )
+    document = {
+        "format": FORMAT,
+        "predictor": parsed.document() if parsed else None,
+        "model": _model_document(detection, model_name, model_version) if detection else None,
+        "libraries": list(detection.libraries) if detection else [],
+    }
+    return _store(artifacts, document, code, model)
+
+
+def detect_tree(artifacts: Artifacts[FileT], files: Sequence[FileT]) -> Detection:
+    """The framework of a model in the store."""
+    return detect([file.path for file in files], _head_reader(artifacts, files))
+
+
+def _read_predictor(predictor: Mapping[str, Any], code: Sequence[StoredFile]) -> _Predictor:
+    path = str(predictor.get("path") or "")
+    if not path:
+        raise InvalidValue("cannot build a package: the predictor has no path", "name the file of its class")
+    path = _inside(path, "predictor.path")
+    paths = {file.path for file in code}
+    if path not in paths:
+        near = ", ".join(sorted(one for one in paths if one.endswith(".py"))[:5]) or "there is no Python file"
+        raise InvalidValue(f"cannot find the predictor {path} in the code", f"files there: {near}")
+    python_path = predictor.get("python_path")
+    if python_path is not None:
+        python_path = _inside(str(python_path), "predictor.python_path")
+        if python_path != "." and not any(one.startswith(f"{python_path}/") for one in paths):
+            raise InvalidValue(f"cannot find the folder {python_path} of predictor.python_path in the code")
+    config: dict[str, Any] = dict(predictor.get("config") or {})
+    class_name = predictor.get("class")
+    return _Predictor(path, str(class_name) if class_name else None, config, python_path)
+
+
+def _inside(path: str, field: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path or "\\" in path:
+        raise InvalidValue(f"cannot use {path!r} as {field}: it must be relative, with / and without ..")
+    return str(pure)
+
+
+def _detect_model(
+    artifacts: Artifacts[FileT], model: Sequence[FileT], framework: str | None, *, has_predictor: bool
+) -> Detection:
+    if not model:
+        raise InvalidValue("cannot build a package: the model has no file")
+    paths = [file.path for file in model]
+    head = _head_reader(artifacts, model)
+    if has_predictor:
+        # A predictor reads the model as it likes; what is found here only spares the template's imports.
+        return detect(paths, head)
+    found = loader_for(framework, paths, head) if framework else detect(paths, head)
+    if found.framework is None:
+        raise InvalidValue(
+            f"cannot serve the model without a predictor: {found.reason}",
+            "write a predictor, or name a single .ubj, .json, .joblib or .pkl file",
+        )
+    return found
+
+
+def _head_reader(artifacts: Artifacts[FileT], files: Sequence[FileT]) -> Head:
+    by_path = {file.path: file for file in files}
+
+    @cache
+    def head(path: str) -> bytes:
+        file = by_path[path]
+        return artifacts.read(file.sha256)[:HEAD_BYTES] if file.size_bytes <= HEAD_READ_BYTES_MAX else b""
+
+    return head
+
+
+def _model_document(detection: Detection, name: str | None, version: int | None) -> dict[str, Any]:
+    return {"name": name, "version": version, "framework": detection.framework, "file": detection.file}
+
+
+def _store(artifacts: Artifacts[FileT], document: dict[str, Any], code: Sequence[FileT], model: Sequence[FileT]) -> str:
+    try:
+        content = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(f"cannot write the predictor's config as JSON: {error}") from error
+    if len(content) > CONFIG_BYTES_MAX:
+        raise InvalidValue(
+            f"cannot build a package: the predictor's config has more than {CONFIG_BYTES_MAX} bytes",
+            "put large values into a file of the project",
+        )
+    files = [replace(file, path=f"code/{file.path}") for file in code]
+    files += [replace(file, path=f"model/{file.path}") for file in model]
+    described = replace(
+        files[0], path=PACKAGE, sha256=artifacts.put_bytes(content), size_bytes=len(content), executable=False
+    )
+    return artifacts.put_tree(sorted([described, *files], key=lambda file: file.path))
