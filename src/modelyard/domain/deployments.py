@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, VersionState
 from modelyard.domain.names import check_name, name_key
-from modelyard.errors import Conflict
+from modelyard.errors import Conflict, InvalidValue
 
 
 class Change(StrEnum):
@@ -33,19 +33,33 @@ class Outcome:
 
 
 def decide_deployment(
-    project: str, wanted: Mapping[str, EndpointSpec], present: Mapping[str, Endpoint]
+    project: str,
+    wanted: Mapping[str, EndpointSpec],
+    present: Mapping[str, Endpoint],
+    removed: Mapping[str, int] | None = None,
 ) -> list[Outcome]:
-    """What a deploy of `wanted` (name -> spec) would do, given the endpoints that are there (by `name_key`).
+    """What a deploy of `wanted` (name -> spec) would do, an outcome for each in its order.
 
-    Raises InvalidValue for a bad name and Conflict where a name belongs to another project or is being deleted; then
-    nothing must be changed.
+    `present` are the endpoints that are there and `removed` the last version numbers of those that were, both by
+    `name_key`: an endpoint that comes again counts on, so that nothing left of the old one is taken for the new.
+
+    Raises InvalidValue for a bad name or for two that differ only in case, and Conflict where a name belongs to another
+    project or is being deleted; then nothing must be changed.
     """
     outcomes: list[Outcome] = []
+    spellings: dict[str, str] = {}
     for name, spec in wanted.items():
         check_name(name)
+        other = spellings.setdefault(name_key(name), name)
+        if other != name:
+            raise InvalidValue(
+                f"cannot deploy endpoints {other} and {name} together: case does not tell names apart",
+                "rename one of them",
+            )
         found = present.get(name_key(name))
         if found is None:
-            outcomes.append(Outcome("endpoint", name, Change.CREATING, 1))
+            number = (removed or {}).get(name_key(name), 0) + 1
+            outcomes.append(Outcome("endpoint", name, Change.CREATING, number))
             continue
         if found.project != project:
             raise Conflict(

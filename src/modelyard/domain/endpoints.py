@@ -1,7 +1,12 @@
 """Endpoints: what is wished, which versions there are, and what people see of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
+
+VERSIONS_KEPT = 20
+"""How many of an endpoint's newest versions are remembered, beside the one to fall back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,18 @@ class Endpoint:
     @property
     def fallback(self) -> EndpointVersion | None:
         """The newest version before the wished one that has been ready."""
-        return next((one for one in reversed(self.versions[:-1]) if one.state is VersionState.READY), None)
+        return _fallback(self.versions)
+
+
+def kept_versions(versions: Sequence[EndpointVersion]) -> tuple[EndpointVersion, ...]:
+    """Of all versions, ascending, those to remember: the newest `VERSIONS_KEPT` and the fallback."""
+    newest = tuple(versions[-VERSIONS_KEPT:])
+    fallback = _fallback(versions)
+    return newest if fallback is None or fallback in newest else (fallback, *newest)
+
+
+def _fallback(versions: Sequence[EndpointVersion]) -> EndpointVersion | None:
+    return next((one for one in reversed(versions[:-1]) if one.state is VersionState.READY), None)
 
 
 class EndpointState(StrEnum):
@@ -116,3 +132,20 @@ class EndpointStatus:
     updated_at: float
     """Last change of the state, not last look."""
     replicas: tuple[ReplicaStatus, ...] = ()
+
+
+def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
+    return EndpointSpec(**{key: document[key] for key in EndpointSpec.__dataclass_fields__ if key in document})
+
+
+def endpoint_status_from(document: dict[str, Any]) -> EndpointStatus:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
+    fields = {key: document[key] for key in EndpointStatus.__dataclass_fields__ if key in document}
+    fields["state"] = EndpointState(fields["state"])
+    fields["replicas"] = tuple(_replica_status_from(one) for one in document.get("replicas", ()))
+    return EndpointStatus(**fields)
+
+
+def _replica_status_from(document: dict[str, Any]) -> ReplicaStatus:
+    return ReplicaStatus(**{key: document[key] for key in ReplicaStatus.__dataclass_fields__ if key in document})

@@ -1,11 +1,15 @@
 """Models: a name with immutable versions, each with its lineage."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelyard.domain.names import check_name
-from modelyard.errors import InvalidValue
+from modelyard.errors import Conflict, InvalidValue, NotFound
+
+VERSIONS_NAMED_MAX = 10
+"""How many versions a refusal lists at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,19 @@ def parse_model_reference(text: str) -> ModelReference:
 def lineage_from(document: dict[str, Any]) -> Lineage:
     """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
     return Lineage(**{key: document[key] for key in Lineage.__dataclass_fields__ if key in document})
+
+
+def check_owner(model: str, owner: str, project: str) -> None:
+    """Refuses that a project adds to a model of another's."""
+    if owner != project:
+        raise Conflict(
+            f"cannot register a version of model {model}: it belongs to project {owner}",
+            f"choose another name, or register with --project {owner}",
+        )
+
+
+def version_not_found(model: str, version: int | None, there: Sequence[int]) -> NotFound:
+    """The refusal for a version that a model does not have; `there` are those that it has, newest first."""
+    listed = ", ".join(str(number) for number in there[:VERSIONS_NAMED_MAX])
+    more = ", ..." if len(there) > VERSIONS_NAMED_MAX else ""
+    return NotFound(f"cannot find version {version} of model {model!r}", f"there are {listed}{more}")

@@ -36,6 +36,14 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_key[found[0]] if found else None
 
 
+def not_found(kind: str, name: str, known: Iterable[str]) -> NotFound:
+    """The refusal for a name that is not there, with the nearest of the known ones as hint."""
+    close = nearest(name, known)
+    return NotFound(
+        f"cannot find {kind} {name!r}", f"did you mean {close}?" if close else "`modelyard get` lists what is there"
+    )
+
+
 def parse_reference(text: str) -> tuple[str | None, str]:
     """Splits `NAME` or `KIND/NAME` into (kind or None, name)."""
     kind, slash, name = text.partition("/")
@@ -60,8 +68,4 @@ def resolve(text: str, known: Iterable[tuple[str, str]]) -> tuple[str, str]:
     if found:
         candidates = " or ".join(f"{one[0]}/{one[1]}" for one in found)
         raise Ambiguous(f"cannot tell which {name!r} is meant", f"say {candidates}")
-    close = nearest(name, (one[1] for one in listed if kind in (None, one[0])))
-    raise NotFound(
-        f"cannot find {kind or 'anything named'} {name!r}",
-        f"did you mean {close}?" if close else "`modelyard get` lists what is there",
-    )
+    raise not_found(kind or "anything named", name, (one[1] for one in listed if kind in (None, one[0])))

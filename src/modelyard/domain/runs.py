@@ -1,7 +1,9 @@
 """Training runs: what was asked, what became of it, and what to do next."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from modelyard.errors import Conflict
 
@@ -105,6 +107,55 @@ class Run:
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+
+def new_run(run: str, spec: RunSpec, now: float) -> Run:
+    """A run that was just acknowledged."""
+    step = RunStep.PENDING
+    return Run(run, spec, RunStatus.IN_PROGRESS, step, now, steps=((step.value, now),))
+
+
+def move_run(
+    run: Run,
+    status: RunStatus,
+    step: RunStep,
+    now: float,
+    *,
+    exit_code: int | None = None,
+    failure_reason: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+    model_version: int | None = None,
+) -> Run:
+    """The run after a move, each time stamped once: `started_at` at the first TRAINING, `ended_at` at the end. What is
+    None stays as it is; metrics are merged. Raises Conflict where the table has no such move."""
+    check_move(run.id, run.status, status)
+    begun = run.started_at is None and step is RunStep.TRAINING
+    ended = run.ended_at is None and status in ENDED
+    reason = run.failure_reason if failure_reason is None else failure_reason[:FAILURE_REASON_LENGTH_MAX]
+    return replace(
+        run,
+        status=status,
+        step=step,
+        steps=run.steps if step is run.step else (*run.steps, (step.value, now)),
+        started_at=now if begun else run.started_at,
+        ended_at=now if ended else run.ended_at,
+        exit_code=run.exit_code if exit_code is None else exit_code,
+        failure_reason=reason,
+        metrics={**run.metrics, **(metrics or {})},
+        model_version=run.model_version if model_version is None else model_version,
+    )
+
+
+def stop_run(run: Run, now: float) -> Run:
+    """The run after a stop was asked for; the same one where it is stopping already or has ended."""
+    if run.ended or run.stop_requested:
+        return run
+    return replace(move_run(run, RunStatus.STOPPING, RunStep.STOPPING, now), stop_requested=True)
+
+
+def run_spec_from(document: dict[str, Any]) -> RunSpec:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
+    return RunSpec(**{key: document[key] for key in RunSpec.__dataclass_fields__ if key in document})
 
 
 @dataclass(frozen=True, slots=True)

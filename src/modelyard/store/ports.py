@@ -1,6 +1,7 @@
 """What the store remembers, as ports. SQLite (`database`) and memory (`memory`) implement them alike.
 
 Every method is one transaction: it happens whole or not at all, and what it returned is on disk. Times are handed in.
+Any of them raises StoreFailed where the disk or the database refuses.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ class Endpoints(Protocol):
         ...
 
     def select(self, project: str | None = None) -> list[Endpoint]:
-        """By name. Each with its newest 20 versions, and every version in state READY that is the fallback."""
+        """By name. Each with its newest `VERSIONS_KEPT` versions and its fallback, as `get` has them too."""
         ...
 
     def delete(self, name: str, now: float) -> Endpoint:
@@ -34,14 +35,17 @@ class Endpoints(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Forgets an endpoint marked as deleting, its versions and status. Without effect on any other."""
+        """Forgets an endpoint marked as deleting, its versions and status, but not its last number: one of the same
+        name counts on. Without effect on any other."""
         ...
 
     def mark_version(self, name: str, number: int, state: VersionState, reason: str | None) -> None:
         """Without effect where the version is gone."""
         ...
 
-    def put_status(self, name: str, status: EndpointStatus) -> None: ...
+    def put_status(self, name: str, status: EndpointStatus) -> None:
+        """Without effect where the endpoint is gone."""
+        ...
 
     def status(self, name: str) -> EndpointStatus | None: ...
 
@@ -81,7 +85,8 @@ class Runs(Protocol):
     """Training runs, from acknowledgement to end."""
 
     def create(self, spec: RunSpec, now: float) -> Run:
-        """Gives the run the id `TRAINING-N`, the smallest N from 1 that makes it unused, status InProgress/Pending."""
+        """Gives the run the id `TRAINING-N`, the smallest N from 1 that makes it unused, status InProgress/Pending.
+        Raises InvalidValue for a bad training name."""
         ...
 
     def get(self, run: str) -> Run:
@@ -109,7 +114,8 @@ class Runs(Protocol):
         model_version: int | None = None,
     ) -> Run:
         """Moves a run as `check_move` allows and stamps the step. Entering TRAINING sets `started_at`, an ended status
-        `ended_at`. What is None stays as it is; `failure_reason` is cut to its limit. Raises NotFound, Conflict."""
+        `ended_at`. What is None stays as it is, metrics are merged, `failure_reason` is cut to its limit. Raises
+        NotFound, Conflict."""
         ...
 
     def put_metrics(self, run: str, metrics: Mapping[str, float]) -> None:
@@ -117,7 +123,8 @@ class Runs(Protocol):
         ...
 
     def request_stop(self, run: str, now: float) -> Run:
-        """Wishes a stop: `stop_requested`, status Stopping. Harmless on a run that is stopping or ended."""
+        """Wishes a stop: `stop_requested`, status Stopping. Harmless on a run that is stopping or ended. Raises
+        NotFound."""
         ...
 
 
@@ -133,7 +140,7 @@ class Event:
 
 
 class Events(Protocol):
-    """What happened, for people. Bounded: beyond `events_max` the oldest go."""
+    """What happened, for people. Bounded: beyond `events_max` the oldest go, and long sentences are cut."""
 
     def add(self, kind: str, name: str, sentence: str, now: float) -> None: ...
 
@@ -143,7 +150,8 @@ class Events(Protocol):
 
 
 class Keys(Protocol):
-    """Hashes of access keys and of one-time links; never the secrets."""
+    """Hashes of access keys, one-time links and sessions; never the secrets. Beyond `LINKS_MAX` and `SESSIONS_MAX`
+    those that expire first go."""
 
     def put_owner(self, digest: str, now: float) -> None:
         """The owner's key; replaces the one before."""
@@ -191,6 +199,7 @@ class Artifacts(Protocol):
     """Files by the sha256 of their content (blobs), and trees: named sets of files, themselves blobs of JSON.
 
     A tree's digest is the sha256 of its canonical JSON, so the same files give the same digest. Blobs are immutable.
+    Digests are 64 lower-case hexadecimal digits; any method raises InvalidValue for another text.
     """
 
     async def put(self, sha256: str, chunks: AsyncIterator[bytes]) -> int:
@@ -213,21 +222,22 @@ class Artifacts(Protocol):
         ...
 
     def put_tree(self, files: Sequence[TreeFile]) -> str:
-        """Stores a tree whose blobs are all there: its digest. Raises InvalidValue for a bad path or a duplicate one,
-        NotFound where a blob is missing; then nothing is kept."""
+        """Stores a tree whose blobs are all there: its digest. Raises InvalidValue for a bad path, a duplicate one or a
+        size that is not the blob's, NotFound where a blob is missing; then nothing is kept."""
         ...
 
     def tree(self, digest: str) -> list[TreeFile]:
-        """By path. Raises NotFound."""
+        """By path. Raises NotFound, InvalidValue where the blob is not a tree."""
         ...
 
     def put_folder(self, folder: Path) -> str:
-        """Stores every regular file below a folder, and the tree. Links leading outside: InvalidValue."""
+        """Stores every regular file below a folder, and the tree. Links are followed. Raises InvalidValue for a link
+        that leads outside, to nothing or in a circle, NotFound where there is no such folder."""
         ...
 
     def lay_out(self, digest: str, folder: Path) -> None:
-        """Writes a tree's files below `folder`, which must not exist yet; appears whole or not at all. Files may share
-        their content with the store and must not be written to."""
+        """Writes a tree's files below `folder`, which must not exist yet (else Conflict); appears whole or not at all.
+        Files may share their content with the store and must not be written to."""
         ...
 
 

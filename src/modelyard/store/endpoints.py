@@ -1,0 +1,157 @@
+"""Endpoints in the database: wishes, versions, what was last seen of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+
+from modelyard.domain.deployments import Change, Outcome, decide_deployment
+from modelyard.domain.endpoints import (
+    Endpoint,
+    EndpointSpec,
+    EndpointStatus,
+    EndpointVersion,
+    VersionState,
+    endpoint_spec_from,
+    endpoint_status_from,
+    kept_versions,
+)
+from modelyard.domain.names import name_key, not_found
+from modelyard.store.database import Database
+from modelyard.store.tables import endpoint_statuses, endpoint_versions, endpoints, removed_endpoints
+
+
+class SqlEndpoints:
+    """Implements `ports.Endpoints`."""
+
+    def __init__(self, yard: Database) -> None:
+        self._yard = yard
+
+    def deploy(self, project: str, wanted: Mapping[str, EndpointSpec], now: float) -> list[Outcome]:
+        keys = [name_key(name) for name in wanted]
+        with self._yard.write() as connection:
+            present = _load(connection, endpoints.c.key.in_(keys))
+            outcomes = decide_deployment(project, wanted, present, _removed(connection, keys))
+            for outcome, spec in zip(outcomes, wanted.values(), strict=True):
+                _apply(connection, project, outcome, spec, now)
+        return outcomes
+
+    def get(self, name: str) -> Endpoint:
+        with self._yard.read() as connection:
+            return _get(connection, name)
+
+    def select(self, project: str | None = None) -> list[Endpoint]:
+        with self._yard.read() as connection:
+            found = _load(connection, true() if project is None else endpoints.c.project == project)
+        return list(found.values())
+
+    def delete(self, name: str, now: float) -> Endpoint:
+        key = name_key(name)
+        with self._yard.write() as connection:
+            connection.execute(
+                update(endpoints)
+                .where(endpoints.c.key == key, endpoints.c.deleting_at.is_(None))
+                .values(deleting_at=now)
+            )
+            return _get(connection, name)
+
+    def remove(self, name: str) -> None:
+        key = name_key(name)
+        with self._yard.write() as connection:
+            found = _load(connection, endpoints.c.key == key).get(key)
+            if found is None or not found.deleting:
+                return
+            connection.execute(delete(removed_endpoints).where(removed_endpoints.c.key == key))
+            connection.execute(insert(removed_endpoints).values(key=key, last_number=found.wished.number))
+            connection.execute(delete(endpoint_statuses).where(endpoint_statuses.c.endpoint_key == key))
+            connection.execute(delete(endpoint_versions).where(endpoint_versions.c.endpoint_key == key))
+            connection.execute(delete(endpoints).where(endpoints.c.key == key))
+
+    def mark_version(self, name: str, number: int, state: VersionState, reason: str | None) -> None:
+        with self._yard.write() as connection:
+            connection.execute(
+                update(endpoint_versions)
+                .where(endpoint_versions.c.endpoint_key == name_key(name), endpoint_versions.c.number == number)
+                .values(state=state.value, reason=reason)
+            )
+
+    def put_status(self, name: str, status: EndpointStatus) -> None:
+        # Every pass of the controller ends here and most change nothing: reading first spares the disk a sync.
+        if self.status(name) == status:
+            return
+        key = name_key(name)
+        with self._yard.write() as connection:
+            connection.execute(delete(endpoint_statuses).where(endpoint_statuses.c.endpoint_key == key))
+            if connection.scalar(select(endpoints.c.key).where(endpoints.c.key == key)) is not None:
+                connection.execute(insert(endpoint_statuses).values(endpoint_key=key, status=asdict(status)))
+
+    def status(self, name: str) -> EndpointStatus | None:
+        with self._yard.read() as connection:
+            found = connection.scalar(
+                select(endpoint_statuses.c.status).where(endpoint_statuses.c.endpoint_key == name_key(name))
+            )
+        return None if found is None else endpoint_status_from(found)
+
+    def statuses(self) -> dict[str, EndpointStatus]:
+        with self._yard.read() as connection:
+            rows = connection.execute(select(endpoint_statuses).order_by(endpoint_statuses.c.endpoint_key)).all()
+        return {row.endpoint_key: endpoint_status_from(row.status) for row in rows}
+
+
+def _get(connection: Connection, name: str) -> Endpoint:
+    key = name_key(name)
+    found = _load(connection, endpoints.c.key == key).get(key)
+    if found is None:
+        raise not_found("endpoint", name, connection.scalars(select(endpoints.c.name)))
+    return found
+
+
+def _load(connection: Connection, which: ColumnElement[bool]) -> dict[str, Endpoint]:
+    """Endpoints by key, in the order of their keys, each with the versions that are kept."""
+    rows = connection.execute(
+        select(endpoints, endpoint_versions)
+        .join(endpoint_versions, endpoint_versions.c.endpoint_key == endpoints.c.key)
+        .where(which)
+        .order_by(endpoints.c.key, endpoint_versions.c.number)
+    ).all()
+    versions: dict[str, list[EndpointVersion]] = {}
+    for row in rows:
+        spec = endpoint_spec_from(row.spec)
+        version = EndpointVersion(row.number, spec, row.created_at, VersionState(row.state), row.reason)
+        versions.setdefault(row.key, []).append(version)
+    return {
+        row.key: Endpoint(row.name, row.project, kept_versions(versions[row.key]), row.deleting_at is not None)
+        for row in rows
+    }
+
+
+def _removed(connection: Connection, keys: list[str]) -> dict[str, int]:
+    rows = connection.execute(select(removed_endpoints).where(removed_endpoints.c.key.in_(keys))).all()
+    return {row.key: row.last_number for row in rows}
+
+
+def _apply(connection: Connection, project: str, outcome: Outcome, spec: EndpointSpec, now: float) -> None:
+    if outcome.change is Change.UP_TO_DATE:
+        return
+    key = name_key(outcome.name)
+    if outcome.change is Change.CREATING:
+        connection.execute(insert(endpoints).values(key=key, name=outcome.name, project=project))
+    connection.execute(
+        insert(endpoint_versions).values(
+            endpoint_key=key,
+            number=outcome.version,
+            spec=asdict(spec),
+            created_at=now,
+            state=VersionState.NEW.value,
+        )
+    )
+    _forget_old_versions(connection, key)
+
+
+def _forget_old_versions(connection: Connection, key: str) -> None:
+    kept = [one.number for one in _load(connection, endpoints.c.key == key)[key].versions]
+    connection.execute(
+        delete(endpoint_versions).where(
+            endpoint_versions.c.endpoint_key == key, endpoint_versions.c.number.not_in(kept)
+        )
+    )

@@ -1,0 +1,47 @@
+"""The store on SQLite: three files, because they differ in how often and how safely they are written.
+
+| file | holds | a commit survives |
+|---|---|---|
+| `yard.db` | wishes, facts, models, keys | a power cut |
+| `queue.db` | runs | a power cut |
+| `history.db` | events | a crash of the process |
+"""
+
+from modelyard.errors import StoreFailed
+from modelyard.settings import Home
+from modelyard.store.database import Database
+from modelyard.store.endpoints import SqlEndpoints
+from modelyard.store.events import SqlEvents
+from modelyard.store.keys import SqlKeys
+from modelyard.store.limits import EVENTS_MAX
+from modelyard.store.migrate import database_path, needs_migration
+from modelyard.store.models import SqlModels
+from modelyard.store.runs import SqlRuns
+
+
+class SqliteStore:
+    """Implements `ports.Store`. Safe for many threads and processes at once."""
+
+    def __init__(self, home: Home, events_max: int = EVENTS_MAX) -> None:
+        self._yard = Database(database_path(home, "yard"), synchronous="FULL")
+        self._queue = Database(database_path(home, "queue"), synchronous="FULL")
+        self._history = Database(database_path(home, "history"), synchronous="NORMAL")
+        self.endpoints = SqlEndpoints(self._yard)
+        self.models = SqlModels(self._yard)
+        self.runs = SqlRuns(self._queue)
+        self.events = SqlEvents(self._history, events_max)
+        self.keys = SqlKeys(self._yard)
+
+    def close(self) -> None:
+        for database in (self._yard, self._queue, self._history):
+            database.close()
+
+
+def open_store(home: Home, events_max: int = EVENTS_MAX) -> SqliteStore:
+    """Opens the databases of a home. Raises StoreFailed where they are not there or of another version's schema."""
+    if needs_migration(home):
+        raise StoreFailed(
+            f"cannot open the databases in {home.databases}: they are not at this version's schema",
+            "`modelyard up` brings them there",
+        )
+    return SqliteStore(home, events_max)

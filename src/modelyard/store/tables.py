@@ -1,0 +1,133 @@
+"""Tables of the three databases, as the newest migrations leave them; a test compares the two.
+
+Columns named `key` hold `name_key` of a name, so that case does not tell names apart.
+"""
+
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table
+
+yard = MetaData()
+"""Wishes, facts, models, keys."""
+
+queue = MetaData()
+"""Runs."""
+
+history = MetaData()
+"""Events."""
+
+endpoints = Table(
+    "endpoints",
+    yard,
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("deleting_at", Float),
+)
+
+endpoint_versions = Table(
+    "endpoint_versions",
+    yard,
+    Column("endpoint_key", String, ForeignKey("endpoints.key"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("spec", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String),
+)
+
+endpoint_statuses = Table(
+    "endpoint_statuses",
+    yard,
+    Column("endpoint_key", String, ForeignKey("endpoints.key"), primary_key=True),
+    Column("status", JSON, nullable=False),
+)
+
+removed_endpoints = Table(
+    "removed_endpoints",
+    yard,
+    Column("key", String, primary_key=True),
+    Column("last_number", Integer, nullable=False),
+)
+"""Last version numbers of endpoints that are gone, so that one of the same name counts on."""
+
+models = Table(
+    "models",
+    yard,
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("last_version", Integer, nullable=False),
+)
+"""Stays when every version is deleted, so that no number is given twice."""
+
+model_versions = Table(
+    "model_versions",
+    yard,
+    Column("model_key", String, ForeignKey("models.key"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("tree", String, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("framework", String),
+    Column("created_at", Float, nullable=False),
+    Column("run", String),
+    Column("lineage", JSON, nullable=False),
+    Index("model_versions_by_run", "model_key", "run", unique=True),
+)
+
+owner_keys = Table(
+    "owner_keys",
+    yard,
+    Column("digest", String, primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+
+links = Table(
+    "links",
+    yard,
+    Column("digest", String, primary_key=True),
+    Column("expires_at", Float, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    yard,
+    Column("digest", String, primary_key=True),
+    Column("expires_at", Float, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    queue,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("id", String, nullable=False),
+    Column("training_key", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("project", String, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("step", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("steps", JSON, nullable=False),
+    Column("exit_code", Integer),
+    Column("failure_reason", String),
+    Column("stop_requested", Boolean, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("model_version", Integer),
+    Index("runs_by_training", "training_key", "number", unique=True),
+    Index("runs_by_status", "status"),
+)
+
+events = Table(
+    "events",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("name_key", String, nullable=False),
+    Column("sentence", String, nullable=False),
+    Index("events_by_name", "name_key", "kind"),
+    sqlite_autoincrement=True,
+)
