@@ -15,7 +15,7 @@ HEAD_BYTES = 4096
 """How much of a file is looked at."""
 
 Head = Callable[[str], bytes]
-"""The first HEAD_BYTES of the file at a path."""
+"""The first HEAD_BYTES of the file at a path; nothing where they are not to be had, and its name alone counts."""
 
 
 class Framework(StrEnum):
@@ -108,7 +108,8 @@ def _framework_of(path: str, head: Head) -> Framework | None:
     name = PurePosixPath(path).name.lower()
     suffix = PurePosixPath(name).suffix
     if suffix in _PICKLE_SUFFIXES:
-        return Framework.SKLEARN if head(path).startswith((*_PICKLE_HEADS, *_COMPRESSED_HEADS)) else None
+        first = head(path)
+        return Framework.SKLEARN if not first or first.startswith((*_PICKLE_HEADS, *_COMPRESSED_HEADS)) else None
     if suffix == ".json":
         return Framework.XGBOOST if _is_xgboost_json(head(path)) else None
     if name == _XGBOOST_NAME or suffix in _XGBOOST_SUFFIXES:

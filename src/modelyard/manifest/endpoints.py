@@ -1,0 +1,165 @@
+"""`kind: endpoint`: fields as written -> what a deploy wishes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelyard.domain.endpoints import EndpointSpec
+from modelyard.manifest.checks import add_problem, check_fields
+from modelyard.manifest.document import Document
+from modelyard.manifest.places import check_place
+from modelyard.manifest.schema import EndpointFields
+from modelyard.manifest.values import is_path
+
+_WITHOUT_EFFECT = {
+    "autoscaling": (
+        "max_replicas",
+        "target_replica_concurrency",
+        "target_in_flight",
+        "window",
+        "downscale_stabilization_period",
+        "upscale_stabilization_period",
+        "max_downscale_factor",
+        "max_upscale_factor",
+        "downscale_tolerance",
+        "upscale_tolerance",
+    ),
+    "compute": ("shm",),
+    "networking": ("endpoint", "api_gateway", "local_port"),
+    "server_side_batching": ("batch_interval",),
+}
+_BATCH_SIZE_DEFAULT: int = EndpointSpec.__dataclass_fields__["max_batch_size"].default
+_SECTIONS_WITHOUT_EFFECT = ("endpoint", "tracker", "monitoring", "node_groups")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointResource:
+    """An endpoint as a yard file wishes it. What the file leaves out stays out: defaults are the domain's."""
+
+    name: str
+    line: int
+    """Where it begins in the file, from 1; 0 where no file was read."""
+    model: str | None = None
+    """`price`, `price:3`, or a path relative to the file's folder (it has a dot or a slash)."""
+    predictor: dict[str, Any] | None = None
+    """`{path, class, config, python_path}`."""
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of `EndpointSpec` but `package` and `model`."""
+    notes: tuple[str, ...] = ()
+    """What was read and has no effect."""
+
+    @property
+    def model_path(self) -> str | None:
+        return self.model if self.model is not None and is_path(self.model) else None
+
+
+def read_endpoint(document: Document, index: int, label: str, folder: Path) -> EndpointResource | None:
+    """None where the document got problems."""
+    before = len(document.problems)
+    fields = check_fields(document, EndpointFields, index, label)
+    if fields is None:
+        return None
+    _check_together(document, index, label, fields)
+    _check_places(document, index, label, fields, folder)
+    if len(document.problems) > before:
+        return None
+    return EndpointResource(
+        name=fields.name,
+        line=document.line((index,)),
+        model=fields.model,
+        predictor=_predictor(fields),
+        settings=_settings(fields),
+        notes=_notes(fields),
+    )
+
+
+def _check_together(document: Document, index: int, label: str, fields: EndpointFields) -> None:
+    scaling = fields.autoscaling
+    least = scaling.min_replicas or 1
+    wished = scaling.init_replicas or least
+    most = scaling.max_replicas
+    if wished < least:
+        sentence = f"found {wished}; allowed: at least min_replicas, which is {least}"
+        add_problem(document, index, label, ("autoscaling", "init_replicas"), sentence)
+    if most is not None and wished > most:
+        sentence = f"found {most}; allowed: at least the {wished} replicas that the endpoint begins with"
+        add_problem(document, index, label, ("autoscaling", "max_replicas"), sentence)
+    if scaling.threads_per_worker and scaling.threads_per_process:
+        sentence = "found beside threads_per_process; allowed: one of the two, they mean the same"
+        add_problem(document, index, label, ("autoscaling", "threads_per_worker"), sentence)
+    if fields.max_batch_size and fields.server_side_batching:
+        sentence = "found beside server_side_batching; allowed: one of the two, they mean the same"
+        add_problem(document, index, label, ("max_batch_size",), sentence)
+    if scaling.max_replica_concurrency and fields.max_queue_length is not None:
+        sentence = "found beside max_queue_length; allowed: one of the two"
+        add_problem(document, index, label, ("autoscaling", "max_replica_concurrency"), sentence)
+
+
+def _check_places(document: Document, index: int, label: str, fields: EndpointFields, folder: Path) -> None:
+    if fields.model is not None and is_path(fields.model):
+        check_place(document, index, label, ("model",), folder, fields.model)
+    if fields.predictor is None:
+        return
+    check_place(document, index, label, ("predictor", "path"), folder, fields.predictor.path, inside=True, want="file")
+    python_path = fields.predictor.python_path
+    if python_path is not None:
+        place = ("predictor", "python_path")
+        check_place(document, index, label, place, folder, python_path, inside=True, want="folder")
+
+
+def _predictor(fields: EndpointFields) -> dict[str, Any] | None:
+    if fields.predictor is None:
+        return None
+    return {
+        "path": fields.predictor.path,
+        "class": fields.predictor.class_name,
+        "config": fields.predictor.config or {},
+        "python_path": fields.predictor.python_path,
+    }
+
+
+def _settings(fields: EndpointFields) -> dict[str, Any]:
+    scaling = fields.autoscaling
+    environment = {**((fields.predictor and fields.predictor.env) or {}), **(fields.env or {})}
+    batching = fields.server_side_batching
+    given = {
+        "replicas": scaling.init_replicas or scaling.min_replicas,
+        "cpu_millis": fields.compute.cpu,
+        "memory_bytes": fields.compute.mem,
+        "threads_per_process": scaling.threads_per_process or scaling.threads_per_worker,
+        "max_batch_size": fields.max_batch_size or (batching.max_batch_size if batching else None),
+        "max_in_flight": fields.max_in_flight,
+        "max_queue_length": fields.max_queue_length,
+        "timeout_seconds": fields.timeout,
+        "max_body_bytes": fields.max_body,
+        "idempotent": fields.idempotent,
+        "start_seconds": fields.start_limit,
+        "drain_seconds": fields.drain_limit,
+        "max_surge": fields.update_strategy.max_surge,
+        "max_unavailable": fields.update_strategy.max_unavailable,
+        "environment": environment or None,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    if scaling.max_replica_concurrency is not None:
+        settings |= _cortex_bounds(fields, settings, scaling.max_replica_concurrency)
+    return settings
+
+
+def _cortex_bounds(fields: EndpointFields, settings: dict[str, Any], concurrency: int) -> dict[str, int]:
+    """Cortex's `max_replica_concurrency` bounds all requests under way per replica, the running and the waiting; here
+    those inside replicas and those in the gateway's queue have bounds of their own, which add up to the same."""
+    threads = int(settings.get("threads_per_process", 1))
+    # A predictor takes requests one by one unless the file gives it batches; a bare model file takes several.
+    batch = int(settings.get("max_batch_size", 1 if fields.predictor else _BATCH_SIZE_DEFAULT))
+    inside = min(concurrency, int(settings.get("max_in_flight", max(threads, 2 * batch))))
+    replicas = int(settings.get("replicas", 1))
+    return {"max_in_flight": inside, "max_queue_length": replicas * (concurrency - inside)}
+
+
+def _notes(fields: EndpointFields) -> tuple[str, ...]:
+    without = [name for name in _SECTIONS_WITHOUT_EFFECT if name in fields.model_fields_set]
+    for section, names in _WITHOUT_EFFECT.items():
+        given = getattr(fields, section)
+        if given is not None:
+            without += [f"{section}.{name}" for name in names if name in given.model_fields_set]
+    return (f"{fields.name}: without effect so far: {', '.join(without)}",) if without else ()

@@ -1,0 +1,189 @@
+"""The fields of a yard file, as pydantic models: names and meanings are Cortex's where Cortex has the thing.
+
+Fields of Cortex that have no effect yet are read and type-checked, so that its files deploy as they are; a note says
+which. Optional fields that a file leaves out stay out: defaults belong to the domain, not to the file.
+"""
+
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from modelyard.manifest.values import (
+    Count,
+    CountOrNone,
+    CpuMillis,
+    Environment,
+    Factor,
+    MemoryBytes,
+    Model,
+    ModelName,
+    Name,
+    PositiveSeconds,
+    ScalarText,
+    Seconds,
+    Share,
+    SizeBytes,
+    refuse,
+)
+
+REPLICAS_MAX = 256
+BODY_BYTES_MAX = 100 * 2**20
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+
+
+def _only_python(value: Any) -> Any:
+    if value == "python":
+        return value
+    if value in ("tensorflow", "onnx"):
+        raise refuse(f"python; {value} predictors are not served, write a Python predictor that loads the model")
+    raise refuse("python")
+
+
+def _none_of(what: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if type(value) is not int or value != 0:
+            raise refuse(f"0; {what} are not handed out yet")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _only_one(value: Any) -> Any:
+    if type(value) is not int or value != 1:
+        raise refuse("1; write more replicas instead of more processes in one")
+    return value
+
+
+def _one_at_least(value: Any) -> Any:
+    if type(value) is int and value == 0:
+        raise refuse("1 or more; scaling to zero is not there yet")
+    return value
+
+
+class PredictorFields(_Schema):
+    type: Annotated[Literal["python"], BeforeValidator(_only_python)] = "python"
+    path: Annotated[str, Field(min_length=1)]
+    class_name: Annotated[str | None, Field(alias="class")] = None
+    config: dict[str, Any] | None = None
+    python_path: str | None = None
+    env: Environment | None = None
+
+
+class ComputeFields(_Schema):
+    cpu: CpuMillis | None = None
+    mem: MemoryBytes = None
+    gpu: Annotated[int, _none_of("GPUs")] = 0
+    inf: Annotated[int, _none_of("Inferentia chips")] = 0
+    shm: MemoryBytes = None
+
+
+class AutoscalingFields(_Schema):
+    min_replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX), BeforeValidator(_one_at_least)] | None = None
+    max_replicas: Count | None = None
+    init_replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX)] | None = None
+    workers_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
+    processes_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
+    threads_per_worker: Count | None = None
+    threads_per_process: Count | None = None
+    target_replica_concurrency: Annotated[float, Field(gt=0)] | None = None
+    max_replica_concurrency: Count | None = None
+    target_in_flight: Annotated[float, Field(gt=0)] | None = None
+    window: PositiveSeconds | None = None
+    downscale_stabilization_period: Seconds | None = None
+    upscale_stabilization_period: Seconds | None = None
+    max_downscale_factor: Annotated[float, Field(ge=0, lt=1)] | None = None
+    max_upscale_factor: Annotated[float, Field(gt=1)] | None = None
+    downscale_tolerance: Annotated[float, Field(ge=0, lt=1)] | None = None
+    upscale_tolerance: Factor | None = None
+
+
+class UpdateFields(_Schema):
+    max_surge: Share | None = None
+    max_unavailable: Share | None = None
+
+
+class NetworkingFields(_Schema):
+    endpoint: str | None = None
+    api_gateway: Literal["public", "none"] | None = None
+    local_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
+class TrackerFields(_Schema):
+    key: str | None = None
+    model_type: Literal["classification", "regression"]
+
+
+class BatchingFields(_Schema):
+    max_batch_size: Count
+    batch_interval: PositiveSeconds | None = None
+
+
+class EndpointFields(_Schema):
+    name: Name
+    kind: Literal["endpoint", "RealtimeAPI"] = "endpoint"
+    model: Model | None = None
+    predictor: PredictorFields | None = None
+    compute: ComputeFields = ComputeFields()
+    autoscaling: AutoscalingFields = AutoscalingFields()
+    update_strategy: UpdateFields = UpdateFields()
+    networking: NetworkingFields | None = None
+    endpoint: str | None = None
+    tracker: TrackerFields | None = None
+    monitoring: TrackerFields | None = None
+    server_side_batching: BatchingFields | None = None
+    node_groups: list[str] | None = None
+    max_batch_size: Count | None = None
+    max_in_flight: Count | None = None
+    max_queue_length: CountOrNone | None = None
+    max_body: Annotated[SizeBytes, Field(ge=1, le=BODY_BYTES_MAX)] | None = None
+    timeout: PositiveSeconds | None = None
+    start_limit: PositiveSeconds | None = None
+    drain_limit: Seconds | None = None
+    idempotent: bool | None = None
+    env: Environment | None = None
+
+    @model_validator(mode="after")
+    def _can_predict(self) -> Self:
+        if self.model is None and self.predictor is None:
+            raise refuse("a `model`, a `predictor`, or both; without them there is nothing to serve")
+        return self
+
+
+def _channel(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"path": value}
+    if not isinstance(value, dict):
+        raise refuse("a path, or a map of path and content_type")
+    return cast("dict[str, Any]", value)
+
+
+ChannelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""SageMaker's channel names, which become folders and parts of environment variables."""
+
+
+class ChannelFields(_Schema):
+    path: Annotated[str, Field(min_length=1)]
+    content_type: str | None = None
+
+
+class TrainingFields(_Schema):
+    name: Name
+    kind: Literal["training"]
+    algorithm: Literal["xgboost"] | None = None
+    entry: Annotated[str, Field(min_length=1)] | None = None
+    python_path: str | None = None
+    inputs: dict[ChannelName, Annotated[ChannelFields, BeforeValidator(_channel)]] = Field(default_factory=dict)
+    hyperparameters: dict[str, ScalarText] = Field(default_factory=dict)
+    model: ModelName | None = None
+    max_runtime: PositiveSeconds | None = None
+    stop_grace: Seconds | None = None
+    env: Environment | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.algorithm is None) == (self.entry is None):
+            raise refuse("exactly one of `algorithm` (xgboost) and `entry` (a script)")
+        return self

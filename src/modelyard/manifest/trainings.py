@@ -1,0 +1,77 @@
+"""`kind: training`: fields as written -> what a run is asked for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelyard.manifest.checks import check_fields
+from modelyard.manifest.document import Document
+from modelyard.manifest.places import check_place
+from modelyard.manifest.schema import TrainingFields
+
+MAX_RUNTIME_SECONDS = 86400.0
+"""SageMaker's default: one day."""
+STOP_GRACE_SECONDS = 120.0
+"""SageMaker's: between SIGTERM and SIGKILL."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSource:
+    """Where a channel's data lies; relative to the file's folder."""
+
+    path: str
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResource:
+    """A training as a yard file has it. Hyperparameters are text, as SageMaker has them: `5` is "5", `0.10` is "0.1",
+    `true` is "true", as JSON writes them."""
+
+    name: str
+    line: int = 0
+    """Where it begins in the file, from 1; 0 where no file was read."""
+    algorithm: str | None = None
+    entry: str | None = None
+    """Script inside the project. Exactly one of both is given."""
+    python_path: str | None = None
+    inputs: dict[str, ChannelSource] = field(default_factory=dict[str, ChannelSource])
+    hyperparameters: dict[str, str] = field(default_factory=dict[str, str])
+    model: str | None = None
+    """Model to register a version of on success."""
+    max_runtime_seconds: float = MAX_RUNTIME_SECONDS
+    stop_grace_seconds: float = STOP_GRACE_SECONDS
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def read_training(document: Document, index: int, label: str, folder: Path) -> TrainingResource | None:
+    """None where the document got problems."""
+    before = len(document.problems)
+    fields = check_fields(document, TrainingFields, index, label)
+    if fields is None:
+        return None
+    _check_places(document, index, label, fields, folder)
+    if len(document.problems) > before:
+        return None
+    return TrainingResource(
+        name=fields.name,
+        line=document.line((index,)),
+        algorithm=fields.algorithm,
+        entry=fields.entry,
+        python_path=fields.python_path,
+        inputs={name: ChannelSource(one.path, one.content_type) for name, one in fields.inputs.items()},
+        hyperparameters=dict(fields.hyperparameters),
+        model=fields.model,
+        max_runtime_seconds=MAX_RUNTIME_SECONDS if fields.max_runtime is None else fields.max_runtime,
+        stop_grace_seconds=STOP_GRACE_SECONDS if fields.stop_grace is None else fields.stop_grace,
+        environment=dict(fields.env or {}),
+    )
+
+
+def _check_places(document: Document, index: int, label: str, fields: TrainingFields, folder: Path) -> None:
+    if fields.entry is not None:
+        check_place(document, index, label, ("entry",), folder, fields.entry, inside=True, want="file")
+    if fields.python_path is not None:
+        place = fields.python_path
+        check_place(document, index, label, ("python_path",), folder, place, inside=True, want="folder")
+    for channel, source in fields.inputs.items():
+        check_place(document, index, label, ("inputs", channel), folder, source.path)

@@ -1,0 +1,142 @@
+"""Reading a yard file: a list of resources, all problems at once."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from modelyard.domain.names import name_key, nearest
+from modelyard.errors import NotFound
+from modelyard.manifest.document import Document, read_document
+from modelyard.manifest.endpoints import EndpointResource, read_endpoint
+from modelyard.manifest.problems import Problem, refusal, shown
+from modelyard.manifest.trainings import TrainingResource, read_training
+
+FILE_NAMES = ("modelyard.yaml", "modelyard.yml", "cortex.yaml")
+"""Looked for in this order."""
+
+KINDS = ("endpoint", "training")
+RESOURCES_MAX = 1000
+
+_KINDS_OF_CORTEX = {"RealtimeAPI": "endpoint"}
+_KINDS_TO_COME = ("batch", "async", "function", "gateway", "site", "app", "monitor")
+
+Resource = EndpointResource | TrainingResource
+
+
+@dataclass(frozen=True, slots=True)
+class YardFile:
+    """A file that was read whole and found right. Resources are in the file's order."""
+
+    path: Path
+    resources: tuple[Resource, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder: what paths in the file are relative to."""
+        return self.path.parent
+
+    @property
+    def endpoints(self) -> tuple[EndpointResource, ...]:
+        return tuple(one for one in self.resources if isinstance(one, EndpointResource))
+
+    @property
+    def trainings(self) -> tuple[TrainingResource, ...]:
+        return tuple(one for one in self.resources if isinstance(one, TrainingResource))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was read and has no effect, a sentence each."""
+        return tuple(note for one in self.endpoints for note in one.notes)
+
+
+def find_yard_file(folder: Path) -> Path:
+    """The yard file of a project's folder. Raises NotFound."""
+    for name in FILE_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    raise NotFound(
+        f"cannot find a yard file in {folder}", f"write {FILE_NAMES[0]} there, or name a yard file or a model file"
+    )
+
+
+def read_yard_file(path: Path) -> YardFile:
+    """Raises NotFound where there is no file, InvalidValue with every problem of the file where it is not right."""
+    place = path.absolute()
+    document = read_document(place)
+    items = _items(document)
+    resources = [_read_resource(document, index, place.parent) for index in range(len(items))]
+    _check_names(document, items)
+    if document.problems:
+        raise refusal(document.file, [_labelled(problem, items) for problem in document.problems])
+    return YardFile(place, tuple(one for one in resources if one is not None))
+
+
+def _items(document: Document) -> list[Any]:
+    value = document.value
+    if isinstance(value, list) and 0 < len(cast("list[Any]", value)) <= RESOURCES_MAX:
+        return cast("list[Any]", value)
+    if value is None or value == []:
+        sentence = "empty; allowed: a list of resources, each beginning with `- name: NAME`"
+    elif isinstance(value, list):
+        sentence = f"found {len(cast('list[Any]', value))} resources; allowed: at most {RESOURCES_MAX}"
+    else:
+        sentence = f"found {shown(value)}; allowed: a list of resources, each beginning with `- name: NAME`"
+    raise refusal(document.file, [*document.problems, Problem(document.line(()), "", sentence)])
+
+
+def _read_resource(document: Document, index: int, folder: Path) -> Resource | None:
+    item = document.value[index]
+    if not isinstance(item, dict):
+        sentence = f"found {shown(item)}; allowed: a resource, a map with a name"
+        document.problems.append(Problem(document.line((index,)), f"[{index}]", sentence))
+        return None
+    fields = cast("dict[str, Any]", item)
+    label = fields["name"] if isinstance(fields.get("name"), str) else f"[{index}]"
+    kind = _kind(document, index, label, fields)
+    if kind == "endpoint":
+        return read_endpoint(document, index, label, folder)
+    if kind == "training":
+        return read_training(document, index, label, folder)
+    return None
+
+
+def _kind(document: Document, index: int, label: str, fields: dict[str, Any]) -> str | None:
+    written = fields.get("kind")
+    if written is None:
+        return "endpoint"
+    if isinstance(written, str) and _KINDS_OF_CORTEX.get(written, written) in KINDS:
+        return _KINDS_OF_CORTEX.get(written, written)
+    allowed = f"allowed: {', '.join(KINDS)}"
+    if written in _KINDS_TO_COME:
+        sentence = f"found {shown(written)}, which is not there yet; {allowed}"
+    else:
+        near = nearest(written, KINDS) if isinstance(written, str) else None
+        sentence = f"found {shown(written)}; " + (f"did you mean {near}? " if near else "") + allowed
+    document.problems.append(Problem(document.line((index, "kind")), f"{label}.kind", sentence))
+    return None
+
+
+def _labelled(problem: Problem, items: list[Any]) -> Problem:
+    """What was found while reading the YAML is told by number; people look for the name."""
+    for index, item in enumerate(items):
+        name = cast("dict[str, Any]", item).get("name") if isinstance(item, dict) else None
+        if isinstance(name, str) and problem.field.startswith(f"[{index}]"):
+            return replace(problem, field=name + problem.field.removeprefix(f"[{index}]"))
+    return problem
+
+
+def _check_names(document: Document, items: list[Any]) -> None:
+    first: dict[tuple[str, str], int] = {}
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            continue
+        fields = cast("dict[str, Any]", item)
+        name, kind = fields.get("name"), str(fields.get("kind") or "endpoint")
+        if not isinstance(name, str):
+            continue
+        line = document.line((index, "name"))
+        key = (_KINDS_OF_CORTEX.get(kind, kind), name_key(name))
+        if key in first:
+            sentence = f"found twice, first in line {first[key]}; names are unique per kind, whatever their case"
+            document.problems.append(Problem(line, f"{name}.name", sentence))
+        first.setdefault(key, line)
