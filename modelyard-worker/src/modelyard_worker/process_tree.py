@@ -1,0 +1,131 @@
+"""Keeping every process of a job in hand, so that none outlives it.
+
+Three nets, each for what the one before cannot hold:
+
+* The child leads a session of its own; a signal to its group reaches all who stayed in it.
+* The wrapper is subreaper (prctl(2)): who left the group becomes its child when the parent in between ends.
+* Should the wrapper itself be killed, the kernel kills the child (PR_SET_PDEATHSIG), and a guard, a forked process that
+  does nothing but read a pipe whose other end only the wrapper holds, kills the rest of the group.
+
+On systems without prctl the first net and the guard hold.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import List, Optional
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+REAP_SECONDS = 5.0
+"""How long killed processes may take to be gone; one that hangs in the kernel longer is left to the system."""
+
+_REAP_PAUSE_SECONDS = 0.005
+
+
+def become_subreaper() -> None:
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int) -> None:
+    """In a child between fork and exec: be killed when `parent` ends, and at once where it has ended already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _LIBC.prctl(option, value, 0, 0, 0)
+
+
+# Loaded before any fork: between fork and exec nothing should have to be looked up.
+_LIBC = ctypes.CDLL(None)
+
+
+class Guard:
+    """The forked process that ends a group when the wrapper dies before it said that all is well."""
+
+    def __init__(self) -> None:
+        read_end, self._write_end = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._write_end)
+            _watch(read_end)
+        os.close(read_end)
+
+    def watch(self, group: int) -> None:
+        os.write(self._write_end, f"{group}\n".encode())
+
+    def dismiss(self) -> None:
+        """The job is over; nobody needs to be killed."""
+        os.write(self._write_end, b"0\n")
+        os.close(self._write_end)
+        os.waitpid(self.pid, 0)
+
+
+def _watch(read_end: int) -> None:
+    os.setsid()  # a signal to the wrapper's group must not reach it
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    heard = b""
+    while True:
+        part = os.read(read_end, 64)
+        if not part:
+            break
+        heard += part
+    numbers = heard.split()
+    group = int(numbers[-1]) if numbers else 0
+    if group:
+        kill_group(group, signal.SIGKILL)
+    os._exit(0)
+
+
+def kill_group(group: int, number: int) -> None:
+    """Signals a whole group; harmless where it is gone."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def end_leftovers(group: int, spared: int) -> None:
+    """Kills what is left of a group and every other child of this process but `spared`, and waits for their end."""
+    kill_group(group, signal.SIGKILL)
+    ends_at = time.monotonic() + REAP_SECONDS
+    while time.monotonic() < ends_at:
+        # Killing a parent hands its children to us, so look again until there are none.
+        left = [pid for pid in children(os.getpid()) if pid != spared]
+        if not left:
+            return
+        for pid in left:
+            _kill_and_reap(pid)
+        time.sleep(_REAP_PAUSE_SECONDS)
+
+
+def _kill_and_reap(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, os.WNOHANG)
+    except (ProcessLookupError, ChildProcessError):
+        return
+
+
+def children(parent: int) -> List[int]:
+    """Processes whose parent is `parent`, zombies included; empty where there is no /proc."""
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    return [int(name) for name in names if name.isdigit() and _parent_of(name) == parent]
+
+
+def _parent_of(pid: str) -> Optional[int]:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
