@@ -1,0 +1,80 @@
+"""Load on one server, and what it cost: the generator's report, the CPU of every process that took part."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.serving.costs import cpu_seconds
+from bench.serving.servers import Server
+from bench.serving.subject import BODY
+
+_SCRIPT = Path(__file__).with_name("post.lua")
+_GRACE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One measurement. Times are seconds, CPU is microseconds a request."""
+
+    server: str
+    connections: int
+    requests: int
+    requests_per_second: float
+    p50_seconds: float
+    p99_seconds: float
+    errors: int
+    cpu_us_per_request: dict[str, float]
+    """By role of the server's processes, and `generator`."""
+
+
+def generator_name() -> str:
+    return "wrk" if shutil.which("wrk") else "bench.serving.generator"
+
+
+def put_load(server: Server, connections: int, seconds: int) -> Load:
+    """Keeps `connections` requests under way for `seconds`. Raises RuntimeError where the generator fails."""
+    before = {role: cpu_seconds(pids) for role, pids in server.processes.items()}
+    report, generator_cpu = _generate(server.url, connections, seconds)
+    spent = {role: cpu_seconds(pids) - before[role] for role, pids in server.processes.items()}
+    requests = int(report["requests"])
+    return Load(
+        server=server.name,
+        connections=connections,
+        requests=requests,
+        requests_per_second=requests / report["seconds"],
+        p50_seconds=report["p50_us"] / 1e6,
+        p99_seconds=report["p99_us"] / 1e6,
+        errors=int(report["errors"]),
+        cpu_us_per_request={
+            role: used / max(requests, 1) * 1e6 for role, used in {**spent, "generator": generator_cpu}.items()
+        },
+    )
+
+
+def _generate(url: str, connections: int, seconds: int) -> tuple[dict[str, float], float]:
+    before = _ended_children_cpu_seconds()
+    process = subprocess.Popen(_command(url, connections, seconds), stdout=subprocess.PIPE, text=True)
+    try:
+        output, _ = process.communicate(timeout=seconds + _GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise RuntimeError(f"cannot measure {url}: the load generator did not end") from None
+    if process.returncode != 0:
+        raise RuntimeError(f"cannot measure {url}: the load generator ended with {process.returncode}")
+    return json.loads(output.strip().splitlines()[-1]), _ended_children_cpu_seconds() - before
+
+
+def _ended_children_cpu_seconds() -> float:
+    # No other child of this process ends while load is put on a server, so the difference is the generator's.
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _command(url: str, connections: int, seconds: int) -> list[str]:
+    if generator_name() == "wrk":
+        return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url, "--", BODY.decode()]
+    return [sys.executable, "-m", "bench.serving.generator", url, str(connections), str(seconds), BODY.decode()]
