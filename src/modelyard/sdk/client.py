@@ -1,0 +1,310 @@
+"""The client: every noun of a yard over its REST interface."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from urllib.parse import quote
+
+from modelyard.domain.names import check_name, resolve
+from modelyard.protocol.routes import ENDPOINTS, HEALTH, INVOCATIONS
+from modelyard.sdk.address import Address, check_url, find_address
+from modelyard.sdk.connection import Connection
+from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
+from modelyard.sdk.labels import project_of
+from modelyard.sdk.predictions import answer_value, request_body
+from modelyard.sdk.progress import Progress, no_progress
+from modelyard.sdk.trainings import choose_training, start_training
+from modelyard.sdk.uploads import send_tree
+from modelyard.sdk.views import EndpointView, EventView, LinkView, ModelView, RunView, StatusView
+from modelyard.sdk.waiting import endpoint_settled, run_ended, wait_gone, wait_until
+
+if TYPE_CHECKING:
+    import httpx
+
+    from modelyard.manifest.trainings import TrainingResource
+    from modelyard.manifest.yard_file import YardFile
+
+Kind = Literal["endpoint", "model", "run"]
+
+LIVE_SECONDS = 300.0
+GONE_SECONDS = 120.0
+LOG_LINES = 100
+
+
+class Client:
+    """A yard, as programs see it. Without arguments it is the yard that `MODELYARD_URL` names, or that of the home.
+
+    Every method raises errors of `modelyard.errors`: YardDown where no yard answers, and whatever the yard refused
+    with. Use it as a context manager, or `close` it.
+    """
+
+    def __init__(
+        self, url: str | None = None, key: str | None = None, *, transport: "httpx.BaseTransport | None" = None
+    ) -> None:
+        address = Address(check_url(url), key) if url else find_address()
+        if key and not url:
+            address = Address(address.url, key)
+        self._connection = Connection(address, transport)
+
+    @property
+    def url(self) -> str:
+        return self._connection.address.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # The yard itself
+
+    def status(self) -> StatusView:
+        return self._connection.get("/status")
+
+    def healthy(self) -> bool:
+        """Whether the yard answers at all."""
+        return self._connection.answers(HEALTH)
+
+    def events(self, kind: str | None = None, name: str | None = None, limit: int = 100) -> list[EventView]:
+        """Newest first."""
+        return self._connection.get("/events", {"kind": kind, "name": name, "limit": limit})["events"]
+
+    def link(self) -> LinkView:
+        """A link that opens the console in a browser, once, within a minute."""
+        return self._connection.post("/links", {})
+
+    def resolve(self, text: str, kinds: Iterable[Kind]) -> tuple[Kind, str]:
+        """The (kind, name) that `NAME` or `KIND/NAME` means among `kinds`. Raises NotFound, Ambiguous."""
+        wanted = list(kinds)
+        prefix = text.partition("/")[0] if "/" in text else None
+        known: list[tuple[str, str]] = []
+        for kind in wanted if prefix not in wanted else [prefix]:
+            known += [(kind, name) for name in self._names(cast("Kind", kind))]
+        return cast("tuple[Kind, str]", resolve(text, known))
+
+    def _names(self, kind: Kind) -> list[str]:
+        if kind == "endpoint":
+            return [one["name"] for one in self.endpoints()]
+        if kind == "model":
+            return [one["model"] for one in self.models()]
+        return [one["id"] for one in self.runs(limit=1000)]
+
+    # Endpoints
+
+    def deploy(
+        self,
+        what: "str | Path | YardFile | None" = None,
+        *,
+        project: str | None = None,
+        name: str | None = None,
+        progress: Progress = no_progress,
+    ) -> Deployment:
+        """Deploys a yard file (default: that of the present folder), or a model's file as an endpoint called `name`.
+
+        All endpoints are wished at once or none is. Returns as soon as that is on the yard's disk; `wait_endpoint`
+        waits until they serve.
+        """
+        chosen = Path(what or ".") if what is None or isinstance(what, str) else what
+        return deploy_file(self._connection, chosen, project=project, name=name, progress=progress)
+
+    def endpoints(self) -> list[EndpointView]:
+        return self._connection.get("/endpoints")["endpoints"]
+
+    def endpoint(self, name: str) -> EndpointView:
+        return self._connection.get(f"/endpoints/{_part(name)}")
+
+    def wait_endpoint(
+        self,
+        name: str,
+        version: int | None = None,
+        *,
+        limit_seconds: float = LIVE_SECONDS,
+        progress: Callable[[EndpointView], None] | None = None,
+    ) -> EndpointView:
+        """Waits until a version (default: the newest) serves with all its replicas, or cannot; the state says which."""
+        settled = endpoint_settled(version)
+
+        def look() -> EndpointView:
+            view = self.endpoint(name)
+            if progress is not None:
+                progress(view)
+            return view
+
+        return wait_until(look, settled, limit_seconds, f"endpoint {name}")
+
+    def predict(
+        self,
+        name: str,
+        data: Any,
+        *,
+        content_type: str | None = None,
+        accept: str | None = None,
+        limit_seconds: float | None = None,
+    ) -> Any:
+        """Asks an endpoint. Bytes are sent as they are, everything else as JSON, arrays and data frames included.
+
+        Returns values where the answer is JSON, else text or bytes.
+        """
+        body, sent_type = request_body(data, content_type)
+        headers = {"content-type": sent_type, **({"accept": accept} if accept else {})}
+        path = f"{ENDPOINTS}{_part(name)}{INVOCATIONS}"
+        return answer_value(self._connection.ask("POST", path, body, headers, limit_seconds))
+
+    def delete_endpoint(self, name: str, *, wait: bool = True) -> None:
+        """Deletes an endpoint; its replicas finish what they hold. `wait` returns when the last is gone."""
+        self._connection.delete(f"/endpoints/{_part(name)}")
+        if wait:
+            wait_gone(lambda: self.endpoint(name), GONE_SECONDS, f"endpoint {name} to be gone")
+
+    def endpoint_logs(self, name: str, *, lines: int = LOG_LINES, follow: bool = False) -> Iterator[str]:
+        """The last lines that the replicas printed; with `follow`, and then what they print, without end."""
+        return self._connection.lines(f"/endpoints/{_part(name)}/logs", {"lines": lines, "follow": follow})
+
+    # Runs
+
+    def train(
+        self,
+        name: str,
+        *,
+        algorithm: str | None = None,
+        entry: str | None = None,
+        inputs: Mapping[str, str | Path] | None = None,
+        content_types: Mapping[str, str] | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        source: str | Path = ".",
+        project: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        max_runtime_seconds: float | None = None,
+        progress: Progress = no_progress,
+    ) -> RunView:
+        """Starts a run of a built-in algorithm (`xgboost`) or of the script `entry` below `source`.
+
+        Paths of `inputs` begin at `source`. Returns when the run is on the yard's disk; `wait_run` waits for its end.
+        """
+        from modelyard.manifest.trainings import (  # noqa: PLC0415 (loaded when first needed)
+            MAX_RUNTIME_SECONDS,
+            ChannelSource,
+            TrainingResource,
+        )
+
+        types = content_types or {}
+        training = TrainingResource(
+            name=name,
+            algorithm=algorithm,
+            entry=entry,
+            inputs={one: ChannelSource(str(place), types.get(one)) for one, place in (inputs or {}).items()},
+            hyperparameters={key: _hyperparameter(value) for key, value in (hyperparameters or {}).items()},
+            model=model,
+            max_runtime_seconds=max_runtime_seconds or MAX_RUNTIME_SECONDS,
+            environment=dict(environment or {}),
+        )
+        return self.start_training(training, Path(source), project=project, progress=progress)
+
+    def train_file(
+        self,
+        file: "str | Path | YardFile | None" = None,
+        name: str | None = None,
+        *,
+        project: str | None = None,
+        progress: Progress = no_progress,
+    ) -> RunView:
+        """Starts the training called `name` (default: the only one) of a yard file (default: the present folder's)."""
+        from modelyard.manifest.yard_file import find_yard_file, read_yard_file  # noqa: PLC0415 (as above)
+
+        if file is None or isinstance(file, str | Path):
+            place = Path(file or ".")
+            file = read_yard_file(find_yard_file(place) if place.is_dir() else place)
+        training = choose_training(file, name)
+        return self.start_training(training, file.folder, project=project, yard_file=file.path, progress=progress)
+
+    def start_training(
+        self,
+        training: "TrainingResource",
+        folder: Path,
+        *,
+        project: str | None = None,
+        yard_file: Path | None = None,
+        progress: Progress = no_progress,
+    ) -> RunView:
+        return start_training(
+            self._connection, training, folder, project=project, yard_file=yard_file, progress=progress
+        )
+
+    def runs(self, training: str | None = None, limit: int = 100) -> list[RunView]:
+        """Newest first."""
+        return self._connection.get("/runs", {"training": training, "limit": limit})["runs"]
+
+    def run(self, run: str) -> RunView:
+        return self._connection.get(f"/runs/{_part(run)}")
+
+    def wait_run(
+        self, run: str, *, limit_seconds: float | None = None, progress: Callable[[RunView], None] | None = None
+    ) -> RunView:
+        """Waits until a run has ended, however; its status says how."""
+
+        def look() -> RunView:
+            view = self.run(run)
+            if progress is not None:
+                progress(view)
+            return view
+
+        return wait_until(look, run_ended, limit_seconds, f"run {run}")
+
+    def stop_run(self, run: str) -> RunView:
+        """Asks a run to stop; harmless where it is stopping or has ended."""
+        return self._connection.post(f"/runs/{_part(run)}/stop", {})
+
+    def run_logs(self, run: str, *, lines: int | None = None, follow: bool = False) -> Iterator[str]:
+        """What a run printed (its last `lines`); with `follow`, until it has ended."""
+        return self._connection.lines(f"/runs/{_part(run)}/logs", {"lines": lines, "follow": follow})
+
+    # Models
+
+    def models(self) -> list[ModelView]:
+        """The newest version of each."""
+        return self._connection.get("/models")["models"]
+
+    def model(self, name: str) -> list[ModelView]:
+        """Every version, newest first."""
+        return self._connection.get(f"/models/{_part(name)}")["versions"]
+
+    def register(
+        self,
+        model: str,
+        path: str | Path,
+        *,
+        project: str | None = None,
+        framework: str | None = None,
+        progress: Progress = no_progress,
+    ) -> ModelView:
+        """Registers a file or a folder as the next version of `model`; its files tell the framework."""
+        from modelyard.packaging.files import list_files  # noqa: PLC0415 (loaded when first needed)
+
+        place = Path(path).expanduser()
+        files = list_files(place)
+        framework = framework or detect_files(files).framework
+        document = {
+            "project": check_name(project, "project name") if project else project_of(Path.cwd()),
+            "tree": send_tree(self._connection, files, progress),
+            "framework": str(framework) if framework else None,
+        }
+        return self._connection.post(f"/models/{_part(check_name(model, 'model name'))}/versions", document)
+
+    def delete_model(self, name: str, version: int | None = None) -> int:
+        """Forgets a version, or all; returns how many."""
+        return int(self._connection.delete(f"/models/{_part(name)}", {"version": version})["deleted"])
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path, whatever it holds."""
+    return quote(name, safe="")
+
+
+def _hyperparameter(value: Any) -> str:
+    """As a yard file's would be: text as it is, the rest as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,141 @@
+"""From a yard file, or a model's file alone, to a deployment that the yard can apply."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelyard.domain.names import check_name
+from modelyard.errors import InvalidValue, NotFound
+from modelyard.sdk.connection import Connection
+from modelyard.sdk.labels import label_from, project_of
+from modelyard.sdk.progress import Progress, no_progress
+from modelyard.sdk.uploads import send_tree
+from modelyard.sdk.views import OutcomeView
+
+if TYPE_CHECKING:
+    from modelyard.manifest.endpoints import EndpointResource
+    from modelyard.manifest.yard_file import YardFile
+    from modelyard.packaging.files import LocalFile
+    from modelyard.packaging.frameworks import Detection
+
+_YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a deploy did."""
+
+    project: str
+    outcomes: list[OutcomeView]
+    notes: tuple[str, ...] = ()
+    """Fields of the file that have no effect so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Endpoints to deploy, and the folder that their paths begin at."""
+
+    folder: Path
+    yard_file: Path | None
+    endpoints: "tuple[EndpointResource, ...]"
+    notes: tuple[str, ...] = ()
+
+
+def deploy_file(
+    connection: Connection,
+    what: "Path | YardFile",
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    progress: Progress = no_progress,
+) -> Deployment:
+    """Deploys every endpoint of a yard file, or one endpoint for a model's file or folder.
+
+    Raises InvalidValue and NotFound before anything is sent where a file is not right.
+    """
+    plan = _plan(what, name)
+    project = check_name(project, "project name") if project else project_of(plan.folder)
+    models = {one.name: _local_model(plan.folder, one) for one in plan.endpoints}
+    code = _send_code(connection, plan, progress)
+    resources = [_resource(connection, one, code, models[one.name], progress) for one in plan.endpoints]
+    answer = connection.post("/deployments", {"project": project, "resources": resources})
+    return Deployment(project, list(answer["outcomes"]), plan.notes)
+
+
+def _plan(what: "Path | YardFile", name: str | None) -> _Plan:
+    # The schema and YAML take a tenth of a second to import; a prediction must not pay for them.
+    from modelyard.manifest.endpoints import EndpointResource  # noqa: PLC0415
+    from modelyard.manifest.yard_file import find_yard_file, read_yard_file  # noqa: PLC0415
+
+    if isinstance(what, Path):
+        if what.suffix.lower() not in _YAML and what.is_file():
+            label = check_name(name, "endpoint name") if name else label_from(what.stem, "model")
+            model = EndpointResource(name=label, line=0, model=str(what.absolute()))
+            return _Plan(what.absolute().parent, None, (model,))
+        if not what.exists():
+            raise NotFound(f"cannot find {what}", "name a yard file, a model file, or a project's folder")
+        what = read_yard_file(find_yard_file(what) if what.is_dir() else what)
+    if name is not None:
+        raise InvalidValue("cannot name the endpoint: a yard file names its own", "leave --name out")
+    if not what.endpoints:
+        raise InvalidValue(f"cannot deploy {what.path.name}: it has no endpoint", "`modelyard train` starts trainings")
+    return _Plan(what.folder, what.path, what.endpoints, what.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalModel:
+    files: "list[LocalFile]"
+    framework: str | None
+
+
+def _local_model(folder: Path, endpoint: "EndpointResource") -> _LocalModel | None:
+    """The files of a model that is named by a path, looked at before anything is sent."""
+    from modelyard.packaging.files import list_files  # noqa: PLC0415 (see _plan)
+
+    if endpoint.model_path is None:
+        return None
+    files = list_files(folder / Path(endpoint.model_path).expanduser())
+    detection = detect_files(files)
+    if detection.framework is None and endpoint.predictor is None:
+        raise InvalidValue(
+            f"cannot deploy {endpoint.name} without a predictor: {detection.reason}",
+            "write a predictor, or name a .ubj, .json, .joblib or .pkl file",
+        )
+    return _LocalModel(files, detection.framework)
+
+
+def detect_files(files: "Iterable[LocalFile]") -> "Detection":
+    """The framework of a model that lies on this machine."""
+    from modelyard.packaging.frameworks import HEAD_BYTES, detect  # noqa: PLC0415 (see _plan)
+
+    sources = {file.path: file.source for file in files}
+
+    def head(path: str) -> bytes:
+        with sources[path].open("rb") as content:
+            return content.read(HEAD_BYTES)
+
+    return detect(sources, head)
+
+
+def _send_code(connection: Connection, plan: _Plan, progress: Progress) -> str | None:
+    from modelyard.packaging.project import project_files  # noqa: PLC0415 (see _plan)
+
+    if not any(one.predictor for one in plan.endpoints):
+        return None
+    return send_tree(connection, project_files(plan.folder, plan.yard_file), progress)
+
+
+def _resource(
+    connection: Connection, one: "EndpointResource", code: str | None, model: _LocalModel | None, progress: Progress
+) -> dict[str, Any]:
+    resource: dict[str, Any] = {"kind": "endpoint", "name": one.name, "spec": one.settings}
+    if one.predictor is not None:
+        resource |= {"code": code, "predictor": one.predictor}
+    if model is not None:
+        resource["model"] = {"tree": send_tree(connection, model.files, progress)}
+        if model.framework is not None:
+            resource["model"]["framework"] = str(model.framework)
+    elif one.model is not None:
+        resource["model"] = {"reference": one.model}
+    return resource

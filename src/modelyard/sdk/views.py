@@ -1,0 +1,114 @@
+"""What the API answers, as types. Times are RFC 3339 in UTC."""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class ReplicaView(TypedDict):
+    id: str
+    version: int
+    state: str
+    pid: int | None
+    started_at: str
+    forked: bool
+    reason: str | None
+
+
+class VersionView(TypedDict):
+    number: int
+    state: str
+    """`new`, `ready` or `failed`."""
+    reason: str | None
+    model: str | None
+    created_at: str
+
+
+class EndpointView(TypedDict):
+    name: str
+    project: str
+    model: str | None
+    state: str
+    """A value of `domain.endpoints.EndpointState`."""
+    sentence: str
+    ready: int
+    requested: int
+    up_to_date: int
+    serving_version: int | None
+    wished_version: int
+    created_at: str
+    updated_at: str
+    url: str
+    replicas: list[ReplicaView]
+    versions: list[VersionView]
+
+
+class RunView(TypedDict):
+    id: str
+    training: str
+    project: str
+    status: str
+    """A value of `domain.runs.RunStatus`."""
+    step: str
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    steps: list[list[str]]
+    """Pairs of a step's name and when it began."""
+    exit_code: int | None
+    failure_reason: str | None
+    metrics: dict[str, float]
+    model: str | None
+    model_version: int | None
+    hyperparameters: dict[str, str]
+    stop_requested: bool
+    algorithm: str | None
+    entry: str | None
+
+
+class ModelView(TypedDict):
+    model: str
+    version: int
+    reference: str
+    tree: str
+    size_bytes: int
+    framework: str | None
+    created_at: str
+    project: str
+    lineage: dict[str, Any]
+
+
+class ProcessView(TypedDict):
+    name: str
+    pid: int | None
+    alive: bool
+    pss_bytes: int | None
+
+
+class StatusView(TypedDict):
+    version: str
+    url: str
+    home: str
+    started_at: str
+    processes: list[ProcessView]
+    counts: dict[str, int]
+
+
+class OutcomeView(TypedDict):
+    kind: str
+    name: str
+    change: str
+    """`creating`, `updating` or `is up to date`."""
+    version: int
+    sentence: str
+
+
+class EventView(TypedDict):
+    number: NotRequired[int]
+    at: str
+    kind: str
+    name: str
+    sentence: str
+
+
+class LinkView(TypedDict):
+    url: str
+    expires_at: str

@@ -1,0 +1,86 @@
+"""Waiting for what the yard does in its own time, by looking again and again."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from modelyard.domain.endpoints import EndpointState, VersionState
+from modelyard.domain.runs import ENDED
+from modelyard.errors import DeadlinePassed, NotFound, Unavailable
+from modelyard.sdk.views import EndpointView, RunView
+
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 15.0
+"""How long the yard may be out of reach while it is waited for: its processes are restarted within it."""
+SHORT_OF_ROOM_SECONDS = 15.0
+"""`compute unavailable` for so long is no passing lack during a roll-out."""
+
+ViewT = TypeVar("ViewT")
+
+
+def wait_until(
+    look: Callable[[], ViewT], done: Callable[[ViewT], bool], limit_seconds: float | None, what: str
+) -> ViewT:
+    """Looks until `done`. Raises DeadlinePassed after the limit, YardDown where the yard stays out of reach."""
+    began = time.monotonic()
+    last_answer = began
+    while True:
+        try:
+            view = look()
+            last_answer = time.monotonic()
+            if done(view):
+                return view
+        except Unavailable:
+            if time.monotonic() - last_answer > PATIENCE_SECONDS:
+                raise
+        if limit_seconds is not None and time.monotonic() - began > limit_seconds:
+            raise DeadlinePassed(f"cannot wait longer for {what}: {limit_seconds:g} s have passed")
+        time.sleep(POLL_SECONDS)
+
+
+def endpoint_settled(version: int | None) -> Callable[[EndpointView], bool]:
+    """Whether a version (None: the one wished when first looked) serves, or never will. Keeps what it saw before."""
+    wanted = version
+    short_since: float | None = None
+
+    def settled(view: EndpointView) -> bool:
+        nonlocal wanted, short_since
+        wanted = view["wished_version"] if wanted is None else wanted
+        if view["wished_version"] > wanted or view["state"] == EndpointState.DELETING:
+            return True
+        short = view["state"] == EndpointState.COMPUTE_UNAVAILABLE
+        short_since = (short_since or time.monotonic()) if short else None
+        if short_since is not None and time.monotonic() - short_since > SHORT_OF_ROOM_SECONDS:
+            return True
+        # The state may still be the one before this deploy; a version's own is written with the deploy itself.
+        own = next((one["state"] for one in view["versions"] if one["number"] == wanted), None)
+        if own == VersionState.FAILED:
+            return True
+        if own == VersionState.READY and view["state"] == EndpointState.ERROR:
+            return True
+        return view["state"] == EndpointState.LIVE and view["serving_version"] == wanted
+
+    return settled
+
+
+def endpoint_serves(view: EndpointView, version: int | None) -> bool:
+    """Whether that version (None: the wished one) is live."""
+    wanted = view["wished_version"] if version is None else version
+    return view["state"] == EndpointState.LIVE and view["serving_version"] == wanted
+
+
+def run_ended(view: RunView) -> bool:
+    return view["status"] in {status.value for status in ENDED}
+
+
+def wait_gone(look: Callable[[], EndpointView], limit_seconds: float, what: str) -> None:
+    """Waits until `look` raises NotFound."""
+
+    def gone() -> bool:
+        try:
+            look()
+        except NotFound:
+            return True
+        return False
+
+    wait_until(gone, bool, limit_seconds, what)
