@@ -1,0 +1,395 @@
+"""The store in memory: for tests of everything that needs one. Keeps every promise of `ports` but that of the disk."""
+
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from modelyard.domain.deployments import Change, Outcome, decide_deployment
+from modelyard.domain.endpoints import (
+    Endpoint,
+    EndpointSpec,
+    EndpointStatus,
+    EndpointVersion,
+    VersionState,
+    kept_versions,
+)
+from modelyard.domain.models import Lineage, ModelVersion, check_owner, version_not_found
+from modelyard.domain.names import check_name, name_key, not_found
+from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep, move_run, new_run, stop_run
+from modelyard.errors import InvalidValue, NotFound
+from modelyard.store.folders import build_folder, walk_folder
+from modelyard.store.limits import (
+    EVENTS_MAX,
+    LINKS_MAX,
+    NAMES_COMPARED_MAX,
+    SENTENCE_LENGTH_MAX,
+    SESSIONS_MAX,
+)
+from modelyard.store.ports import Event, TreeFile
+from modelyard.store.trees import check_digest, check_size, check_tree_size, decode_tree, encode_tree
+
+
+class MemoryEndpoints:
+    """Implements `ports.Endpoints`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._endpoints: dict[str, Endpoint] = {}
+        self._statuses: dict[str, EndpointStatus] = {}
+        self._removed: dict[str, int] = {}
+
+    def deploy(self, project: str, wanted: Mapping[str, EndpointSpec], now: float) -> list[Outcome]:
+        with self._lock:
+            outcomes = decide_deployment(project, wanted, self._endpoints, self._removed)
+            for outcome, spec in zip(outcomes, wanted.values(), strict=True):
+                self._apply(project, outcome, spec, now)
+            return outcomes
+
+    def get(self, name: str) -> Endpoint:
+        with self._lock:
+            found = self._endpoints.get(name_key(name))
+            if found is None:
+                raise not_found("endpoint", name, [one.name for one in self._endpoints.values()])
+            return found
+
+    def select(self, project: str | None = None) -> list[Endpoint]:
+        with self._lock:
+            return [one for _, one in sorted(self._endpoints.items()) if project in (None, one.project)]
+
+    def delete(self, name: str, now: float) -> Endpoint:  # noqa: ARG002 (the port's; a fake shows it to nobody)
+        with self._lock:
+            found = replace(self.get(name), deleting=True)
+            self._endpoints[name_key(name)] = found
+            return found
+
+    def remove(self, name: str) -> None:
+        key = name_key(name)
+        with self._lock:
+            found = self._endpoints.get(key)
+            if found is not None and found.deleting:
+                self._removed[key] = found.wished.number
+                self._statuses.pop(key, None)
+                del self._endpoints[key]
+
+    def mark_version(self, name: str, number: int, state: VersionState, reason: str | None) -> None:
+        key = name_key(name)
+        with self._lock:
+            found = self._endpoints.get(key)
+            if found is not None:
+                marked = [
+                    replace(one, state=state, reason=reason) if one.number == number else one for one in found.versions
+                ]
+                self._endpoints[key] = replace(found, versions=kept_versions(marked))
+
+    def put_status(self, name: str, status: EndpointStatus) -> None:
+        with self._lock:
+            if name_key(name) in self._endpoints:
+                self._statuses[name_key(name)] = status
+
+    def status(self, name: str) -> EndpointStatus | None:
+        with self._lock:
+            return self._statuses.get(name_key(name))
+
+    def statuses(self) -> dict[str, EndpointStatus]:
+        with self._lock:
+            return dict(sorted(self._statuses.items()))
+
+    def _apply(self, project: str, outcome: Outcome, spec: EndpointSpec, now: float) -> None:
+        if outcome.change is Change.UP_TO_DATE or outcome.version is None:
+            return
+        key = name_key(outcome.name)
+        version = EndpointVersion(outcome.version, spec, now)
+        found = self._endpoints.get(key)
+        if found is None:
+            self._endpoints[key] = Endpoint(outcome.name, project, (version,))
+        else:
+            self._endpoints[key] = replace(found, versions=kept_versions([*found.versions, version]))
+
+
+@dataclass(slots=True)
+class _Model:
+    name: str
+    project: str
+    last_version: int = 0
+    versions: dict[int, ModelVersion] = field(default_factory=dict[int, ModelVersion])
+
+    @property
+    def newest_first(self) -> list[ModelVersion]:
+        return [self.versions[number] for number in sorted(self.versions, reverse=True)]
+
+
+class MemoryModels:
+    """Implements `ports.Models`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._models: dict[str, _Model] = {}
+
+    def register(
+        self, model: str, project: str, tree: str, size_bytes: int, framework: str | None, lineage: Lineage, now: float
+    ) -> ModelVersion:
+        key = name_key(check_name(model, "model name"))
+        with self._lock:
+            found = self._models.setdefault(key, _Model(model, project))
+            if not found.versions:
+                found.name, found.project = model, project
+            check_owner(found.name, found.project, project)
+            for one in found.versions.values():
+                if lineage.run is not None and one.lineage.run == lineage.run:
+                    return one
+            found.last_version += 1
+            made = ModelVersion(
+                found.name, found.last_version, tree, size_bytes, framework, now, found.project, lineage
+            )
+            found.versions[made.version] = made
+            return made
+
+    def get(self, model: str, version: int | None = None) -> ModelVersion:
+        there = self.versions(model)
+        wanted = next((one for one in there if version in (None, one.version)), None)
+        if wanted is None:
+            raise version_not_found(model, version, [one.version for one in there])
+        return wanted
+
+    def select(self, project: str | None = None) -> list[ModelVersion]:
+        with self._lock:
+            newest = [one.newest_first[0] for _, one in sorted(self._models.items()) if one.versions]
+        return [one for one in newest if project in (None, one.project)]
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        with self._lock:
+            found = self._models.get(name_key(model))
+            if found is None or not found.versions:
+                raise not_found("model", model, [one.name for one in self._models.values() if one.versions])
+            return found.newest_first
+
+    def delete(self, model: str, version: int | None = None) -> int:
+        with self._lock:
+            self.get(model, version)
+            versions = self._models[name_key(model)].versions
+            gone = [number for number in versions if version in (None, number)]
+            for number in gone:
+                del versions[number]
+            return len(gone)
+
+
+class MemoryRuns:
+    """Implements `ports.Runs`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._runs: dict[str, Run] = {}
+
+    def create(self, spec: RunSpec, now: float) -> Run:
+        training = check_name(spec.training, "training name")
+        with self._lock:
+            number = 1
+            while name_key(f"{training}-{number}") in self._runs:
+                number += 1
+            return self._put(new_run(f"{training}-{number}", spec, now))
+
+    def get(self, run: str) -> Run:
+        with self._lock:
+            found = self._runs.get(name_key(run))
+            if found is None:
+                raise not_found("run", run, [one.id for one in self.select(limit=NAMES_COMPARED_MAX)])
+            return found
+
+    def select(self, project: str | None = None, training: str | None = None, limit: int = 100) -> list[Run]:
+        with self._lock:
+            newest_first = list(reversed(self._runs.values()))
+        wanted = [
+            one
+            for one in newest_first
+            if project in (None, one.spec.project)
+            and (training is None or name_key(one.spec.training) == name_key(training))
+        ]
+        return wanted[:limit]
+
+    def unfinished(self) -> list[Run]:
+        with self._lock:
+            return [one for one in self._runs.values() if not one.ended]
+
+    def move(
+        self,
+        run: str,
+        status: RunStatus,
+        step: RunStep,
+        now: float,
+        *,
+        exit_code: int | None = None,
+        failure_reason: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        model_version: int | None = None,
+    ) -> Run:
+        with self._lock:
+            moved = move_run(
+                self.get(run),
+                status,
+                step,
+                now,
+                exit_code=exit_code,
+                failure_reason=failure_reason,
+                metrics=metrics,
+                model_version=model_version,
+            )
+            return self._put(moved)
+
+    def put_metrics(self, run: str, metrics: Mapping[str, float]) -> None:
+        with self._lock:
+            found = self.get(run)
+            self._put(replace(found, metrics={**found.metrics, **metrics}))
+
+    def request_stop(self, run: str, now: float) -> Run:
+        with self._lock:
+            return self._put(stop_run(self.get(run), now))
+
+    def _put(self, run: Run) -> Run:
+        self._runs[name_key(run.id)] = run
+        return run
+
+
+class MemoryEvents:
+    """Implements `ports.Events`."""
+
+    def __init__(self, events_max: int = EVENTS_MAX) -> None:
+        self._lock = threading.RLock()
+        self._events: list[Event] = []
+        self._last_number = 0
+        self._events_max = events_max
+
+    def add(self, kind: str, name: str, sentence: str, now: float) -> None:
+        with self._lock:
+            self._last_number += 1
+            self._events.append(Event(self._last_number, now, kind, name, sentence[:SENTENCE_LENGTH_MAX]))
+            del self._events[: -self._events_max]
+
+    def select(self, kind: str | None = None, name: str | None = None, limit: int = 100) -> list[Event]:
+        with self._lock:
+            newest_first = self._events[::-1]
+        wanted = [
+            one
+            for one in newest_first
+            if kind in (None, one.kind) and (name is None or name_key(one.name) == name_key(name))
+        ]
+        return wanted[:limit]
+
+
+class MemoryKeys:
+    """Implements `ports.Keys`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._owner: str | None = None
+        self._links: dict[str, float] = {}
+        self._sessions: dict[str, float] = {}
+
+    def put_owner(self, digest: str, now: float) -> None:  # noqa: ARG002 (the port's; a fake shows it to nobody)
+        self._owner = digest
+
+    def is_owner(self, digest: str) -> bool:
+        return digest == self._owner
+
+    def put_link(self, digest: str, expires_at: float) -> None:
+        with self._lock:
+            self._links = _bounded({**self._links, digest: expires_at}, digest, LINKS_MAX)
+
+    def take_link(self, digest: str, now: float) -> bool:
+        with self._lock:
+            expires_at = self._links.pop(digest, None)
+            self._links = {one: until for one, until in self._links.items() if until > now}
+            return expires_at is not None and expires_at > now
+
+    def put_session(self, digest: str, expires_at: float) -> None:
+        with self._lock:
+            self._sessions = _bounded({**self._sessions, digest: expires_at}, digest, SESSIONS_MAX)
+
+    def has_session(self, digest: str, now: float) -> bool:
+        with self._lock:
+            return self._sessions.get(digest, now) > now
+
+
+def _bounded(expiries: dict[str, float], newest: str, most: int) -> dict[str, float]:
+    """Without those that expire first beyond the bound; the newest stays in any case."""
+    others = sorted((one for one in expiries if one != newest), key=lambda one: expiries[one], reverse=True)
+    return {one: expiries[one] for one in (newest, *others[: most - 1])}
+
+
+class MemoryStore:
+    """Implements `ports.Store`."""
+
+    def __init__(self, events_max: int = EVENTS_MAX) -> None:
+        self.endpoints = MemoryEndpoints()
+        self.models = MemoryModels()
+        self.runs = MemoryRuns()
+        self.events = MemoryEvents(events_max)
+        self.keys = MemoryKeys()
+
+    def close(self) -> None:
+        """There is nothing to let go."""
+
+
+class MemoryArtifacts:
+    """Implements `ports.Artifacts`. Folders that it reads and lays out are real."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[str, bytes] = {}
+
+    async def put(self, sha256: str, chunks: AsyncIterator[bytes]) -> int:
+        check_digest(sha256)
+        content = b"".join([chunk async for chunk in chunks])
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise InvalidValue(f"cannot store {sha256}: the content's sha256 is {found}", "send it again")
+        self._blobs[sha256] = content
+        return len(content)
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        if not path.is_file():
+            raise NotFound(f"cannot store file {path}: there is none")
+        content = path.read_bytes()
+        return self.put_bytes(content), len(content)
+
+    def put_bytes(self, content: bytes) -> str:
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._blobs[sha256] = content
+        return sha256
+
+    def has(self, sha256: str) -> bool:
+        return check_digest(sha256) in self._blobs
+
+    def missing(self, digests: Iterable[str]) -> list[str]:
+        return [sha256 for sha256 in digests if not self.has(sha256)]
+
+    def read(self, sha256: str) -> bytes:
+        if not self.has(sha256):
+            raise NotFound(f"cannot find artifact {sha256}", "upload it first")
+        return self._blobs[sha256]
+
+    def put_tree(self, files: Sequence[TreeFile]) -> str:
+        content = encode_tree(files)
+        for one in files:
+            check_size(one, len(self.read(one.sha256)))
+        return self.put_bytes(content)
+
+    def tree(self, digest: str) -> list[TreeFile]:
+        content = self.read(digest)
+        check_tree_size(digest, len(content))
+        return decode_tree(digest, content)
+
+    def put_folder(self, folder: Path) -> str:
+        return self.put_tree(
+            [
+                TreeFile(path, *self.put_file(on_disk), executable=executable)
+                for path, on_disk, executable in walk_folder(folder)
+            ]
+        )
+
+    def lay_out(self, digest: str, folder: Path) -> None:
+        build_folder(self.tree(digest), folder, self._place)
+
+    def _place(self, one: TreeFile, target: Path) -> None:
+        target.write_bytes(self.read(one.sha256))
+        target.chmod(0o555 if one.executable else 0o444)
