@@ -78,6 +78,8 @@ class Jobs:
         command: list[str] | None = None,
         environment: dict[str, str] | None = None,
         python_path: str | None = None,
+        algorithm: str | None = None,
+        content_types: dict[str, str] | None = None,
     ) -> Job:
         folder = self.root / f"job-{len(self.started) + 1}"
         base = folder / "base"
@@ -89,9 +91,16 @@ class Jobs:
                 (base / "input" / "data" / channel).mkdir(parents=True, exist_ok=True)
                 (base / "input" / "data" / channel / file).write_text(text)
         plan = JobPlan(
-            "fit-1", str(base), name, None, list(channels or {}), {"train": "text/csv"} if channels else {},
-            hyperparameters or {}, environment or {}, python_path,
-        )  # fmt: skip
+            name="fit-1",
+            base=str(base),
+            entry=None if algorithm else name,
+            algorithm=algorithm,
+            channels=list(channels or {}),
+            content_types=content_types or {"train": "text/csv"},
+            hyperparameters=hyperparameters or {},
+            environment=environment or {},
+            python_path=python_path,
+        )
         laid_out = lay_out_job(plan)
         write_json(
             str(folder / ORDER),

@@ -64,7 +64,7 @@ def test_a_script_sees_the_whole_contract(jobs: Jobs) -> None:
     others = (
         "NUM_GPUS NUM_NEURONS LOG_LEVEL NETWORK_INTERFACE_NAME INPUT_DIR INPUT_CONFIG_DIR RESOURCE_CONFIG OUTPUT_DIR"
     )
-    assert {f"SM_{name}" for name in f"{others} MODULE_DIR USER_ENTRY_POINT".split()} <= env.keys()
+    assert {f"SM_{name}" for name in f"{others} OUTPUT_DIR MODULE_DIR USER_ENTRY_POINT".split()} <= env.keys()
 
 
 def test_the_files_of_the_contract_have_text_for_every_hyperparameter(tmp_path: Path) -> None:
