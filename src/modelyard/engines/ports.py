@@ -54,6 +54,8 @@ class ReplicaSight:
     exit_code: int | None
     socket: str
     token: str
+    notes: dict[str, str | float]
+    """What the controller wrote down about it with `note_replica`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class Engine(Protocol):
 
     def replicas(self) -> list[ReplicaSight]:
         """Every replica that is known, ended ones until they are forgotten."""
+        ...
+
+    def note_replica(self, replica: str, **notes: str | float) -> None:
+        """Writes facts down beside the replica, durably, so that they outlive the controller. Merges."""
         ...
 
     def stop_replica(self, replica: str, *, kill: bool = False) -> None:

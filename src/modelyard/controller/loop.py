@@ -1,0 +1,78 @@
+"""The one loop: wait for a reason, run each pass, publish the table, survive whatever a pass raises."""
+
+import asyncio
+import logging
+
+from modelyard.clock import Clock
+from modelyard.controller.endpoints import EndpointsPass
+from modelyard.controller.models import ModelsPass
+from modelyard.controller.runs import RunsPass
+from modelyard.controller.table import Publisher
+from modelyard.engines.ports import Engine
+from modelyard.settings import Home
+from modelyard.store.ports import Artifacts, Store
+
+POLL_SECONDS = 1.0
+"""How long nothing may be looked at, where every word that should have woken the loop was lost."""
+
+STOP_SECONDS = 20.0
+"""How long processes may take to end when the yard goes down, before they are ended by force."""
+
+_log = logging.getLogger("modelyard.controller")
+
+
+class Controller:
+    def __init__(self, home: Home, store: Store, artifacts: Artifacts, engine: Engine, clock: Clock) -> None:
+        self.publisher = Publisher(home.table)
+        self._engine = engine
+        self._clock = clock
+        self._stopping = False
+        self._endpoints = EndpointsPass(store, artifacts, engine, home.packages, clock, self.wake)
+        self._runs = RunsPass(store, artifacts, engine, home.runs, clock, self.wake)
+        self._models = ModelsPass(store, engine)
+
+    def wake(self) -> None:
+        self._engine.changed.set()
+
+    def stop(self) -> None:
+        """Ends the loop, and then everything that the engine runs."""
+        self._stopping = True
+        self.wake()
+
+    def stuck(self, replica: str, seconds: float) -> None:
+        self._endpoints.replicas.stuck(replica, seconds)
+
+    async def run(self) -> None:
+        """Until `stop`. Processes end with it: a controller that is to leave them alone is killed instead."""
+        while not self._stopping:
+            self._engine.changed.clear()
+            wake_at = await self._guarded_pass()
+            pause = POLL_SECONDS if wake_at is None else min(POLL_SECONDS, max(0.0, wake_at - self._clock.now()))
+            try:
+                async with asyncio.timeout(pause):
+                    await self._engine.changed.wait()
+            except TimeoutError:
+                continue
+        await self._end()
+
+    async def _guarded_pass(self) -> float | None:
+        try:
+            return await self.look()
+        except Exception:  # noqa: BLE001 (whatever it was, the next pass begins from what is then there)
+            _log.exception("a pass failed")
+            return None
+
+    async def look(self) -> float | None:
+        """One pass over everything: when to look again at the latest, or None."""
+        self._runs()
+        entries, wake_at = await self._endpoints()
+        self.publisher.publish(entries)
+        self._models()
+        return wake_at
+
+    async def _end(self) -> None:
+        await self._endpoints.replicas.close()
+        await self._engine.stop_everything(STOP_SECONDS)
+        self._runs()
+        await self._runs.close()
+        await self._engine.close()

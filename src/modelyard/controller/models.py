@@ -1,0 +1,26 @@
+"""The pass over models: what is registered is likely to be deployed, so its libraries are imported before."""
+
+import asyncio
+
+from modelyard.engines.ports import Engine
+from modelyard.packaging.frameworks import LIBRARIES, Framework
+from modelyard.store.ports import Store
+
+
+class ModelsPass:
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self._store = store
+        self._engine = engine
+        self._warm: set[str] = set()
+        self._warming: asyncio.Task[None] | None = None
+
+    def __call__(self) -> None:
+        """Warms a template for every framework that a registered model has. At most one at a time."""
+        if self._warming is not None and not self._warming.done():
+            return
+        frameworks = {one.framework for one in self._store.models.select() if one.framework}
+        cold = sorted(frameworks - self._warm)
+        if cold:
+            self._warm.update(cold)
+            libraries = tuple(name for framework in cold for name in LIBRARIES[Framework(framework)])
+            self._warming = asyncio.get_running_loop().create_task(self._engine.warm(libraries))

@@ -1,0 +1,231 @@
+"""The pass over training runs: starts what waits, follows what runs, stores and registers what came out."""
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from modelyard_worker.job_environment import JobPlan, lay_out_job
+
+from modelyard.clock import Clock
+from modelyard.domain.models import Lineage
+from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
+from modelyard.engines.ports import Engine, JobOrder
+from modelyard.errors import ModelyardError, StoreFailed
+from modelyard.packaging.frameworks import HEAD_BYTES, detect
+from modelyard.store.ports import Artifacts, Store
+from modelyard.version import VERSION
+
+_log = logging.getLogger("modelyard.controller")
+
+
+class RunsPass:
+    def __init__(
+        self,
+        store: Store,
+        artifacts: Artifacts,
+        engine: Engine,
+        folder: Path,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._engine = engine
+        self._folder = folder
+        self._clock = clock
+        self._wake = wake
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._told_to_stop: set[str] = set()
+        self._at_once = max(1, len(os.sched_getaffinity(0)))
+        """Runs that train at the same time: one a core."""
+
+    def __call__(self) -> None:
+        """One pass. What takes time goes on in the background and wakes the loop when it is done."""
+        unfinished = self._store.runs.unfinished()
+        facts = {run.id: self._engine.job(run.id) for run in unfinished}
+        training = sum(1 for run in unfinished if _is_training(run, facts[run.id]))
+        for run in unfinished:
+            if run.id in self._under_way:
+                training += run.step is RunStep.PENDING
+                continue
+            action = decide_run(run, facts[run.id])
+            if action is RunAction.START:
+                if training >= self._at_once:
+                    continue
+                training += 1
+            self._do(action, run, facts[run.id])
+
+    def _do(self, action: RunAction, run: Run, fact: JobFact | None) -> None:
+        match action:
+            case RunAction.START:
+                self._begin(run, self._start(run))
+            case RunAction.UPLOAD:
+                self._begin(run, self._upload(run, fact or JobFact(alive=False)))
+            case RunAction.STOP:
+                if run.id not in self._told_to_stop:
+                    self._told_to_stop.add(run.id)
+                    self._engine.stop_job(run.id)
+            case RunAction.FAIL:
+                self._end(run, RunStatus.FAILED, RunStep.FAILED, fact, _reason(fact))
+            case RunAction.END_STOPPED:
+                self._end_stopped(run, fact)
+            case RunAction.LOSE:
+                reason = "its process is gone and left no exit record: it was killed, or the machine went down"
+                self._end(run, RunStatus.LOST, RunStep.LOST, fact, reason)
+            case RunAction.WAIT:
+                if fact is not None and fact.alive and run.step is RunStep.DOWNLOADING:
+                    # The controller that started it was killed before it could write so.
+                    self._store.runs.move(run.id, run.status, RunStep.TRAINING, self._clock.now())
+
+    # -- what takes time ---------------------------------------------------------------------------------------------
+
+    def _begin(self, run: Run, steps: Coroutine[Any, Any, None]) -> None:
+        self._under_way[run.id] = asyncio.get_running_loop().create_task(self._guarded(run, steps))
+
+    async def _guarded(self, run: Run, steps: Coroutine[Any, Any, None]) -> None:
+        try:
+            await steps
+        except (ModelyardError, OSError) as error:
+            message = error.message if isinstance(error, ModelyardError) else f"cannot go on: {error}"
+            _log.warning("run %s: %s", run.id, message)
+            self._end(run, RunStatus.FAILED, RunStep.FAILED, None, message)
+        finally:
+            self._under_way.pop(run.id, None)
+            self._wake()
+
+    async def _start(self, run: Run) -> None:
+        self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.DOWNLOADING, self._clock.now())
+        order = await asyncio.to_thread(self._lay_out, run)
+        await self._engine.start_job(order)
+        self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.TRAINING, self._clock.now())
+        self._event(run, "training")
+
+    def _lay_out(self, run: Run) -> JobOrder:
+        """Inputs and code as files below the run's folder, in SageMaker's layout; what a dead controller began goes."""
+        base = self._folder / run.id / "ml"
+        shutil.rmtree(base, ignore_errors=True)
+        data = base / "input" / "data"
+        data.mkdir(parents=True)
+        for channel, tree in run.spec.inputs.items():
+            self._artifacts.lay_out(tree, data / channel)
+        if run.spec.code is not None:
+            self._artifacts.lay_out(run.spec.code, base / "code")
+        plan = JobPlan(
+            name=run.id,
+            base=str(base),
+            entry=run.spec.entry,
+            algorithm=run.spec.algorithm,
+            channels=sorted(run.spec.inputs),
+            content_types=run.spec.content_types,
+            hyperparameters=run.spec.hyperparameters,
+            environment=run.spec.environment,
+            python_path=run.spec.python_path,
+        )
+        process = lay_out_job(plan)
+        return JobOrder(
+            id=run.id,
+            base=str(base),
+            command=tuple(process.command),
+            environment=process.environment,
+            max_runtime_seconds=run.spec.max_runtime_seconds,
+            stop_grace_seconds=run.spec.stop_grace_seconds,
+        )
+
+    async def _upload(self, run: Run, fact: JobFact) -> None:
+        self._store.runs.move(run.id, run.status, RunStep.UPLOADING, self._clock.now(), metrics=fact.metrics)
+        version = await asyncio.to_thread(self._register, run, fact) if run.spec.model else None
+        self._end(run, RunStatus.COMPLETED, RunStep.COMPLETED, fact, None, version)
+
+    def _register(self, run: Run, fact: JobFact) -> int:
+        folder = self._folder / run.id / "ml" / "model"
+        if not any(one.is_file() for one in folder.rglob("*")):
+            raise StoreFailed(
+                f"cannot register a version of model {run.spec.model}: the run wrote nothing to its model folder",
+                "write the model to the folder that SM_MODEL_DIR names",
+            )
+        tree = self._artifacts.put_folder(folder)
+        files = self._artifacts.tree(tree)
+        lineage = Lineage(
+            run=run.id,
+            inputs=run.spec.inputs,
+            hyperparameters=run.spec.hyperparameters,
+            metrics=fact.metrics,
+            code_digest=run.spec.code or f"builtin:{run.spec.algorithm}@{VERSION}",
+            git_commit=run.spec.git_commit,
+        )
+        registered = self._store.models.register(
+            str(run.spec.model),
+            run.spec.project,
+            tree,
+            sum(one.size_bytes for one in files),
+            _framework(folder, [one.path for one in files]),
+            lineage,
+            self._clock.now(),
+        )
+        return registered.version
+
+    # -- endings -----------------------------------------------------------------------------------------------------
+
+    def _end_stopped(self, run: Run, fact: JobFact | None) -> None:
+        if fact is not None and fact.ended_by == "max_runtime":
+            reason = f"it ran longer than its maximum of {run.spec.max_runtime_seconds:g} s"
+            self._end(run, RunStatus.STOPPED, RunStep.MAX_RUNTIME_EXCEEDED, fact, reason)
+        else:
+            reason = None if run.stop_requested else "the yard went down while it ran"
+            self._end(run, RunStatus.STOPPED, RunStep.STOPPED, fact, reason)
+
+    def _end(
+        self,
+        run: Run,
+        status: RunStatus,
+        step: RunStep,
+        fact: JobFact | None,
+        reason: str | None,
+        version: int | None = None,
+    ) -> None:
+        self._store.runs.move(
+            run.id,
+            status,
+            step,
+            self._clock.now(),
+            exit_code=fact.exit_code if fact is not None else None,
+            failure_reason=reason,
+            metrics=fact.metrics if fact is not None else None,
+            model_version=version,
+        )
+        self._told_to_stop.discard(run.id)
+        registered = f", registered {run.spec.model}:{version}" if version else ""
+        self._event(run, f"{status.value}{registered}{f': {reason}' if reason else ''}")
+
+    def _event(self, run: Run, sentence: str) -> None:
+        first = sentence.splitlines()[0]
+        _log.info("run %s: %s", run.id, first)
+        self._store.events.add("run", run.id, first, self._clock.now())
+
+    async def close(self) -> None:
+        """Lets what is under way end; nothing of it is lost if it cannot."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+
+def _is_training(run: Run, fact: JobFact | None) -> bool:
+    return (fact is not None and fact.alive) or (fact is None and run.step is RunStep.DOWNLOADING)
+
+
+def _reason(fact: JobFact | None) -> str:
+    if fact is None:
+        return "no reason was recorded"
+    return fact.failure or f"it ended with exit code {fact.exit_code}"
+
+
+def _framework(folder: Path, paths: list[str]) -> str | None:
+    found = detect(paths, lambda path: _head(folder / path)).framework
+    return found.value if found is not None else None
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)

@@ -1,0 +1,74 @@
+"""The controller's socket: the api pokes here, gateways follow the table here and report what they see."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modelyard.controller.table import Publisher
+from modelyard.protocol import messages
+
+BACKLOG_BYTES_MAX = 32 * 2**20
+"""What may wait for a gateway that does not read; then it is cut off and will connect anew."""
+
+_log = logging.getLogger("modelyard.controller")
+
+
+class Server:
+    def __init__(self, publisher: Publisher, poke: Callable[[], None], stuck: Callable[[str, float], None]) -> None:
+        self._publisher = publisher
+        self._poke = poke
+        self._stuck = stuck
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, path: Path) -> None:
+        listening = _bind(path)
+        self._server = await asyncio.start_unix_server(self._converse, sock=listening, limit=messages.LINE_BYTES_MAX)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        stop_following: Callable[[], None] | None = None
+        try:
+            while line := await reader.readline():
+                message = messages.decode(line)
+                if message.get("type") == "gateway" and stop_following is None:
+                    stop_following = self._publisher.follow(lambda told: self._write(writer, told))
+                else:
+                    self._take(message)
+        except (OSError, ValueError) as error:
+            _log.warning("a peer on the controller's socket: %s", error)
+        finally:
+            if stop_following is not None:
+                stop_following()
+            writer.close()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        kind = message.get("type")
+        if kind == "poke":
+            self._poke()
+        elif kind == "stuck":
+            self._stuck(str(message["replica"]), float(message["seconds"]))
+        else:
+            _log.warning("a message of type %r is not known", kind)
+
+    def _write(self, writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+        if writer.transport.get_write_buffer_size() > BACKLOG_BYTES_MAX:
+            writer.transport.abort()
+            return
+        writer.write(messages.encode(message))
+
+
+def _bind(path: Path) -> socket.socket:
+    """A Unix socket for the owner alone, in place of what a dead controller left."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    return listening

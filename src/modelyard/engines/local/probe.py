@@ -1,0 +1,76 @@
+"""Asks a replica for proof that it predicts, over its own socket and in its own protocol."""
+
+import asyncio
+from collections.abc import Callable
+
+from modelyard_worker import frames
+from modelyard_worker.frames import Frame, ProtocolError
+from modelyard_worker.handshake import check_answer, greeting
+
+from modelyard.engines.ports import Probe
+
+PROBE_SECONDS = 10.0
+"""From handshake to the probe's answer. A forked replica that takes longer is taken to hang."""
+
+PAUSE_SECONDS_FIRST = 0.002
+PAUSE_SECONDS_MAX = 0.05
+READ_BYTES = 64 * 1024
+
+
+async def probe(
+    socket: str, token: str, replica: str, package: str, limit_seconds: float, alive: Callable[[], bool]
+) -> Probe:
+    """Waits for the socket as long as the process lives, shakes hands, and has the replica run its probe."""
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + limit_seconds
+    pause = PAUSE_SECONDS_FIRST
+    while True:
+        if not alive():
+            return Probe(ok=False, reason="its process ended")
+        try:
+            reader, writer = await asyncio.open_unix_connection(socket)
+        except OSError:
+            if loop.time() >= limit:
+                return Probe(ok=False, timed_out=True, reason=f"it was not ready within {limit_seconds:g} s")
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, PAUSE_SECONDS_MAX)
+            continue
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                return await _converse(reader, writer, token, replica, package)
+        except TimeoutError:
+            return Probe(ok=False, timed_out=True, reason=f"it did not answer its probe within {PROBE_SECONDS:g} s")
+        except (OSError, ProtocolError) as error:
+            return Probe(ok=False, reason=str(error) or "it closed the connection")
+        finally:
+            writer.close()
+
+
+async def _converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str, replica: str, package: str
+) -> Probe:
+    decoder = frames.Decoder(frames.FRAME_BYTES_MAX)
+    greeted = greeting(token, replica, package, "00000000")
+    writer.write(frames.pack(frames.HELLO, 0, frames.pack_meta(greeted)))
+    hello = await _next_frame(reader, decoder)
+    meta = frames.unpack_meta(hello.meta)
+    if hello.type != frames.HELLO:
+        raise ProtocolError(str(meta.get("error") or "it did not greet"))
+    check_answer(meta, greeted, token)
+    writer.write(frames.pack(frames.PROBE, 0))
+    answer = await _next_frame(reader, decoder)
+    result = frames.unpack_meta(answer.meta)
+    if answer.type != frames.PROBED:
+        raise ProtocolError("it did not answer its probe")
+    error = result.get("error")
+    return Probe(ok=bool(result.get("ok")), reason=str(error) if error else None)
+
+
+async def _next_frame(reader: asyncio.StreamReader, decoder: frames.Decoder) -> Frame:
+    while True:
+        data = await reader.read(READ_BYTES)
+        if not data:
+            raise ProtocolError("it closed the connection")
+        received = decoder.feed(data)
+        if received:
+            return received[0]

@@ -1,0 +1,98 @@
+"""One process of ours: started in a session of its own, known by its identity, signalled through a pidfd."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from modelyard_worker.records import OUTPUT, Identity, boot_id, is_alive, start_ticks
+
+from modelyard.errors import StartFailed
+
+_SECRETS = ("MODELYARD_API_KEY",)
+"""What the yard's own environment may hold and user code must not see."""
+
+NUMERIC_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def worker_environment(numeric_threads: int, added: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker: the yard's own without its secrets, numeric libraries held to so many threads."""
+    environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
+    environment.update({name: str(numeric_threads) for name in NUMERIC_THREADS})
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment.update(added)
+    return environment
+
+
+def start_worker(kind: str, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts `python -m modelyard_worker KIND FOLDER`; its output goes to a file, not a pipe. Raises StartFailed."""
+    output = -1
+    try:
+        output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return subprocess.Popen(
+            [sys.executable, "-m", "modelyard_worker", kind, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StartFailed(f"cannot start a {kind} process: {error}", "`modelyard doctor` checks the machine") from error
+    finally:
+        if output >= 0:
+            os.close(output)
+
+
+def identity_of(pid: int) -> Identity | None:
+    """Who runs under `pid` now, or None."""
+    start = start_ticks(pid)
+    return None if start is None else Identity(boot_id(), pid, start)
+
+
+class Watched:
+    """A living process under watch: `ended` is called once, on the loop, when it is gone. Ours to reap or not."""
+
+    def __init__(self, identity: Identity, ended: Callable[[], None], child: subprocess.Popen[bytes] | None) -> None:
+        self.identity = identity
+        self._child = child
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._pidfd: int | None = None
+        try:
+            pidfd = os.pidfd_open(identity.pid)
+        except ProcessLookupError:
+            self._loop.call_soon(self._end)
+            return
+        if not is_alive(identity):
+            # The pid is somebody else's by now, or a zombie's: gone is gone.
+            os.close(pidfd)
+            self._loop.call_soon(self._end)
+            return
+        self._pidfd = pidfd
+        self._loop.add_reader(pidfd, self._end)
+
+    def send(self, number: signal.Signals) -> None:
+        """Harmless where it is gone."""
+        if self._pidfd is not None:
+            try:
+                signal.pidfd_send_signal(self._pidfd, number)
+            except ProcessLookupError:
+                return
+
+    def close(self) -> None:
+        """Stops watching."""
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _end(self) -> None:
+        self.close()
+        if self._child is not None:
+            self._child.poll()
+        self._ended()

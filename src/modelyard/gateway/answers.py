@@ -1,0 +1,96 @@
+"""Answers as bytes: status lines, heads that are made once and used again, and errors in the shape of each door.
+
+A prediction's error carries both shapes at once: ours (`error`) and SageMaker's (`Message`, `OriginalStatusCode`, and
+the header `x-amzn-errortype`), so boto3's runtime client raises what it raises at SageMaker. Requests that are signed
+for AWS, or came under `/aws`, get SageMaker's statuses as well.
+"""
+
+import http
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from modelyard.errors import ModelyardError
+from modelyard.protocol.errors import error_body
+
+
+class _Face(NamedTuple):
+    status: int
+    signed_status: int
+    """For clients that speak SageMaker's runtime protocol."""
+    amazon_type: str
+
+
+_FACES: dict[str, _Face] = {
+    "invalid_value": _Face(400, 400, "ValidationError"),
+    "unauthorized": _Face(401, 400, "ValidationError"),
+    "forbidden": _Face(403, 400, "ValidationError"),
+    "not_found": _Face(404, 400, "ValidationError"),
+    "conflict": _Face(409, 400, "ValidationError"),
+    "too_large": _Face(413, 413, "ValidationError"),
+    "queue_full": _Face(503, 503, "ServiceUnavailable"),
+    "not_ready": _Face(503, 429, "ModelNotReadyException"),
+    "deadline_passed": _Face(504, 424, "ModelError"),
+    "replica_died": _Face(502, 424, "ModelError"),
+    "predictor_failed": _Face(500, 424, "ModelError"),
+}
+"""The one table of this door: an error's code -> how it looks here (protocols.md, sagemaker.md 7.3)."""
+
+_INTERNAL = _Face(500, 500, "InternalFailure")
+
+RETRY_AFTER_SECONDS = 1
+"""What clients are told to wait after a 503."""
+
+_REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+
+
+def status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b"Status"))
+
+
+def status_of(error: ModelyardError) -> int:
+    return _FACES.get(error.code, _INTERNAL).status
+
+
+def plain_error(error: ModelyardError, request_id: str, status: int | None = None) -> tuple[int, bytes, bytes]:
+    """(status, header lines, body) in the one shape."""
+    body = json.dumps(error_body(error, request_id)).encode()
+    return status or status_of(error), b"content-type: application/json\r\n", body
+
+
+def prediction_error(
+    error: ModelyardError, request_id: str, *, signed: bool, predictor_status: int | None = None
+) -> tuple[int, bytes, bytes]:
+    """(status, header lines, body) on `/endpoints/*`. `predictor_status` is what the replica gave it, if it did."""
+    face = _FACES.get(error.code, _INTERNAL)
+    original = predictor_status or face.status
+    status = face.signed_status if signed else original
+    document: dict[str, Any] = dict(error_body(error, request_id))
+    document["Message"] = error.message
+    document["OriginalStatusCode"] = original
+    head = b"content-type: application/json\r\nx-amzn-errortype: %b\r\n" % face.amazon_type.encode()
+    if status == 503:
+        head += b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS
+    return status, head, json.dumps(document).encode()
+
+
+_UNSAFE = str.maketrans("", "", "\r\n\0")
+_OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "content-type"})
+
+
+def answer_head(meta: Mapping[str, Any], version: int) -> tuple[int, bytes]:
+    """(status, status line and header lines) of a replica's answer, without length, date and request id.
+
+    Headers that frame the message are the gateway's own; a predictor cannot set them, nor break out of a line.
+    """
+    status = int(meta.get("status", 200))
+    lines = [status_line(status)]
+    content_type = str(meta.get("type") or "application/octet-stream").translate(_UNSAFE)
+    lines.append(b"content-type: %b\r\n" % content_type.encode("latin-1", "replace"))
+    for name, value in meta.get("headers") or ():
+        clean = str(name).translate(_UNSAFE).strip().lower()
+        if clean and clean not in _OURS and ":" not in clean:
+            text = f"{clean}: {str(value).translate(_UNSAFE)}\r\n"
+            lines.append(text.encode("latin-1", "replace"))
+    lines.append(b"x-amzn-invoked-production-variant: v%d\r\n" % version)
+    return status, b"".join(lines)

@@ -1,0 +1,414 @@
+"""One client connection: HTTP/1.1 parsed by llhttp, answers in the order of the requests, limits on everything.
+
+Requests of one connection are answered one after the other; what a client pipelines waits, and beyond PIPELINE_MAX the
+connection is not read. Work that answers at once and work that must wait share one shape, `Exchange`.
+"""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+import httptools
+
+from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
+from modelyard.gateway.answers import plain_error, prediction_error, status_line
+from modelyard.gateway.prediction import Prediction, too_large
+from modelyard.gateway.proxy import Proxied
+from modelyard.gateway.router import Lane, route
+from modelyard.protocol import routes
+
+if TYPE_CHECKING:
+    from modelyard.gateway.server import Gateway
+
+PIPELINE_MAX = 16
+LINGER_SECONDS = 2.0
+"""After a refusal that came before the body: how long the client may go on sending before the connection is closed."""
+
+LINGER_BODY_BYTES = 64 * 2**10
+"""Bodies up to this are read to their end after a refusal, and the connection lives on."""
+
+_SAFE_ID = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
+
+
+class Exchange(Protocol):
+    """A request and its answer."""
+
+    keep_alive: bool
+
+    def on_body(self, chunk: bytes) -> None: ...
+    def on_complete(self) -> None: ...
+    def start(self) -> None: ...
+    def abort(self) -> None: ...
+    def can_write(self) -> None: ...
+
+
+class Reply:
+    """An exchange whose answer is known: a refusal, a health check."""
+
+    def __init__(self, connection: "HttpConnection", status: int, head: bytes, body: bytes, request_id: bytes) -> None:
+        self.keep_alive = True
+        self._connection = connection
+        self._answer = (status_line(status) + head, body, request_id)
+
+    def on_body(self, chunk: bytes) -> None:
+        """The body of a refused request is not kept."""
+
+    def on_complete(self) -> None:
+        """Nothing depends on it."""
+
+    def start(self) -> None:
+        head, body, request_id = self._answer
+        self._connection.write_answer(head, body, request_id, self.keep_alive)
+        self._connection.finished(self)
+
+    def abort(self) -> None:
+        """Nothing is under way."""
+
+    def can_write(self) -> None:
+        """Nothing waits for the client."""
+
+
+class HttpConnection(asyncio.Protocol):
+    __slots__ = (
+        "_current",
+        "_header_bytes",
+        "_headers",
+        "_parser",
+        "_url",
+        "_waiting",
+        "active",
+        "client_is_slow",
+        "gateway",
+        "last_heard",
+        "lingers",
+        "speaks_1_1",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self.gateway = gateway
+        self.active: Exchange | None = None
+        self.client_is_slow = False
+        self.lingers = False
+        self.speaks_1_1 = True
+        self.last_heard = gateway.now
+        self._parser = httptools.HttpRequestParser(self)
+        self._current: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._header_bytes = 0
+
+    # -- the transport's callbacks -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream transport, as the listener makes them
+        self.gateway.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gateway.connections.discard(self)
+        self.lingers = True
+        for exchange in (self.active, self._current, *self._waiting):
+            if exchange is not None:
+                exchange.abort()
+        self.active = self._current = None
+        self._waiting.clear()
+
+    def data_received(self, data: bytes) -> None:
+        self.last_heard = self.gateway.now
+        if self.lingers:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # RFC 9110 7.8: a server may ignore the wish to upgrade; llhttp stops all the same.
+            self._parser = httptools.HttpRequestParser(self)
+            rest = data[upgrade.args[0] :]
+            if rest and not self.lingers:
+                self.data_received(rest)
+        except httptools.HttpParserCallbackError as failed:
+            cause = failed.__context__
+            if not isinstance(cause, ModelyardError):
+                raise
+            self._refuse_and_linger(cause)
+        except httptools.HttpParserError as error:
+            self._refuse_and_linger(InvalidValue(f"cannot read the request: {error}", "send HTTP/1.1"))
+
+    def eof_received(self) -> bool:
+        """A client that closes its side may still wait for its answer."""
+        return self.active is not None and not self.lingers
+
+    def pause_writing(self) -> None:
+        self.client_is_slow = True
+
+    def resume_writing(self) -> None:
+        self.client_is_slow = False
+        self.last_heard = self.gateway.now
+        if self.active is not None:
+            self.active.can_write()
+
+    # -- the parser's callbacks --------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._header_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._count_header_bytes(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+        self._count_header_bytes(len(name) + len(value))
+
+    def on_headers_complete(self) -> None:
+        headers = self._headers
+        fields = dict(headers)
+        gateway = self.gateway
+        self.speaks_1_1 = self._parser.get_http_version() == "1.1"
+        refused = self._refusal_by_headers(fields)
+        service = gateway.services_by_path.get(self._url) if refused is None else None
+        if service is not None and self._parser.get_method() == b"POST" and gateway.predictions_are_open:
+            exchange: Exchange = Prediction(self, service, headers, fields, None, _is_signed(fields))
+        elif refused is not None:
+            exchange = self._refusal(refused[0], fields, status=refused[1])
+        else:
+            exchange = self._exchange_for(fields)
+        self._current = exchange
+        given_id = fields.get(b"x-request-id")
+        if given_id is not None and isinstance(exchange, Prediction) and _is_safe_id(given_id):
+            exchange.given_id = given_id
+        if isinstance(exchange, Reply):
+            self._maybe_skip_body(fields)
+        elif b"content-length" in fields or b"expect" in fields:
+            self._check_length(exchange, fields)
+
+    def on_body(self, body: bytes) -> None:
+        if self._current is not None:
+            self._current.on_body(body)
+
+    def on_message_complete(self) -> None:
+        exchange, self._current = self._current, None
+        self._header_bytes = 0
+        if exchange is None:
+            return
+        exchange.keep_alive = self._parser.should_keep_alive() and exchange.keep_alive
+        exchange.on_complete()
+        if isinstance(exchange, Proxied) and exchange.under_way:
+            if self.active is not exchange and not exchange.keep_alive:
+                # It was answered before its body had come to an end.
+                self.transport.close()
+            return
+        self._begin(exchange)
+
+    # -- the order of answers ----------------------------------------------------------------------------------------
+
+    def _begin(self, exchange: Exchange) -> None:
+        if self.active is None:
+            self.active = exchange
+            exchange.start()
+            return
+        self._waiting.append(exchange)
+        if len(self._waiting) >= PIPELINE_MAX:
+            self.transport.pause_reading()
+
+    def begin_before_body(self, exchange: Proxied) -> bool:
+        """Lets an exchange begin while its body still comes, if it is its turn."""
+        if self.active is not None:
+            return False
+        self.active = exchange
+        return True
+
+    def finished(self, exchange: Exchange) -> None:
+        """The answer is written. The next one begins, or the connection closes."""
+        if self.active is not exchange:
+            return
+        self.active = None
+        self.last_heard = self.gateway.now
+        if not exchange.keep_alive:
+            if not self.lingers:
+                self.transport.close()
+            return
+        if self._waiting:
+            following = self._waiting.popleft()
+            self.active = following
+            self.gateway.loop.call_soon(self._start_following, following)
+            if len(self._waiting) < PIPELINE_MAX:
+                self.transport.resume_reading()
+        elif self.gateway.draining:
+            self.transport.close()
+
+    def _start_following(self, exchange: Exchange) -> None:
+        if self.active is exchange:
+            exchange.start()
+
+    def outstayed(self, now: float) -> bool:
+        """Whether this client has kept its connection too long for nothing: idle, or too slow."""
+        silent = now - self.last_heard
+        if self.active is not None:
+            return self.client_is_slow and silent > self.gateway.slow_client_seconds
+        begun = self._current is not None or self._header_bytes > 0
+        return silent > (self.gateway.header_seconds if begun else self.gateway.keep_alive_seconds)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def write_answer(self, head: bytes, body: bytes, request_id: bytes, keep_alive: bool) -> None:
+        """`head` is the status line and header lines; length, date, id and the blank line are added."""
+        self.transport.write(
+            b"%bcontent-length: %d\r\n%b%bx-request-id: %b\r\n\r\n%b"
+            % (head, len(body), self.gateway.date_line, self._connection_line(keep_alive), request_id, body)
+        )
+
+    def write_head(self, head: bytes, request_id: bytes, keep_alive: bool) -> None:
+        """As `write_answer`, for an answer whose framing `head` states."""
+        self.transport.write(
+            b"%b%b%bx-request-id: %b\r\n\r\n"
+            % (head, self.gateway.date_line, self._connection_line(keep_alive), request_id)
+        )
+
+    def _connection_line(self, keep_alive: bool) -> bytes:
+        if keep_alive:
+            return b"" if self.speaks_1_1 else b"connection: keep-alive\r\n"
+        return b"connection: close\r\n"
+
+    # -- refusing ----------------------------------------------------------------------------------------------------
+
+    def _count_header_bytes(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > routes.HEADER_BYTES_MAX:
+            raise TooLarge(
+                f"cannot take the request: its headers are over {routes.HEADER_BYTES_MAX} bytes", "send fewer headers"
+            )
+
+    def _refusal_by_headers(self, fields: dict[bytes, bytes]) -> tuple[ModelyardError, int] | None:
+        host = fields.get(b"host")
+        if host in self.gateway.known_hosts:
+            return None
+        if host is None:
+            if not self.speaks_1_1:
+                return None
+            return InvalidValue("cannot answer a request without Host", "send the Host header"), 400
+        if self.gateway.check_host(host):
+            return None
+        shown = host[:100].decode("latin-1")
+        return Forbidden(
+            f"cannot answer for host {shown!r}: it is not a name of this yard", "use the address that `up` printed"
+        ), 403
+
+    def _exchange_for(self, fields: dict[bytes, bytes]) -> Exchange:
+        path, _, query = self._url.partition(b"?")
+        lane, name, under_aws = route(path)
+        method = self._parser.get_method()
+        if lane is Lane.PREDICTION:
+            return self._prediction(name, fields, query, signed=under_aws or _is_signed(fields))
+        if lane is Lane.CONTROL:
+            if method == b"CONNECT":
+                return self._refusal(InvalidValue("cannot CONNECT: this is no proxy"), fields, status=405)
+            return Proxied(self, method, self._url, self._headers, self._id_for(fields))
+        if method not in (b"GET", b"HEAD"):
+            return self._refusal(InvalidValue(f"cannot {method.decode()} this path", "use GET"), fields, status=405)
+        return self._own_answer(lane, fields)
+
+    def _prediction(self, name: str, fields: dict[bytes, bytes], query: bytes, *, signed: bool) -> Exchange:
+        method, gateway = self._parser.get_method(), self.gateway
+        if method != b"POST":
+            error = InvalidValue(f"cannot {method.decode()} a prediction", "use POST")
+            return self._refusal(error, fields, status=405)
+        if not gateway.predictions_are_open and not gateway.holds_key(fields):
+            unauthorized = Unauthorized("cannot predict without the yard's key", "send `Authorization: Bearer KEY`")
+            return self._refusal(unauthorized, fields, signed=signed)
+        service = gateway.services.get(name)
+        if service is None:
+            missing = NotFound(f"cannot predict: there is no endpoint {name}", gateway.nearest_endpoint(name))
+            return self._refusal(missing, fields, signed=signed)
+        return Prediction(self, service, self._headers, fields, query or None, signed)
+
+    def _own_answer(self, lane: Lane, fields: dict[bytes, bytes]) -> Reply:
+        gateway = self.gateway
+        if lane is Lane.METRICS:
+            if not gateway.holds_key(fields):
+                return self._refusal(Unauthorized("cannot show metrics without the yard's key", "send it"), fields)
+            head, body = b"content-type: text/plain; version=0.0.4\r\n", gateway.metrics()
+            return Reply(self, 200, head, body, self._id_for(fields))
+        ready = lane is Lane.HEALTH or gateway.has_table
+        body = b'{"status":"ok"}' if ready else b'{"status":"no table yet"}'
+        return Reply(self, 200 if ready else 503, b"content-type: application/json\r\n", body, self._id_for(fields))
+
+    def _refusal(
+        self,
+        error: ModelyardError,
+        fields: dict[bytes, bytes],
+        *,
+        status: int | None = None,
+        signed: bool | None = None,
+    ) -> Reply:
+        request_id = self._id_for(fields)
+        text = request_id.decode("latin-1")
+        if signed is None:
+            answer = plain_error(error, text, status)
+        else:
+            answer = prediction_error(error, text, signed=signed, predictor_status=status)
+        return Reply(self, *answer, request_id)
+
+    def _maybe_skip_body(self, fields: dict[bytes, bytes]) -> None:
+        """A refused request with a large or waiting body is answered before the body, then the connection closes."""
+        length = fields.get(b"content-length", b"0")
+        small = length.isdigit() and int(length) <= LINGER_BODY_BYTES
+        if b"transfer-encoding" in fields or b"expect" in fields or not small:
+            reply, self._current = self._current, None
+            if reply is not None:
+                self._answer_and_linger(reply)
+
+    def _check_length(self, exchange: Exchange, fields: dict[bytes, bytes]) -> None:
+        length = fields.get(b"content-length")
+        if length is not None and isinstance(exchange, Prediction):
+            limit = exchange.service.entry.max_body_bytes
+            if int(length) > limit:
+                raise too_large(limit)
+        if fields.get(b"expect", b"").lower() == b"100-continue" and self.speaks_1_1 and self.active is None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _refuse_and_linger(self, error: ModelyardError) -> None:
+        exchange, self._current = self._current, None
+        fields = dict(self._headers)
+        if isinstance(exchange, Prediction):
+            reply = self._refusal(error, fields, signed=exchange.signed)
+            exchange.abort()
+        else:
+            header_limit = isinstance(error, TooLarge) and exchange is None
+            reply = self._refusal(error, fields, status=431 if header_limit else None)
+            if exchange is not None:
+                exchange.abort()
+                if self.active is exchange:
+                    self.transport.abort()
+                    return
+        self._answer_and_linger(reply)
+
+    def _answer_and_linger(self, reply: Exchange) -> None:
+        reply.keep_alive = False
+        if self.active is not None:
+            # Answers before this one are still due; the client must hear them first.
+            self._waiting.append(reply)
+            self.transport.pause_reading()
+            return
+        self.active = reply
+        self.lingers = True
+        reply.start()
+        self.gateway.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _id_for(self, fields: dict[bytes, bytes]) -> bytes:
+        given = fields.get(b"x-request-id")
+        if given is not None and _is_safe_id(given):
+            return given
+        return b"%b%016x" % (self.gateway.id_prefix, self.gateway.next_stream())
+
+
+def _is_signed(fields: dict[bytes, bytes]) -> bool:
+    return fields.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256")
+
+
+def _is_safe_id(value: bytes) -> bool:
+    return 0 < len(value) <= routes.REQUEST_ID_LENGTH_MAX and _SAFE_ID.issuperset(value)

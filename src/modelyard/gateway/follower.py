@@ -1,0 +1,75 @@
+"""Follows the controller's table: from its file at the start, then from its socket; without it, on with the last."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from pathlib import Path
+
+from modelyard.gateway.server import Gateway
+from modelyard.protocol import messages
+from modelyard.protocol.table import Table, apply_delta, delta_from, table_from
+from modelyard.settings import Home
+
+RECONNECT_SECONDS = 0.2
+REPORT_SECONDS = 0.5
+
+_log = logging.getLogger("modelyard.gateway")
+
+
+def read_table(path: Path) -> Table | None:
+    """The table that was last published, or None where there is none that can be read."""
+    try:
+        return table_from(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning("cannot read the table %s: %s", path, error)
+        return None
+
+
+async def follow_table(gateway: Gateway, home: Home, gateway_id: str) -> None:
+    """Runs until cancelled. The controller may come and go."""
+    table = read_table(home.table)
+    if table is not None:
+        gateway.follow(table)
+    while True:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
+            reader, writer = await asyncio.open_unix_connection(
+                str(home.controller_socket), limit=messages.LINE_BYTES_MAX
+            )
+            try:
+                await _follow_connection(gateway, reader, writer, gateway_id)
+            finally:
+                writer.close()
+        await asyncio.sleep(RECONNECT_SECONDS)
+
+
+async def _follow_connection(
+    gateway: Gateway, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gateway_id: str
+) -> None:
+    writer.write(messages.encode({"type": "gateway", "id": gateway_id}))
+    reports = asyncio.get_running_loop().create_task(_report(gateway, writer))
+    table: Table | None = None
+    try:
+        while line := await reader.readline():
+            message = messages.decode(line)
+            if message["type"] == "snapshot":
+                table = table_from(message["table"])
+            elif message["type"] == "delta" and table is not None:
+                table = apply_delta(table, delta_from(message["delta"]))
+                if table is None:
+                    # A gap: connecting anew brings a snapshot.
+                    return
+            if table is not None:
+                gateway.follow(table)
+    finally:
+        reports.cancel()
+
+
+async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
+    while True:
+        await asyncio.sleep(REPORT_SECONDS)
+        for replica, seconds in gateway.stuck.items():
+            writer.write(messages.encode({"type": "stuck", "replica": replica, "seconds": round(seconds, 1)}))
+        gateway.stuck.clear()

@@ -1,0 +1,25 @@
+"""Which Host headers are answered. A name that an attacker's DNS points at this machine must not reach an open port:
+that is DNS rebinding, and on a control API it is remote code execution."""
+
+import ipaddress
+import re
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+
+
+def host_is_ours(header: bytes, names: frozenset[str]) -> bool:
+    """Whether `header` names this yard: localhost and names below it, one of `names`, or an address.
+
+    An address cannot be rebound, so any address that the connection arrived at is as good as any other.
+    """
+    match = _HOST.fullmatch(header.decode("latin-1"))
+    if match is None:
+        return False
+    host = match[1].lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost") or host in names:
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,262 @@
+"""One prediction, from its first header to the last byte of its answer."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelyard_worker import frames
+from modelyard_worker.frames import Frame
+
+from modelyard.errors import ModelyardError, PredictorFailed, QueueFull, StoreFailed, TooLarge, error_types
+from modelyard.gateway.answers import answer_head, prediction_error, status_line
+from modelyard.gateway.service import HEADS_MAX, Service
+
+if TYPE_CHECKING:
+    from modelyard.gateway.connection import HttpConnection
+    from modelyard.gateway.target import Target
+
+SPOOL_BYTES = 8 * 2**20
+"""Bodies over this go to a file, and as its path to the replica."""
+
+HELD_BYTES_MAX = 512 * 2**20
+"""Bodies that one gateway holds in memory at once; beyond it 503."""
+
+
+class Prediction:
+    __slots__ = (
+        "_chunked",
+        "_owed",
+        "_parts",
+        "_size",
+        "_spool",
+        "accept",
+        "attempt",
+        "begun",
+        "body",
+        "connection",
+        "content_type",
+        "deadline",
+        "done",
+        "file",
+        "given_id",
+        "headers",
+        "keep_alive",
+        "query",
+        "service",
+        "signed",
+        "started_at",
+        "stream",
+        "target",
+    )
+
+    def __init__(
+        self,
+        connection: "HttpConnection",
+        service: Service,
+        headers: list[tuple[bytes, bytes]],
+        fields: dict[bytes, bytes],
+        query: bytes | None,
+        signed: bool,
+    ) -> None:
+        self.connection = connection
+        self.service = service
+        self.headers = headers
+        self.content_type = fields.get(b"content-type")
+        self.accept = fields.get(b"accept")
+        self.query = query
+        self.given_id: bytes | None = None
+        self.signed = signed
+        self.stream = connection.gateway.next_stream()
+        self.keep_alive = True
+        self.attempt = 1
+        self.target: Target | None = None
+        self.body = b""
+        self.file: str | None = None
+        self.begun = False
+        self.done = False
+        self.deadline = 0.0
+        self.started_at = 0.0
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._spool: int | None = None
+        self._chunked = False
+        self._owed = 0
+
+    @property
+    def request_id(self) -> bytes:
+        return self.given_id or b"%b%016x" % (self.connection.gateway.id_prefix, self.stream)
+
+    # -- the request -------------------------------------------------------------------------------------------------
+
+    def on_body(self, chunk: bytes) -> None:
+        """Takes a piece of the body. Raises TooLarge, QueueFull (the gateway's memory), StoreFailed (the disk)."""
+        limit = self.service.entry.max_body_bytes
+        if self._size + len(chunk) > limit:
+            raise too_large(limit)
+        self._size += len(chunk)
+        if self._spool is not None:
+            self._spool_write(chunk)
+            return
+        gateway = self.connection.gateway
+        gateway.held_bytes += len(chunk)
+        self._parts.append(chunk)
+        if self._size > SPOOL_BYTES:
+            self._begin_spool()
+        elif gateway.held_bytes > HELD_BYTES_MAX:
+            raise QueueFull("cannot take the request: too many large bodies are under way", "try again later")
+
+    def on_complete(self) -> None:
+        parts = self._parts
+        if self._spool is not None:
+            os.close(self._spool)
+            self._spool = None
+            self.body = (self.file or "").encode()
+        elif parts:
+            self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+            self._parts = []
+
+    def start(self) -> None:
+        self.started_at = self.connection.gateway.loop.time()
+        self.service.submit(self)
+
+    def _begin_spool(self) -> None:
+        try:
+            self._spool, self.file = tempfile.mkstemp(dir=self.connection.gateway.spool, prefix="body-")
+        except OSError as error:
+            raise StoreFailed(f"cannot keep the body: {error.strerror}", "free disk space under the home") from error
+        kept, self._parts = self._parts, []
+        self.connection.gateway.held_bytes -= self._size
+        for part in kept:
+            self._spool_write(part)
+
+    def _spool_write(self, chunk: bytes) -> None:
+        assert self._spool is not None
+        rest = memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[os.write(self._spool, rest) :]
+        except OSError as error:
+            raise StoreFailed(f"cannot keep the body: {error.strerror}", "free disk space under the home") from error
+
+    # -- the answer --------------------------------------------------------------------------------------------------
+
+    def answer(self, frame: Frame, version: int) -> None:
+        """The replica's whole answer."""
+        if self.done:
+            return
+        if frame.flags & frames.ERROR:
+            self._fail_as_told(frame)
+            return
+        heads = self.service.heads
+        head = heads.get((frame.meta, version))
+        if head is None:
+            head = answer_head(frames.unpack_meta(frame.meta), version)
+            if len(heads) >= HEADS_MAX:
+                heads.clear()
+            heads[frame.meta, version] = head
+        self._finish(head[0], head[1], frame.payload)
+
+    def begin(self, frame: Frame, version: int) -> None:
+        """The head and the first part of a streamed answer."""
+        if self.done or self.begun:
+            return
+        self.begun = True
+        status, head = answer_head(frames.unpack_meta(frame.meta), version)
+        connection = self.connection
+        self.service.count(status, connection.gateway.loop.time() - self.started_at)
+        self._chunked = connection.speaks_1_1
+        if not self._chunked:
+            self.keep_alive = False
+        framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
+        connection.write_head(head + framing, self.request_id, self.keep_alive)
+        self._write_part(frame.payload)
+
+    def go_on(self, payload: bytes, *, ended: bool) -> None:
+        """The next part of a streamed answer."""
+        if self.done:
+            return
+        self._write_part(payload)
+        if ended:
+            if self._chunked:
+                self.connection.transport.write(b"0\r\n\r\n")
+            self._release()
+            self.connection.finished(self)
+
+    def can_write(self) -> None:
+        """The client has caught up: the replica may send what it was owed."""
+        owed, self._owed = self._owed, 0
+        if owed and self.target is not None:
+            self.target.credit(self.stream, owed)
+
+    def fail(self, error: ModelyardError, predictor_status: int | None = None) -> None:
+        """Answers with an error; where the answer has begun already, breaks it off."""
+        if self.done:
+            return
+        if self.begun:
+            self.break_off()
+            return
+        request_id = self.request_id.decode("latin-1")
+        status, head, body = prediction_error(error, request_id, signed=self.signed, predictor_status=predictor_status)
+        self._finish(status, status_line(status) + head, body)
+
+    def break_off(self) -> None:
+        """A streamed answer cannot go on. HTTP's only word for it is to close the connection."""
+        if not self.done:
+            self._release()
+            self.connection.transport.abort()
+
+    def abort(self) -> None:
+        """The client is gone."""
+        if not self.done:
+            self.service.abandon(self)
+            self._release()
+
+    def _fail_as_told(self, frame: Frame) -> None:
+        meta = frames.unpack_meta(frame.meta)
+        kind = error_types().get(str(meta.get("error")), PredictorFailed)
+        message = str(meta.get("message") or "cannot predict: the predictor failed")
+        hint = meta.get("hint") or f"`modelyard logs {self.service.name}` has the traceback under this request id"
+        status = meta.get("status")
+        self.fail(kind(message, str(hint)), int(status) if status else None)
+
+    def _finish(self, status: int, head: bytes, body: bytes) -> None:
+        connection = self.connection
+        self.service.count(status, connection.gateway.loop.time() - self.started_at)
+        self._release()
+        connection.write_answer(head, body, self.request_id, self.keep_alive)
+        connection.finished(self)
+
+    def _write_part(self, payload: bytes) -> None:
+        if payload:
+            transport = self.connection.transport
+            transport.write(b"%x\r\n%b\r\n" % (len(payload), payload) if self._chunked else payload)
+            self._owed += len(payload)
+            if not self.connection.client_is_slow:
+                self.can_write()
+
+    def _release(self) -> None:
+        self.done = True
+        if self._size:
+            if self.file is None:
+                self.connection.gateway.held_bytes -= self._size
+            else:
+                self._drop_file(self.file)
+            self._size = 0
+        self.body = b""
+        self._parts = []
+
+    def _drop_file(self, file: str) -> None:
+        if self._spool is not None:
+            os.close(self._spool)
+            self._spool = None
+        with contextlib.suppress(FileNotFoundError):
+            Path(file).unlink()
+
+
+def too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"cannot take the body: it is over the endpoint's limit of {limit_bytes} bytes",
+        "send less at once, or raise `max_body` of the endpoint (to 100Mi at most)",
+    )

@@ -1,0 +1,247 @@
+"""The proxy lane: a request handed to the control process over its socket, streamed both ways with back-pressure.
+
+Each request has a connection of its own: this lane is for people and tools, not for predictions. A control process that
+is just being restarted is waited for.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from modelyard.errors import NotReady, ReplicaDied
+from modelyard.gateway.answers import plain_error, status_line
+
+if TYPE_CHECKING:
+    from modelyard.gateway.connection import HttpConnection
+
+CONNECT_SECONDS = 10.0
+"""How long a control process that does not answer is waited for."""
+
+CONNECT_PAUSE_SECONDS = 0.05
+HELD_BYTES_MAX = 1024 * 1024
+"""What is kept of a body before the control process is reached; then the client is not read."""
+
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"expect",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        b"x-request-id",
+    }
+)
+"""RFC 9110 7.6.1, and what only this gateway may state."""
+
+
+class Proxied(asyncio.Protocol):
+    def __init__(
+        self,
+        connection: "HttpConnection",
+        method: bytes,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        request_id: bytes,
+    ) -> None:
+        self.keep_alive = True
+        self._connection = connection
+        self._request_id = request_id
+        self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        self._head = self._request_head(method, url, headers)
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._upstream: asyncio.Transport | None = None
+        self._upstream_is_slow = False
+        self._complete = False
+        self._done = False
+        self._begun = False
+        self._answer_headers: list[tuple[bytes, bytes]] = []
+        self._answer_chunked = False
+        self._parser = httptools.HttpResponseParser(self._Answer(self))
+        self._is_head = method == b"HEAD"
+        self.under_way = connection.begin_before_body(self)
+        self._connecting: asyncio.Task[None] | None = None
+        if self.under_way:
+            self._connect()
+
+    # -- as an exchange ----------------------------------------------------------------------------------------------
+
+    def on_body(self, chunk: bytes) -> None:
+        if self._done:
+            return
+        data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
+        if self._upstream is not None:
+            self._upstream.write(data)
+            return
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > HELD_BYTES_MAX:
+            self._connection.transport.pause_reading()
+
+    def on_complete(self) -> None:
+        if self._chunked and not self._done:
+            self._complete = True
+            if self._upstream is not None:
+                self._upstream.write(b"0\r\n\r\n")
+            else:
+                self._held.append(b"0\r\n\r\n")
+
+    def start(self) -> None:
+        self.under_way = True
+        self._connect()
+
+    def abort(self) -> None:
+        self._done = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._upstream is not None:
+            self._upstream.abort()
+
+    def can_write(self) -> None:
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+
+    # -- towards control ---------------------------------------------------------------------------------------------
+
+    def _request_head(self, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+        peer: Any = self._connection.transport.get_extra_info("peername")
+        address = str(peer[0]).encode() if peer else b"local"
+        lines = [b"%b %b HTTP/1.1\r\n" % (method, url)]
+        lines += [b"%b: %b\r\n" % (name, value) for name, value in headers if name not in _HOP_BY_HOP]
+        if self._chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"x-forwarded-for: %b\r\nx-forwarded-proto: http\r\n" % address)
+        lines.append(b"x-request-id: %b\r\nconnection: close\r\n\r\n" % self._request_id)
+        return b"".join(lines)
+
+    def _connect(self) -> None:
+        self._connecting = self._connection.gateway.loop.create_task(self._reach_control())
+
+    async def _reach_control(self) -> None:
+        gateway = self._connection.gateway
+        limit = gateway.loop.time() + CONNECT_SECONDS
+        while True:
+            try:
+                await gateway.loop.create_unix_connection(lambda: self, gateway.control_socket)
+            except OSError:
+                if gateway.loop.time() >= limit:
+                    message = "cannot reach the control process"
+                    self._fail(NotReady(message, "`modelyard status` shows what runs; its log is log/control.log"))
+                    return
+                await asyncio.sleep(CONNECT_PAUSE_SECONDS)
+            else:
+                return
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._upstream = transport  # type: ignore[assignment]  # a stream transport, as asked for
+        assert self._upstream is not None
+        if self._done:
+            self._upstream.abort()
+            return
+        self._upstream.write(self._head + b"".join(self._held))
+        self._held.clear()
+        self._connection.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._connection.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self._done:
+            self._connection.transport.resume_reading()
+
+    # -- from control ------------------------------------------------------------------------------------------------
+
+    class _Answer:
+        """The response parser's callbacks; apart, because both parsers name theirs alike."""
+
+        def __init__(self, proxied: "Proxied") -> None:
+            self._proxied = proxied
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            self._proxied.answer_header(name.lower(), value)
+
+        def on_headers_complete(self) -> None:
+            self._proxied.answer_head()
+
+        def on_body(self, body: bytes) -> None:
+            self._proxied.answer_body(body)
+
+        def on_message_complete(self) -> None:
+            self._proxied.answer_end()
+
+    def data_received(self, data: bytes) -> None:
+        if self._done:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._broken()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._upstream = None
+        if not self._done:
+            self._broken()
+
+    def answer_header(self, name: bytes, value: bytes) -> None:
+        if name not in _HOP_BY_HOP and name != b"date":
+            self._answer_headers.append((name, value))
+
+    def answer_head(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._answer_headers.clear()
+            return
+        self._begun = True
+        connection = self._connection
+        measured = any(name == b"content-length" for name, _ in self._answer_headers)
+        bodiless = self._is_head or status in (204, 304)
+        self._answer_chunked = not measured and not bodiless and connection.speaks_1_1
+        if not measured and not bodiless and not connection.speaks_1_1:
+            self.keep_alive = False
+        lines = [status_line(status), *(b"%b: %b\r\n" % header for header in self._answer_headers)]
+        if self._answer_chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        connection.write_head(b"".join(lines), self._request_id, self.keep_alive)
+        if self._is_head:
+            # The parser cannot know that no body follows; there is nothing more to wait for.
+            self.answer_end()
+
+    def answer_body(self, body: bytes) -> None:
+        transport = self._connection.transport
+        transport.write(b"%x\r\n%b\r\n" % (len(body), body) if self._answer_chunked else body)
+        if self._connection.client_is_slow and self._upstream is not None:
+            self._upstream.pause_reading()
+
+    def answer_end(self) -> None:
+        if self._done or not self._begun:
+            return
+        if self._answer_chunked:
+            self._connection.transport.write(b"0\r\n\r\n")
+        self._finish()
+
+    def _broken(self) -> None:
+        if self._begun:
+            self._done = True
+            self._connection.transport.abort()
+            return
+        self._fail(ReplicaDied("cannot answer: the control process went away", "try again; it is being restarted"))
+
+    def _fail(self, error: NotReady | ReplicaDied) -> None:
+        status, head, body = plain_error(error, self._request_id.decode("latin-1"))
+        self._connection.write_answer(status_line(status) + head, body, self._request_id, self.keep_alive)
+        self._finish()
+
+    def _finish(self) -> None:
+        self._done = True
+        if self._upstream is not None:
+            self._upstream.close()
+        self._connection.transport.resume_reading()
+        self._connection.finished(self)

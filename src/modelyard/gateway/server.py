@@ -1,0 +1,151 @@
+"""The gateway: what its connections share, the table it follows, and its turn of the clock."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import socket
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+from modelyard.domain.names import nearest
+from modelyard.gateway.connection import HttpConnection
+from modelyard.gateway.hosts import host_is_ours
+from modelyard.gateway.metrics import exposition
+from modelyard.gateway.service import Service
+from modelyard.protocol.table import Table
+from modelyard.settings import Home
+
+TICK_SECONDS = 0.1
+"""How exactly deadlines are kept."""
+
+HEADER_SECONDS = 15.0
+"""How long a request, once begun, may send nothing before it is complete."""
+
+KEEP_ALIVE_SECONDS = 75.0
+"""How long a connection may be idle between requests."""
+
+SLOW_CLIENT_SECONDS = 60.0
+"""How long a client may take nothing of its answer."""
+
+KNOWN_HOSTS_MAX = 256
+KEY_BYTES_MAX = 512
+
+
+class Gateway:
+    """Everything of one gateway process but its wiring. `names` are host names that the yard was told are its own."""
+
+    def __init__(self, home: Home, names: frozenset[str], predictions_are_open: bool) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.spool = str(home.spool)
+        self.control_socket = str(home.control_socket)
+        self.predictions_are_open = predictions_are_open
+        self.connections: set[HttpConnection] = set()
+        self.services: dict[str, Service] = {}
+        self.services_by_path: dict[bytes, Service] = {}
+        self.known_hosts: set[bytes] = set()
+        self.held_bytes = 0
+        self.header_seconds = HEADER_SECONDS
+        self.keep_alive_seconds = KEEP_ALIVE_SECONDS
+        self.slow_client_seconds = SLOW_CLIENT_SECONDS
+        self.has_table = False
+        self.draining = False
+        self.now = self.loop.time()
+        self.date_line = b""
+        self.id_prefix = secrets.token_hex(4).encode()
+        self.stuck: dict[str, float] = {}
+        """Replicas to report, with the seconds that their call has taken."""
+        self._names = names
+        self._stream = 0
+        self._table_number = 0
+        self._key_file = home.key
+        self._key_seen: tuple[float, bytes] = (0.0, b"")
+
+    # -- for connections ---------------------------------------------------------------------------------------------
+
+    def next_stream(self) -> int:
+        self._stream += 1
+        return self._stream
+
+    def check_host(self, host: bytes) -> bool:
+        if not host_is_ours(host, self._names):
+            return False
+        if len(self.known_hosts) < KNOWN_HOSTS_MAX:
+            self.known_hosts.add(host)
+        return True
+
+    def holds_key(self, fields: dict[bytes, bytes]) -> bool:
+        """Whether a request carries the owner's key, as `Authorization: Bearer` or `x-api-key`."""
+        given = fields.get(b"x-api-key", b"")
+        scheme, _, value = fields.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer":
+            given = value.strip()
+        digest = self._key_digest()
+        return bool(digest) and hmac.compare_digest(hashlib.sha256(given[:KEY_BYTES_MAX]).digest(), digest)
+
+    def nearest_endpoint(self, name: str) -> str:
+        close = nearest(name, (service.name for service in self.services.values()))
+        return f"did you mean {close}?" if close else "`modelyard get` lists the endpoints"
+
+    def metrics(self) -> bytes:
+        return exposition(self.services.values(), len(self.connections), self._table_number)
+
+    # -- the table ---------------------------------------------------------------------------------------------------
+
+    def follow(self, table: Table) -> None:
+        """Makes the services what the table says."""
+        for key in [one for one in self.services if one not in table.entries]:
+            self.services.pop(key).close()
+        for key, entry in table.entries.items():
+            service = self.services.get(key)
+            if service is None:
+                service = self.services[key] = Service(entry, self.id_prefix.decode(), self._report_stuck)
+                service.update(entry)
+            elif service.entry != entry:
+                service.update(entry)
+        self.services_by_path = {
+            f"/endpoints/{service.name}/invocations".encode(): service for service in self.services.values()
+        }
+        self._table_number = table.number
+        self.has_table = True
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def serve(self, listening: list[socket.socket]) -> list[asyncio.Server]:
+        self._turn()
+        return [await self.loop.create_server(lambda: HttpConnection(self), sock=one) for one in listening]
+
+    async def drain(self, limit_seconds: float) -> None:
+        """Lets what is under way finish; idle connections are closed at once."""
+        self.draining = True
+        for connection in list(self.connections):
+            if connection.active is None:
+                connection.transport.close()
+        limit = self.loop.time() + limit_seconds
+        while self.connections and self.loop.time() < limit:
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _turn(self) -> None:
+        self.now = now = self.loop.time()
+        self.date_line = b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode()
+        for service in self.services.values():
+            service.tick(now)
+        for connection in list(self.connections):
+            if connection.outstayed(now):
+                connection.transport.abort()
+        self.loop.call_later(TICK_SECONDS, self._turn)
+
+    def _report_stuck(self, replica: str, seconds: float) -> None:
+        self.stuck[replica] = seconds
+
+    def _key_digest(self) -> bytes:
+        """Of the owner's key; read again when the file has changed."""
+        try:
+            changed = self._key_file.stat().st_mtime
+            if changed != self._key_seen[0]:
+                key = Path(self._key_file).read_bytes().strip()
+                self._key_seen = (changed, hashlib.sha256(key).digest())
+        except OSError:
+            return b""
+        return self._key_seen[1]

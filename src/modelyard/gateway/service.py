@@ -1,0 +1,205 @@
+"""One endpoint in the gateway: its replicas, its queue, its deadlines, the one retry, and its counts."""
+
+import asyncio
+import logging
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, ReplicaDied
+from modelyard.gateway.balancer import least_in_flight
+from modelyard.gateway.metrics import LATENCY_BUCKETS_SECONDS
+from modelyard.gateway.target import Target
+from modelyard.protocol.table import EndpointEntry
+
+if TYPE_CHECKING:
+    from modelyard.gateway.prediction import Prediction
+
+ATTEMPTS_MAX = 2
+"""A request is sent once more after its replica died, never oftener."""
+
+HEADS_MAX = 256
+"""Heads of answers that are kept for use again."""
+
+STUCK_GRACE_SECONDS = 10.0
+"""How long one call may go on past its deadline before the controller is told that its replica is stuck."""
+
+_log = logging.getLogger("modelyard.gateway")
+
+
+class Service:
+    def __init__(self, entry: EndpointEntry, gateway_id: str, report_stuck: Callable[[str, float], None]) -> None:
+        self.entry = entry
+        self.name = entry.name
+        self.queue: deque[Prediction] = deque()
+        self.heads: dict[tuple[bytes, int], tuple[int, bytes]] = {}
+        self.answers: dict[int, int] = {}
+        self.latency_counts = [0] * (len(LATENCY_BUCKETS_SECONDS) + 1)
+        self.latency_sum_seconds = 0.0
+        self.retries = 0
+        self._queued_bytes = 0
+        self._deadlines: deque[Prediction] = deque()
+        self._targets: dict[str, Target] = {}
+        self._ready: list[Target] = []
+        self._gateway_id = gateway_id
+        self._report_stuck = report_stuck
+        self._loop = asyncio.get_running_loop()
+
+    # -- the table ---------------------------------------------------------------------------------------------------
+
+    def update(self, entry: EndpointEntry) -> None:
+        """Follows the table: connects to replicas that came, lets go of those that went."""
+        self.entry = entry
+        wanted = {one.id: one for one in entry.replicas}
+        for replica in [one for one in self._targets if one not in wanted]:
+            gone = self._targets.pop(replica)
+            self.target_leaves(gone)
+            gone.leave()
+        for replica, address in wanted.items():
+            if replica not in self._targets:
+                target = self._targets[replica] = Target(address, self, self._gateway_id)
+                target.connect()
+        if entry.why_not_ready is not None and not self._targets:
+            self._refuse_queue(NotReady(self._not_ready_message(), "`modelyard get` says more"))
+
+    def close(self) -> None:
+        """The endpoint is deleted."""
+        self.update(EndpointEntry(self.name, None, (), None, 0, 0, self.entry.timeout_seconds, 0, False))
+        self._refuse_queue(NotFound(f"cannot predict: endpoint {self.name} was deleted"))
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def submit(self, prediction: "Prediction") -> None:
+        """Sends the request to the replica with the fewest in flight, or queues it, or refuses it at once."""
+        prediction.deadline = prediction.started_at + self.entry.timeout_seconds
+        self._deadlines.append(prediction)
+        if not self.queue:
+            target = least_in_flight(self._ready)
+            if target is not None:
+                target.send(prediction)
+                return
+        self._enqueue(prediction)
+
+    def _enqueue(self, prediction: "Prediction") -> None:
+        entry = self.entry
+        if entry.why_not_ready is not None and not self._targets:
+            prediction.fail(NotReady(self._not_ready_message(), "`modelyard get` says more"))
+        elif (
+            len(self.queue) >= entry.max_queue_length
+            or self._queued_bytes + len(prediction.body) > entry.max_queue_bytes
+        ):
+            prediction.fail(
+                QueueFull(
+                    f"cannot take the request: the queue of endpoint {self.name} is full"
+                    f" ({len(self.queue)} of {entry.max_queue_length} requests)",
+                    "try again later, or give the endpoint more replicas or a longer queue",
+                )
+            )
+        else:
+            self.queue.append(prediction)
+            self._queued_bytes += len(prediction.body)
+
+    def drain(self) -> None:
+        """Sends what waits, as far as there is room."""
+        while self.queue:
+            target = least_in_flight(self._ready)
+            if target is None:
+                return
+            prediction = self.queue.popleft()
+            self._queued_bytes -= len(prediction.body)
+            target.send(prediction)
+
+    def abandon(self, prediction: "Prediction") -> None:
+        """The client is gone, or the deadline has passed."""
+        if prediction.target is not None:
+            prediction.target.cancel(prediction.stream, overdue=self._loop.time() >= prediction.deadline)
+        elif prediction in self.queue:
+            self.queue.remove(prediction)
+            self._queued_bytes -= len(prediction.body)
+
+    def count(self, status: int, seconds: float) -> None:
+        self.answers[status] = self.answers.get(status, 0) + 1
+        self.latency_counts[bisect_left(LATENCY_BUCKETS_SECONDS, seconds)] += 1
+        self.latency_sum_seconds += seconds
+
+    def tick(self, now: float) -> None:
+        """Answers what is past its deadline, forgets what is done, and reports calls that never end."""
+        waiting: deque[Prediction] = deque()
+        for prediction in self._deadlines:
+            if prediction.done or prediction.begun:
+                continue
+            if prediction.deadline > now:
+                waiting.append(prediction)
+                continue
+            self.abandon(prediction)
+            prediction.fail(
+                DeadlinePassed(
+                    f"cannot answer: endpoint {self.name} did not answer within {self.entry.timeout_seconds:g} s",
+                    "raise `timeout` of the endpoint, or make the prediction faster",
+                )
+            )
+        self._deadlines = waiting
+        for target in self._targets.values():
+            overdue = target.overdue_seconds(now)
+            if overdue > STUCK_GRACE_SECONDS:
+                self._report_stuck(target.address.id, self.entry.timeout_seconds + overdue)
+
+    # -- replicas ----------------------------------------------------------------------------------------------------
+
+    def target_ready(self, target: Target) -> None:
+        if not target.leaving and target not in self._ready:
+            self._ready.append(target)
+            self.drain()
+
+    def target_leaves(self, target: Target) -> None:
+        if target in self._ready:
+            self._ready.remove(target)
+
+    def target_lost(self, target: Target, orphans: Iterable["Prediction"]) -> None:
+        """The connection closed with these requests unanswered: each goes once more to another replica, alone."""
+        self.target_leaves(target)
+        for prediction in reversed(list(orphans)):
+            prediction.target = None
+            if prediction.begun:
+                prediction.break_off()
+            elif prediction.attempt < ATTEMPTS_MAX and self.entry.idempotent:
+                prediction.attempt += 1
+                self.retries += 1
+                self.queue.appendleft(prediction)
+                self._queued_bytes += len(prediction.body)
+            else:
+                prediction.fail(
+                    ReplicaDied(
+                        f"cannot answer: the replica of endpoint {self.name} died while it held the request"
+                        + (" (the second one)" if prediction.attempt > 1 else ""),
+                        f"`modelyard logs {self.name}` shows its last words",
+                    )
+                )
+        self.drain()
+
+    def note(self, sentence: str) -> None:
+        _log.warning("endpoint %s: %s", self.name, sentence)
+
+    # -- what is measured --------------------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        return len(self.queue)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(one.in_flight for one in self._targets.values())
+
+    @property
+    def ready(self) -> int:
+        return len(self._ready)
+
+    def _not_ready_message(self) -> str:
+        return f"cannot predict: endpoint {self.name} has no ready replica ({self.entry.why_not_ready})"
+
+    def _refuse_queue(self, error: NotReady | NotFound) -> None:
+        waiting, self.queue = self.queue, deque()
+        self._queued_bytes = 0
+        for prediction in waiting:
+            prediction.fail(error)

@@ -1,0 +1,95 @@
+"""`python -m modelyard.processes.gateway --home PATH --fd N`: fronts everything on an inherited socket."""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+
+from modelyard.gateway.follower import follow_table
+from modelyard.gateway.server import Gateway
+from modelyard.log import start_log
+from modelyard.settings import Home
+
+DRAIN_SECONDS = 10.0
+"""How long requests under way may take when the gateway is told to go."""
+
+GC_THRESHOLD = 50_000
+"""Young objects before a collection: requests leave no cycles, so looking for them often is waste."""
+
+
+async def serve(home: Home, listening: socket.socket, names: frozenset[str], predictions_are_open: bool) -> None:
+    log = start_log("gateway")
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    _clear_spool(home.spool)
+    gateway = Gateway(home, names, predictions_are_open)
+    follower = loop.create_task(follow_table(gateway, home, gateway.id_prefix.decode()))
+    handover = _offer_socket(loop, home.gateway_socket, listening)
+    servers = await gateway.serve([listening])
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
+    log.info("listening on %s:%s", *listening.getsockname()[:2])
+    await stop.wait()
+    for server in servers:
+        server.close()
+    loop.remove_reader(handover)
+    handover.close()
+    await gateway.drain(DRAIN_SECONDS)
+    follower.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await follower
+    log.info("stopped")
+
+
+def _offer_socket(loop: asyncio.AbstractEventLoop, path: Path, listening: socket.socket) -> socket.socket:
+    """A supervisor that comes after a dead one gets the listening socket here, so that no client is ever refused."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    offer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    offer.bind(str(path))
+    path.chmod(0o600)
+    offer.listen(4)
+    offer.setblocking(False)
+
+    def give() -> None:
+        with contextlib.suppress(OSError):
+            asked, _ = offer.accept()
+            with asked:
+                asked.setblocking(False)
+                socket.send_fds(asked, [b"listening"], [listening.fileno()])
+
+    loop.add_reader(offer, give)
+    return offer
+
+
+def _clear_spool(folder: Path) -> None:
+    """Bodies that a dead gateway kept belong to nobody now."""
+    for left in folder.glob("body-*"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="modelyard-gateway")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True, help="inherited listening socket")
+    parser.add_argument("--name", action="append", default=[], help="host name that is this yard's")
+    parser.add_argument("--predictions-need-key", action="store_true")
+    given = parser.parse_args()
+    listening = socket.socket(fileno=given.fd)
+    names = frozenset(str(name).lower() for name in given.name)
+    uvloop.run(serve(Home(given.home), listening, names, not given.predictions_need_key))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

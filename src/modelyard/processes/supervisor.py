@@ -1,0 +1,446 @@
+"""`python -m modelyard.processes.supervisor [--host H] [--port P]`: keeps a yard's processes alive.
+
+It holds the home's lock, opens the listening socket and passes it down, starts gateway, control and controller, starts
+again what dies, and ends everything in order when it is told to go. It is small, because all hangs on it: standard
+library only, one thread, no loop but its own.
+
+A supervisor that comes after a dead one finds the others still at work. It takes the listening socket from the living
+gateway, adopts what is of its own version, replaces what is not, and says which.
+
+    --clean   ends what a dead supervisor left behind, and goes.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import json
+import logging
+import os
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard_worker.records import Identity, is_alive, own_identity, read_identity, read_json, start_ticks, write_json
+
+from modelyard.errors import Conflict, ModelyardError, StartFailed
+from modelyard.log import start_log
+from modelyard.settings import Home, YardSettings, home_from
+from modelyard.store.migrate import needs_migration
+from modelyard.version import VERSION
+
+LISTEN_BACKLOG = 2048
+RESTART_SECONDS_FIRST = 0.1
+RESTART_SECONDS_MAX = 5.0
+STEADY_SECONDS = 10.0
+"""A process that lived so long has recovered; its next restart comes at once."""
+
+STOP_SECONDS = {"gateway": 15.0, "controller": 60.0, "control": 10.0}
+"""How long each may take to end, in this order, before it is killed."""
+
+HANDOVER_SECONDS = 3.0
+PR_SET_CHILD_SUBREAPER = 36
+
+_log = logging.getLogger("modelyard.supervisor")
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One process that is kept alive."""
+
+    name: str
+    arguments: list[str]
+    pass_fds: tuple[int, ...] = ()
+    identity: Identity | None = None
+    child: subprocess.Popen[bytes] | None = None
+    """None where an earlier supervisor started it."""
+    pidfd: int | None = None
+    started_at: float = 0.0
+    failures: int = 0
+    start_again_at: float | None = None
+
+
+class Supervisor:
+    def __init__(self, home: Home, settings: YardSettings) -> None:
+        self._home = home
+        self._settings = settings
+        self._stopping = False
+        self._kept: list[_Kept] = []
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    # -- the story ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        self._home.make()
+        with _lock(self._home):
+            self._become_reaper()
+            self._make_key()
+            self._migrate()
+            found = self._find_living()
+            listening = self._listening_socket(found)
+            self._plan(listening)
+            self._adopt(found)
+            for kept in self._kept:
+                if kept.identity is None:
+                    self._start(kept)
+            self._announce(listening)
+            while not self._stopping:
+                self._wait()
+                self._look()
+            self._stop()
+            return 0
+
+    def _hear(self, number: int, _: object) -> None:
+        """A signal; that it came wakes the wait, through the wake-up descriptor."""
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stopping = True
+
+    # -- before ------------------------------------------------------------------------------------------------------
+
+    def _become_reaper(self) -> None:
+        """Orphans of the yard's processes become this one's children, so that none is lost sight of (prctl(2))."""
+        if sys.platform == "linux":
+            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._hear)
+        signal.signal(signal.SIGINT, self._hear)
+        signal.signal(signal.SIGCHLD, self._hear)
+
+    def _make_key(self) -> None:
+        """The owner's key, made once; readable by the owner alone."""
+        path = self._home.key
+        if path.exists():
+            path.chmod(0o600)
+            return
+        aside = path.with_name(f"key.{os.getpid()}.tmp")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+
+    def _migrate(self) -> None:
+        if needs_migration(self._home):
+            command = [sys.executable, "-m", "modelyard.processes.migrate", "--home", str(self._home.root)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise StartFailed(f"cannot bring the databases up to date: {done.stderr.strip()}")
+
+    def _find_living(self) -> dict[str, Identity]:
+        """What a dead supervisor's processes are still at work, if they are of this version and address."""
+        written = read_json(str(self._home.processes)) or {}
+        living: dict[str, Identity] = {}
+        for one in written.get("processes") or ():
+            identity = Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))
+            if is_alive(identity):
+                living[str(one["name"])] = identity
+        same = written.get("version") == VERSION and written.get("arguments") == self._arguments()
+        if living and not same:
+            _log.info("replacing %s: another version or address", ", ".join(living))
+            for identity in living.values():
+                _end(identity)
+            return {}
+        return living
+
+    def _arguments(self) -> list[str]:
+        return [self._settings.host, str(self._settings.port)]
+
+    def _listening_socket(self, found: dict[str, Identity]) -> socket.socket:
+        if "gateway" in found:
+            taken = _take_over(self._home.gateway_socket)
+            if taken is not None:
+                return taken
+            _log.warning("the living gateway does not hand over its socket; replacing it")
+            _end(found.pop("gateway"))
+        return _bind(self._settings)
+
+    def _plan(self, listening: socket.socket) -> None:
+        home = ["--home", str(self._home.root)]
+        gateway = [*home, "--fd", str(listening.fileno())]
+        if not _is_loopback(self._settings.host):
+            gateway += ["--predictions-need-key", "--name", socket.gethostname().lower(), "--name", self._settings.host]
+        self._kept = [
+            _Kept("gateway", gateway, (listening.fileno(),)),
+            _Kept("control", home),
+            _Kept("controller", home),
+        ]
+
+    def _adopt(self, found: dict[str, Identity]) -> None:
+        for kept in self._kept:
+            identity = found.get(kept.name)
+            if identity is not None:
+                kept.identity = identity
+                kept.pidfd = os.pidfd_open(identity.pid)
+                kept.started_at = time.monotonic()
+                _log.info("adopted %s (pid %d)", kept.name, identity.pid)
+
+    def _announce(self, listening: socket.socket) -> None:
+        """Says where the yard is; written last, so whoever reads it finds a yard."""
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        write_json(
+            str(self._home.yard),
+            {
+                "url": f"http://{shown}:{port}",
+                "host": host,
+                "port": port,
+                "version": VERSION,
+                "started_at": time.time(),
+                **own_identity()._asdict(),
+            },
+        )
+        _log.info("the yard is at http://%s:%s", shown, port)
+
+    # -- while -------------------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Until a process ends, a signal comes, or a start is due."""
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        for kept in self._kept:
+            if kept.pidfd is not None:
+                poll.register(kept.pidfd, select.POLLIN)
+        due = [kept.start_again_at for kept in self._kept if kept.start_again_at is not None]
+        pause = max(0.0, min(due) - time.monotonic()) * 1000 if due else None
+        poll.poll(pause)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+    def _look(self) -> None:
+        """Finds what ended, reaps orphans, starts what is due."""
+        for kept in self._kept:
+            if kept.identity is not None and not is_alive(kept.identity):
+                self._note_end(kept)
+        self._reap_orphans()
+        for kept in self._kept:
+            if not self._stopping and kept.start_again_at is not None and time.monotonic() >= kept.start_again_at:
+                self._start(kept)
+
+    def _note_end(self, kept: _Kept) -> None:
+        code = kept.child.poll() if kept.child is not None else None
+        lived = time.monotonic() - kept.started_at
+        kept.failures = 0 if lived >= STEADY_SECONDS else kept.failures + 1
+        pause = min(RESTART_SECONDS_MAX, RESTART_SECONDS_FIRST * 2.0 ** (kept.failures - 1)) if kept.failures else 0.0
+        if not self._stopping:
+            _log.warning("%s ended (%s) after %.1f s; starting it again in %.1f s", kept.name, code, lived, pause)
+        if kept.pidfd is not None:
+            os.close(kept.pidfd)
+        kept.identity = kept.child = kept.pidfd = None
+        kept.start_again_at = time.monotonic() + pause
+
+    def _start(self, kept: _Kept) -> None:
+        kept.start_again_at = None
+        command = [sys.executable, "-m", f"modelyard.processes.{kept.name}", *kept.arguments]
+        try:
+            log = os.open(
+                self._home.logs / f"{kept.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+            )
+            try:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=kept.pass_fds,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(log)
+        except OSError as error:
+            kept.failures += 1
+            kept.start_again_at = time.monotonic() + RESTART_SECONDS_MAX
+            _log.error("cannot start %s: %s", kept.name, error)
+            return
+        kept.child = child
+        kept.started_at = time.monotonic()
+        kept.identity = Identity(own_identity().boot, child.pid, start_ticks(child.pid) or 0)
+        kept.pidfd = os.pidfd_open(child.pid)
+        self._write_processes()
+
+    def _write_processes(self) -> None:
+        processes = [{"name": one.name, **one.identity._asdict()} for one in self._kept if one.identity is not None]
+        document = {"version": VERSION, "arguments": self._arguments(), "processes": processes}
+        with contextlib.suppress(OSError):
+            write_json(str(self._home.processes), document)
+
+    def _reap_orphans(self) -> None:
+        """Zombies that came to us as subreaper. Our own children are left to their Popen."""
+        ours = {kept.child.pid for kept in self._kept if kept.child is not None}
+        for pid in _children_of(os.getpid()):
+            if pid not in ours and start_ticks(pid) is None:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+    # -- after -------------------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """In order: no new requests, then replicas and jobs, then the api; at last whatever is left."""
+        for name in ("gateway", "controller", "control"):
+            kept = next(one for one in self._kept if one.name == name)
+            if kept.identity is None:
+                if name != "controller":
+                    continue
+                # Only the controller can end replicas and jobs in order.
+                self._start(kept)
+            identity = kept.identity
+            if identity is not None:
+                _log.info("ending %s", name)
+                _end(identity, STOP_SECONDS[name])
+                if kept.child is not None:
+                    kept.child.wait()
+        self._reap_orphans()
+        _end_leftovers(self._home)
+        for pid in _descendants_of(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for path in (self._home.yard, self._home.processes):
+            path.unlink(missing_ok=True)
+        _log.info("down")
+
+
+@contextlib.contextmanager
+def _lock(home: Home) -> Generator[None]:
+    """Held for life: a home has one supervisor. Raises Conflict where another lives."""
+    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        at = (read_json(str(home.yard)) or {}).get("url", "an address it has not written yet")
+        raise Conflict(
+            f"cannot start a yard in {home.root}: one runs there already, at {at}",
+            "use it, or `modelyard down` first, or set MODELYARD_HOME to another folder",
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _bind(settings: YardSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(LISTEN_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise Conflict(
+            f"cannot listen on {settings.host}:{settings.port}: {getattr(error, 'strerror', None) or error}",
+            "choose another with --port, or --port 0 for a free one",
+        ) from error
+    return listening
+
+
+def _take_over(path: Path) -> socket.socket | None:
+    """The listening socket of a living gateway, or None where it does not give it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(HANDOVER_SECONDS)
+        try:
+            asking.connect(str(path))
+            _, descriptors, _, _ = socket.recv_fds(asking, 64, 1)
+        except OSError:
+            return None
+    return socket.socket(fileno=descriptors[0]) if descriptors else None
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def _end(identity: Identity, limit_seconds: float = 0.0) -> None:
+    """Ends that very process: politely within the limit, then by force."""
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not is_alive(identity):
+            return
+        if limit_seconds:
+            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+            if select.select([pidfd], [], [], limit_seconds)[0]:
+                return
+            _log.warning("pid %d did not end within %.0f s; killing it", identity.pid, limit_seconds)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        select.select([pidfd], [], [], HANDOVER_SECONDS)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)
+
+
+def _end_leftovers(home: Home) -> int:
+    """Kills every process that the engine's folders know and that still lives; returns how many."""
+    ended = 0
+    for kind in ("jobs", "replicas", "templates"):
+        for folder in (home.engine / kind).glob("*"):
+            identity = read_identity(str(folder))
+            if identity is not None and is_alive(identity):
+                _end(identity)
+                ended += 1
+    return ended
+
+
+def _children_of(pid: int) -> list[int]:
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            children += [int(word) for word in task.read_text().split()]
+    return children
+
+
+def _descendants_of(pid: int) -> list[int]:
+    found = _children_of(pid)
+    for child in found[:]:
+        found += _descendants_of(child)
+    return found
+
+
+def clean(home: Home) -> int:
+    """Ends what a dead supervisor left behind."""
+    home.make()
+    with _lock(home):
+        written = read_json(str(home.processes)) or {}
+        ended = 0
+        for one in written.get("processes") or ():
+            identity = Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))
+            if is_alive(identity):
+                _end(identity)
+                ended += 1
+        ended += _end_leftovers(home)
+        for path in (home.yard, home.processes):
+            path.unlink(missing_ok=True)
+    sys.stdout.write(json.dumps({"ended": ended}) + "\n")
+    return 0
+
+
+def main() -> int:
+    defaults = YardSettings()
+    parser = argparse.ArgumentParser(prog="modelyard-supervisor")
+    parser.add_argument("--host", default=defaults.host)
+    parser.add_argument("--port", type=int, default=defaults.port)
+    parser.add_argument("--clean", action="store_true", help="end what a dead supervisor left behind, and go")
+    given = parser.parse_args()
+    home = home_from(os.environ)
+    start_log("supervisor")
+    try:
+        if given.clean:
+            return clean(home)
+        return Supervisor(home, YardSettings(host=given.host, port=given.port)).run()
+    except ModelyardError as error:
+        sys.stderr.write(f"{error.message}\n" + (f"{error.hint}\n" if error.hint else ""))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
