@@ -1,0 +1,42 @@
+"""Every command that a page shows can be typed."""
+
+import re
+import shlex
+from typing import cast
+
+import click
+import pytest
+import typer
+
+from modelyard.cli.main import app
+from tests.docs.pages import ROOT, commands, pages, where
+
+SHOWN = [(where(page), command) for page in pages() for command in commands(page, "modelyard")]
+MADE = [(where(page), command) for page in pages() for command in commands(page, "make")]
+
+
+@pytest.fixture(scope="module")
+def program() -> click.Group:
+    return cast("click.Group", typer.main.get_command(app))
+
+
+def test_the_pages_show_commands_at_all() -> None:
+    assert SHOWN
+    assert MADE
+
+
+@pytest.mark.parametrize(("page", "command"), SHOWN)
+def test_a_modelyard_command_on_a_page_exists_with_its_options(page: str, command: str, program: click.Group) -> None:
+    _, verb, *words = shlex.split(command)
+    assert verb in program.commands, f"{page}: {command}"
+    known = {option for parameter in program.commands[verb].params for option in parameter.opts} | {"--help"}
+    used = {word.partition("=")[0] for word in words if re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", word)}
+    assert used <= known, f"{page}: {command}"
+
+
+@pytest.mark.parametrize(("page", "command"), MADE)
+def test_a_make_target_on_a_page_exists(page: str, command: str) -> None:
+    _, target, *_ = command.split()
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    assert target in phony[1].split(), f"{page}: {command}"
