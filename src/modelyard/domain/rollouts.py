@@ -6,24 +6,33 @@ controller that was killed goes on where it was.
 
 The rules, after Kubernetes' rolling update:
 
-* at most `replicas + max_surge` replicas live at once, draining ones not counted;
+* at most `replicas + max_surge` replicas live at once, those that leave (draining, or failed and about to be killed)
+  not counted;
 * at least `replicas - max_unavailable` are ready, as long as there were so many; so an old replica is drained only
   when enough new ones are ready;
 * a version that has never been ready and fails `START_ATTEMPTS` times is failed: its replicas go, and the newest
-  version that was ready before serves on (or is started again, after a reboot);
-* a replica that dies after having been ready is replaced, with a wait that doubles with each failure in a row;
-* a forked replica that hangs at its probe makes every later start of that version a fresh process.
+  version that was ready before serves on (or is started again, after a reboot). Where there is none, whatever is ready
+  serves on: half an answer is better than none;
+* a replica that dies after having been ready is replaced, with a wait that doubles with each round of failures;
+* a forked replica that hangs at its probe makes every later start of that version a fresh process. That is no failed
+  start of the version: it is the fork that failed;
+* a live replica with a failure is of no use any more and is killed.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modelyard.domain.endpoints import Endpoint, EndpointState, EndpointVersion, VersionState
+from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointState, EndpointVersion, VersionState
 from modelyard.domain.quantities import share_of
 from modelyard.domain.replicas import STEADY_SECONDS, FailureKind, ReplicaFact, ReplicaState, restart_seconds
 
 START_ATTEMPTS = 3
 """Failed starts in a row after which a version that was never ready is given up."""
+
+LOOK_AGAIN_SECONDS = 1.0
+"""How soon to look again at what is on its way, even if nothing is heard of it."""
+
+UNKNOWN_REASON = "no reason was recorded"
 
 STUCK_GRACE_SECONDS = 10.0
 """How long a call may run past its limit before its replica is killed."""
@@ -89,27 +98,29 @@ class Decision:
 def decide_rollout(endpoint: Endpoint, facts: Iterable[ReplicaFact], now: float, room: int) -> Decision:
     """What to do for `endpoint`. `room` is how many more replicas of the wished size fit on the machine now."""
     replicas = sorted(facts, key=lambda one: (one.started_at, one.id))
-    live = [one for one in replicas if one.live]
-    overdue = _overdue_drains(endpoint, live, now)
     if endpoint.deleting:
-        return _decide_deletion(live, overdue, now)
+        return _decide_deletion(endpoint, replicas, now)
     target, failed = _choose_target(endpoint, replicas, now)
     if target is None:
-        return _decide_nothing_serves(endpoint, live, failed, overdue)
-    return _decide_towards(endpoint, target, failed, replicas, overdue, now, room)
+        return _decide_without_target(endpoint, failed, replicas, now)
+    return _decide_towards(endpoint, target, failed, replicas, now, room)
 
 
-def _decide_deletion(live: list[ReplicaFact], overdue: list[Kill], now: float) -> Decision:
+def _decide_deletion(endpoint: Endpoint, replicas: list[ReplicaFact], now: float) -> Decision:
+    live = [one for one in replicas if one.live]
     if not live:
         return Decision((Remove(),), EndpointState.DELETING, "deleted", None)
-    drains = tuple(Drain(one.id) for one in live if one.state is not ReplicaState.DRAINING)
+    kills, kill_at = _kills(endpoint, replicas, now)
+    drains = [Drain(one.id) for one in _staying(replicas)]
     sentence = f"deleting: {_count(len(live), 'replica')} finishing"
-    return Decision((*drains, *overdue), EndpointState.DELETING, sentence, None, now + 1.0)
+    wake_at = _earliest(now + LOOK_AGAIN_SECONDS, kill_at)
+    return Decision((*drains, *kills), EndpointState.DELETING, sentence, None, wake_at)
 
 
 def _choose_target(
     endpoint: Endpoint, replicas: list[ReplicaFact], now: float
 ) -> tuple[EndpointVersion | None, MarkFailed | None]:
+    """The version to go for, None where there is none; and whether the wished one is to be given up now."""
     wished = endpoint.wished
     if wished.state is VersionState.FAILED:
         return endpoint.fallback, None
@@ -118,18 +129,24 @@ def _choose_target(
     failures = _failures_in_a_row(replicas, wished.number, now)
     if len(failures) < START_ATTEMPTS:
         return wished, None
-    return endpoint.fallback, MarkFailed(wished.number, failures[-1].reason or "no reason was recorded")
+    return endpoint.fallback, MarkFailed(wished.number, failures[-1].reason or UNKNOWN_REASON)
 
 
-def _decide_nothing_serves(
-    endpoint: Endpoint, live: list[ReplicaFact], failed: MarkFailed | None, overdue: list[Kill]
+def _decide_without_target(
+    endpoint: Endpoint, failed: MarkFailed | None, replicas: list[ReplicaFact], now: float
 ) -> Decision:
-    kills: list[Action] = [Kill(one.id) for one in live if one.state is ReplicaState.STARTING]
-    drains: list[Action] = [Drain(one.id) for one in live if one.state is ReplicaState.READY]
-    reason = failed.reason if failed else endpoint.wished.reason
-    actions = (*([failed] if failed else []), *kills, *drains, *overdue)
-    sentence = f"version {endpoint.wished.number} cannot start, and there is no earlier one: {reason}"
-    return Decision(actions, EndpointState.ERROR, sentence, None)
+    kills, kill_at = _kills(endpoint, replicas, now)
+    staying = _staying(replicas)
+    kills += [Kill(one.id) for one in staying if one.state is ReplicaState.STARTING]
+    serving = _serving(staying)
+    wished = endpoint.wished.number
+    reason = (failed.reason if failed else endpoint.wished.reason) or UNKNOWN_REASON
+    if serving is None:
+        sentence = f"version {wished} cannot start, and there is no earlier one: {reason}"
+    else:
+        count = _count(sum(one.version == serving for one in staying), "replica")
+        sentence = f"version {wished} cannot start all its replicas, {count} of version {serving} ready: {reason}"
+    return Decision((*_given(failed), *kills), EndpointState.ERROR, sentence, serving, kill_at)
 
 
 def _decide_towards(
@@ -137,101 +154,151 @@ def _decide_towards(
     target: EndpointVersion,
     failed: MarkFailed | None,
     replicas: list[ReplicaFact],
-    overdue: list[Kill],
     now: float,
     room: int,
 ) -> Decision:
     spec = target.spec
-    live = [one for one in replicas if one.live and one.state is not ReplicaState.DRAINING]
-    of_target = [one for one in live if one.version == target.number]
-    ready = [one for one in live if one.state is ReplicaState.READY]
-    ready_of_target = [one for one in of_target if one.state is ReplicaState.READY]
-    others = [one for one in live if one.version != target.number]
+    staying = _staying(replicas)
+    of_target = [one for one in staying if one.version == target.number]
+    others = [one for one in staying if one.version != target.number]
+    ready = sum(one.state is ReplicaState.READY for one in of_target)
+    complete = ready >= spec.replicas and not others
 
-    actions: list[Action] = [failed] if failed else []
-    actions += overdue
-    removals = _removals(
-        spec.replicas, share_of(spec.max_unavailable, spec.replicas, up=False), of_target, others, ready
-    )
-    actions += removals
-
+    kills, kill_at = _kills(endpoint, replicas, now)
+    removals = _removals(spec, of_target, others)
+    wanted = max(0, min(spec.replicas - len(of_target), _live_max(spec) - (len(staying) - len(removals))))
     failures = _failures_in_a_row(replicas, target.number, now)
-    wait_until = (failures[-1].ended_at or now) + restart_seconds(len(failures)) if failures else 0.0
-    missing = spec.replicas - len(of_target)
-    surge = share_of(spec.max_surge, spec.replicas, up=True)
-    unavailable = share_of(spec.max_unavailable, spec.replicas, up=False)
-    # With neither surge nor unavailability nothing could ever move, so one replica more is always allowed.
-    most = spec.replicas + (surge if surge or unavailable else 1)
-    allowed = most - (len(live) - len(removals))
-    starts = max(0, min(missing, allowed))
-    short_of_room = starts > room
-    if now < wait_until:
-        starts = 0
-    starts = min(starts, max(0, room))
-    fresh = any(one.version == target.number and one.failure is FailureKind.HUNG_AFTER_FORK for one in replicas)
-    actions += [Start(target.number, fresh) for _ in range(starts)]
+    start_at = _next_start(failures, now)
+    starts = min(wanted, max(0, room)) if start_at <= now else 0
 
-    complete = len(ready_of_target) >= spec.replicas and not others
+    actions: list[Action] = [*_given(failed), *kills, *removals]
+    actions += [Start(target.number, _needs_fresh(replicas, target.number))] * starts
     if complete and target.state is VersionState.NEW:
         actions.append(MarkReady(target.number))
 
-    serving = target.number if ready_of_target else max((one.version for one in ready), default=None)
-    fell_back = target.number != endpoint.wished.number
-    reason = failed.reason if failed else endpoint.wished.reason
-    state = EndpointState.LIVE if complete else EndpointState.UPDATING
-    sentence = _progress(target, len(ready_of_target), others, failures, wait_until if now < wait_until else None, now)
-    if short_of_room and not fell_back:
-        state = EndpointState.COMPUTE_UNAVAILABLE
-        sentence = (
-            f"{len(ready_of_target)} of {spec.replicas} replicas ready: another needs {spec.cpu_millis}m CPU"
-            + (f" and {spec.memory_bytes // 2**20} MiB" if spec.memory_bytes else "")
-            + ", which this machine does not have free"
-        )
-    elif fell_back:
-        state = EndpointState.ERROR
-        sentence = f"version {endpoint.wished.number} cannot start, version {target.number} serves: {reason}"
-    elif failures and not ready:
-        state = EndpointState.ERROR if target.state is VersionState.READY else EndpointState.UPDATING
-    wake_at = wait_until if now < wait_until else (now + 1.0 if overdue or not complete else None)
+    waiting = wanted > 0 and start_at > now
+    state = _state(target, ready, others, failures)
+    sentence = _progress(target, ready, others, failures, start_at - now if waiting else None)
+    if target is not endpoint.wished:
+        state, sentence = EndpointState.ERROR, _fell_back(endpoint, target, failed, complete, sentence)
+    elif wanted > max(0, room):
+        state, sentence = EndpointState.COMPUTE_UNAVAILABLE, _no_room(spec, ready)
+    wake_at = _earliest(None if complete else now + LOOK_AGAIN_SECONDS, kill_at, start_at if waiting else None)
+    serving = target.number if ready else _serving(staying)
     return Decision(tuple(actions), state, sentence, serving, wake_at)
 
 
-def _removals(
-    wanted: int, unavailable: int, of_target: list[ReplicaFact], others: list[ReplicaFact], ready: list[ReplicaFact]
-) -> list[Action]:
-    """Replicas that may go now: those of other versions, and those above the wished number."""
-    removals: list[Action] = [Kill(one.id) for one in others if one.state is ReplicaState.STARTING]
-    spare = len(ready) - (wanted - unavailable)
-    surplus = sorted(of_target, key=lambda one: one.state is ReplicaState.READY)[: max(0, len(of_target) - wanted)]
-    removals += [Drain(one.id) for one in surplus if one.state is not ReplicaState.READY]
-    leaving = [one for one in others if one.state is ReplicaState.READY]
-    leaving += [one for one in surplus if one.state is ReplicaState.READY]
-    removals += [Drain(one.id) for one in leaving[: max(0, spare)]]
-    return removals
+def _staying(replicas: list[ReplicaFact]) -> list[ReplicaFact]:
+    """Those that count: alive, not told to go, without a failure."""
+    return [one for one in replicas if one.live and one.state is not ReplicaState.DRAINING and one.failure is None]
 
 
-def _overdue_drains(endpoint: Endpoint, live: list[ReplicaFact], now: float) -> list[Kill]:
+def _serving(staying: list[ReplicaFact]) -> int | None:
+    """The newest version that has a ready replica."""
+    return max((one.version for one in staying if one.state is ReplicaState.READY), default=None)
+
+
+def _kills(endpoint: Endpoint, replicas: list[ReplicaFact], now: float) -> tuple[list[Kill], float | None]:
+    """Replicas that failed, and those that drain beyond their limit; and when the next of these will pass it."""
     kills: list[Kill] = []
-    for one in live:
-        version = endpoint.version(one.version) or endpoint.wished
-        if one.drain_began_at is not None and now >= one.drain_began_at + version.spec.drain_seconds:
-            kills.append(Kill(one.id))
-    return kills
+    deadlines: list[float] = []
+    for one in replicas:
+        if not one.live:
+            continue
+        if one.state is ReplicaState.DRAINING:
+            spec = (endpoint.version(one.version) or endpoint.wished).spec
+            deadline = (now if one.drain_began_at is None else one.drain_began_at) + spec.drain_seconds
+            if now < deadline:
+                deadlines.append(deadline)
+                continue
+        elif one.failure is None:
+            continue
+        kills.append(Kill(one.id))
+    return kills, now + LOOK_AGAIN_SECONDS if kills else min(deadlines, default=None)
+
+
+def _removals(spec: EndpointSpec, of_target: list[ReplicaFact], others: list[ReplicaFact]) -> list[Kill | Drain]:
+    """Replicas that may go now: those of other versions, and those above the wished number. What is still starting
+    holds no request and goes at once; what is ready goes only where enough others are."""
+    surplus_count = max(0, len(of_target) - spec.replicas)
+    surplus = sorted(of_target, key=lambda one: one.state is ReplicaState.READY)[:surplus_count]
+    ready = sum(one.state is ReplicaState.READY for one in (*of_target, *others))
+    spare = max(0, ready - (spec.replicas - share_of(spec.max_unavailable, spec.replicas, up=False)))
+    leaving = [*others, *surplus]
+    kills = [Kill(one.id) for one in leaving if one.state is ReplicaState.STARTING]
+    drains = [Drain(one.id) for one in leaving if one.state is ReplicaState.READY]
+    return [*kills, *drains[:spare]]
+
+
+def _live_max(spec: EndpointSpec) -> int:
+    """Most replicas that may live at once. With neither surge nor unavailability nothing could ever move, so one more
+    than wished is always allowed then."""
+    surge = share_of(spec.max_surge, spec.replicas, up=True)
+    unavailable = share_of(spec.max_unavailable, spec.replicas, up=False)
+    return spec.replicas + (surge if surge or unavailable else 1)
+
+
+def _needs_fresh(replicas: list[ReplicaFact], version: int) -> bool:
+    return any(one.version == version and one.failure is FailureKind.HUNG_AFTER_FORK for one in replicas)
 
 
 def _failures_in_a_row(replicas: list[ReplicaFact], version: int, now: float) -> list[ReplicaFact]:
-    """Failures of a version since one of its replicas last stood steady, oldest first."""
+    """Failures of a version that no steady replica has made up for, oldest first.
+
+    Only a replica that came after a failure can make up for it: one that has stood since before says nothing about
+    whether another can start.
+    """
     of_version = [one for one in replicas if one.version == version]
-    steady_since = max(
+    made_up_for = max(
         (
-            (one.ended_at or now)
+            one.ready_at
             for one in of_version
-            if one.ready_at is not None and (one.ended_at or now) - one.ready_at >= STEADY_SECONDS
+            if one.ready_at is not None and _ended_at(one, now) - one.ready_at >= STEADY_SECONDS
         ),
         default=0.0,
     )
-    failed = [one for one in of_version if one.failure is not None and (one.ended_at or now) >= steady_since]
-    return sorted(failed, key=lambda one: one.ended_at or now)
+    failed = [
+        one
+        for one in of_version
+        if one.failure not in (None, FailureKind.HUNG_AFTER_FORK) and _ended_at(one, now) > made_up_for
+    ]
+    return sorted(failed, key=lambda one: _ended_at(one, now))
+
+
+def _next_start(failures: list[ReplicaFact], now: float) -> float:
+    """From when on a version may be started again.
+
+    The wait grows with rounds, not with failures: eight replicas that died together died once, and it is soon worth
+    trying again.
+    """
+    rounds, round_ended_at = 0, 0.0
+    for one in failures:
+        if rounds == 0 or one.started_at >= round_ended_at:
+            rounds, round_ended_at = rounds + 1, _ended_at(one, now)
+    return _ended_at(failures[-1], now) + restart_seconds(rounds) if failures else now
+
+
+def _ended_at(replica: ReplicaFact, now: float) -> float:
+    return now if replica.ended_at is None else replica.ended_at
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def _given(failed: MarkFailed | None) -> tuple[MarkFailed, ...]:
+    return () if failed is None else (failed,)
+
+
+def _state(
+    target: EndpointVersion, ready: int, others: list[ReplicaFact], failures: list[ReplicaFact]
+) -> EndpointState:
+    if ready >= target.spec.replicas and not others:
+        return EndpointState.LIVE
+    nothing_serves = not ready and _serving(others) is None
+    if nothing_serves and failures and target.state is VersionState.READY:
+        return EndpointState.ERROR
+    return EndpointState.UPDATING
 
 
 def _progress(
@@ -239,18 +306,33 @@ def _progress(
     ready: int,
     others: list[ReplicaFact],
     failures: list[ReplicaFact],
-    wait_until: float | None,
-    now: float,
+    wait_seconds: float | None,
 ) -> str:
     wanted = target.spec.replicas
     parts = [f"version {target.number}: {ready} of {_count(wanted, 'replica')} ready"]
     if others:
-        parts.append(f"{_count(len(others), 'replica')} of earlier versions still serving")
+        parts.append(f"{_count(len(others), 'replica')} of other versions still there")
     if ready < wanted and failures:
-        parts.append(f"last failure: {failures[-1].reason or 'no reason was recorded'}")
-    if wait_until is not None:
-        parts.append(f"next start in {max(0.0, wait_until - now):.1f} s")
+        parts.append(f"last failure: {failures[-1].reason or UNKNOWN_REASON}")
+    if wait_seconds is not None:
+        parts.append(f"next start in {wait_seconds:.1f} s")
     return "; ".join(parts)
+
+
+def _fell_back(
+    endpoint: Endpoint, target: EndpointVersion, failed: MarkFailed | None, complete: bool, progress: str
+) -> str:
+    reason = (failed.reason if failed else endpoint.wished.reason) or UNKNOWN_REASON
+    instead = f", version {target.number} serves" if complete else f"; {progress}"
+    return f"version {endpoint.wished.number} cannot start{instead}: {reason}"
+
+
+def _no_room(spec: EndpointSpec, ready: int) -> str:
+    needs = f"{spec.cpu_millis}m CPU"
+    if spec.memory_bytes:
+        needs += f" and {spec.memory_bytes // 2**20} MiB"
+    progress = f"{ready} of {_count(spec.replicas, 'replica')} ready"
+    return f"{progress}: another needs {needs}, which this machine does not have free"
 
 
 def _count(number: int, noun: str) -> str:
