@@ -127,14 +127,7 @@ class Client:
     ) -> EndpointView:
         """Waits until a version (default: the newest) serves with all its replicas, or cannot; the state says which."""
         settled = endpoint_settled(version)
-
-        def look() -> EndpointView:
-            view = self.endpoint(name)
-            if progress is not None:
-                progress(view)
-            return view
-
-        return wait_until(look, settled, limit_seconds, f"endpoint {name}")
+        return wait_until(lambda: self._look(name, progress), settled, limit_seconds, f"endpoint {name}")
 
     def predict(
         self,
@@ -154,11 +147,19 @@ class Client:
         path = f"{ENDPOINTS}{_part(name)}{INVOCATIONS}"
         return answer_value(self._connection.ask("POST", path, body, headers, limit_seconds))
 
-    def delete_endpoint(self, name: str, *, wait: bool = True) -> None:
+    def delete_endpoint(
+        self, name: str, *, wait: bool = True, progress: Callable[[EndpointView], None] | None = None
+    ) -> None:
         """Deletes an endpoint; its replicas finish what they hold. `wait` returns when the last is gone."""
         self._connection.delete(f"/endpoints/{_part(name)}")
         if wait:
-            wait_gone(lambda: self.endpoint(name), GONE_SECONDS, f"endpoint {name} to be gone")
+            wait_gone(lambda: self._look(name, progress), GONE_SECONDS, f"endpoint {name} to be gone")
+
+    def _look(self, name: str, progress: Callable[[EndpointView], None] | None) -> EndpointView:
+        view = self.endpoint(name)
+        if progress is not None:
+            progress(view)
+        return view
 
     def endpoint_logs(self, name: str, *, lines: int = LOG_LINES, follow: bool = False) -> Iterator[str]:
         """The last lines that the replicas printed; with `follow`, and then what they print, without end."""

@@ -1,0 +1,204 @@
+"""What a yard needs of a machine, check by check. Each finding has a verdict and, where it is not good, a remedy."""
+
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from modelyard.cli.supervisor import find_supervisor
+from modelyard.cli.times import size
+from modelyard.errors import ModelyardError
+from modelyard.sdk.client import Client
+from modelyard.settings import SOCKET_PATH_BYTES_MAX, Home
+
+DISK_BYTES_MIN = 1 * 2**30
+MEMORY_BYTES_MIN = 1 * 2**30
+FORK_SECONDS = 20.0
+SQLITE_MIN = (3, 35, 0)
+"""First with RETURNING."""
+
+# Importing numpy with its threads held at one, forking, and computing in the child: what a template does.
+_FORK = """
+import os
+import numpy
+square = numpy.ones((200, 200))
+square @ square
+child = os.fork()
+if child == 0:
+    square @ square
+    os._exit(0)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+class Verdict(StrEnum):
+    GOOD = "good"
+    POOR = "poor"  # works, but not as it could
+    BAD = "bad"  # the yard cannot work like this
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    name: str
+    verdict: Verdict
+    found: str
+    remedy: str | None = None
+
+
+def check_machine(home: Home, port: int) -> list[Finding]:
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _python,
+        lambda: _home(home),
+        lambda: _key(home),
+        lambda: _sockets(home),
+        lambda: _disk(home),
+        lambda: _sqlite(home),
+        _uv,
+        _fork,
+        _cores_and_memory,
+        lambda: _port(home, port),
+        lambda: _yard(home),
+    ]
+    return [finding for check in checks for finding in check()]
+
+
+def _python() -> Iterator[Finding]:
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    good = sys.version_info >= (3, 11)
+    yield Finding("python", _verdict(good), found, None if good else "install Python 3.11 or later")
+
+
+def _home(home: Home) -> Iterator[Finding]:
+    try:
+        home.make()
+        mode = stat.S_IMODE(home.root.stat().st_mode)
+        with tempfile.TemporaryFile(dir=home.root):
+            pass
+    except ModelyardError as error:
+        yield Finding("home", Verdict.BAD, error.message, error.hint)
+    except OSError as error:
+        yield Finding("home", Verdict.BAD, f"{home.root}: {error.strerror}", "set MODELYARD_HOME to a folder of yours")
+    else:
+        private = not mode & 0o077
+        remedy = None if private else f"chmod 700 {home.root}"
+        yield Finding("home", _verdict(private), f"{home.root}, mode {mode:o}", remedy)
+
+
+def _key(home: Home) -> Iterator[Finding]:
+    try:
+        mode = stat.S_IMODE(home.key.stat().st_mode)
+    except FileNotFoundError:
+        yield Finding("key", Verdict.GOOD, "none yet; `modelyard up` makes it")
+        return
+    private = not mode & 0o077
+    yield Finding("key", _verdict(private), f"mode {mode:o}", None if private else f"chmod 600 {home.key}")
+
+
+def _sockets(home: Home) -> Iterator[Finding]:
+    length = len(os.fsencode(home.replica_sockets)) + 41
+    good = length <= SOCKET_PATH_BYTES_MAX
+    found = f"{home.sockets}, paths of up to {length} of {SOCKET_PATH_BYTES_MAX} bytes"
+    yield Finding("sockets", _verdict(good), found, None if good else "set MODELYARD_HOME to a shorter path")
+
+
+def _disk(home: Home) -> Iterator[Finding]:
+    free = shutil.disk_usage(_existing(home.root)).free
+    good = free >= DISK_BYTES_MIN
+    remedy = None if good else "free some space, or set MODELYARD_HOME to another disk"
+    yield Finding("disk", _verdict(good), f"{size(free)} free", remedy)
+
+
+def _sqlite(home: Home) -> Iterator[Finding]:
+    try:
+        with tempfile.TemporaryDirectory(dir=_existing(home.root)) as folder:
+            database = sqlite3.connect(Path(folder) / "try.db")
+            mode = str(database.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+            database.close()
+    except (OSError, sqlite3.Error) as error:
+        yield Finding("sqlite", Verdict.BAD, str(error), "use a home on a local disk")
+        return
+    recent = sqlite3.sqlite_version_info >= SQLITE_MIN
+    good = recent and mode == "wal"
+    remedy = (
+        None if good else ("use a home on a local disk" if recent else "install a Python with SQLite 3.35 or later")
+    )
+    yield Finding("sqlite", _verdict(good), f"{sqlite3.sqlite_version}, journal {mode}", remedy)
+
+
+def _uv() -> Iterator[Finding]:
+    beside = Path(sys.executable).parent / "uv"
+    found = str(beside) if beside.is_file() else shutil.which("uv")
+    remedy = None if found else "pip install uv; environments of packages are built with it"
+    yield Finding("uv", Verdict.GOOD if found else Verdict.POOR, found or "not found", remedy)
+
+
+def _fork() -> Iterator[Finding]:
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _FORK],
+            env={**os.environ, **threads},
+            capture_output=True,
+            timeout=FORK_SECONDS,
+            check=False,
+        )
+        good = done.returncode == 0
+        found = "numpy computes after a fork" if good else f"numpy fails after a fork, code {done.returncode}"
+    except subprocess.TimeoutExpired:
+        good, found = False, f"numpy hangs after a fork ({FORK_SECONDS:g} s)"
+    remedy = None if good else "replicas will start in fresh processes, which takes a second each"
+    yield Finding("fork", Verdict.GOOD if good else Verdict.POOR, found, remedy)
+
+
+def _cores_and_memory() -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0))
+    yield Finding("cores", Verdict.GOOD, str(cores))
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    good = total >= MEMORY_BYTES_MIN
+    remedy = None if good else f"a yard wants {size(MEMORY_BYTES_MIN)} at least"
+    yield Finding("memory", Verdict.GOOD if good else Verdict.POOR, f"{size(total)}, {size(free)} free now", remedy)
+
+
+def _port(home: Home, port: int) -> Iterator[Finding]:
+    ours = find_supervisor(home)
+    if ours is not None and ours.alive:
+        yield Finding("port", Verdict.GOOD, f"this home's yard listens at {ours.url}")
+        return
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as error:
+            yield Finding("port", Verdict.POOR, f"{port}: {error.strerror}", "start with `modelyard up --port 0`")
+        else:
+            yield Finding("port", Verdict.GOOD, f"{port} is free")
+
+
+def _yard(home: Home) -> Iterator[Finding]:
+    ours = find_supervisor(home)
+    if ours is None or not ours.alive:
+        yield Finding("yard", Verdict.GOOD, "does not run; `modelyard up` starts it")
+        return
+    with Client(ours.url) as client:
+        good = client.healthy()
+    remedy = None if good else f"`modelyard down`, then `modelyard up`; logs are in {home.logs}"
+    yield Finding("yard", _verdict(good), "answers" if good else "runs but does not answer", remedy)
+
+
+def _existing(place: Path) -> Path:
+    while not place.exists():
+        place = place.parent
+    return place
+
+
+def _verdict(good: bool) -> Verdict:
+    return Verdict.GOOD if good else Verdict.BAD

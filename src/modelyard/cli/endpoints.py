@@ -1,0 +1,264 @@
+"""Endpoints: deploy, get, predict, logs, delete. Outputs are Cortex's where Cortex has them (cortex.md 6.5, 6.6)."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from modelyard.cli.models import model_lines
+from modelyard.cli.output import Format, Output, remark, say, say_json, table_lines
+from modelyard.cli.progress import sending, waiting
+from modelyard.cli.runs import run_lines
+from modelyard.cli.session import open_client
+from modelyard.cli.times import age
+from modelyard.cli.watching import watch
+from modelyard.errors import InvalidValue, NotFound
+
+if TYPE_CHECKING:
+    from modelyard.sdk.client import Client
+    from modelyard.sdk.deployments import Deployment
+    from modelyard.sdk.views import EndpointView
+
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".txt": "text/plain",
+    ".npy": "application/x-npy",
+    ".npz": "application/x-npz",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+}
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+Project = Annotated[str | None, typer.Option(help="Project; by default the name of the folder.")]
+
+
+def deploy(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Yard file, project folder, or model file.")
+    ] = None,
+    project: Project = None,
+    name: Annotated[str | None, typer.Option(help="Name of the endpoint, for a model file.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every endpoint serves or cannot.")] = True,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Put the endpoints of a yard file live, or a model's file without any."""
+    pretty = output is Format.PRETTY
+    with open_client() as client:
+        with sending() as progress:
+            deployment = client.deploy(file, project=project, name=name, progress=progress)
+        for note in deployment.notes:
+            remark(note)
+        for outcome in deployment.outcomes if pretty else []:
+            say(outcome["sentence"])
+        settled = [_wait_live(client, deployment, index) for index in range(len(deployment.outcomes) if wait else 0)]
+    if pretty:
+        for view, _serves in settled:
+            say()
+            _say_live(client.url, view)
+    else:
+        endpoints = [view for view, _serves in settled]
+        say_json({"project": deployment.project, "outcomes": deployment.outcomes, "endpoints": endpoints})
+    if not all(serves for _view, serves in settled):
+        raise typer.Exit(1)
+
+
+def _wait_live(client: "Client", deployment: "Deployment", index: int) -> "tuple[EndpointView, bool]":
+    from modelyard.sdk.waiting import endpoint_serves  # noqa: PLC0415 (start-up time of the other commands)
+
+    outcome = deployment.outcomes[index]
+    name, version = outcome["name"], outcome["version"]
+    with waiting() as shown:
+        view = client.wait_endpoint(
+            name, version, progress=lambda seen: shown.show(f"{name}: {seen['state']}, {seen['sentence']}")
+        )
+    return view, endpoint_serves(view, version)
+
+
+def _say_live(url: str, view: "EndpointView") -> None:
+    say(f"{view['name']} is {view['state']}: {view['sentence']}")
+    if view["ready"]:
+        say(f"endpoint: {_invocations(url, view['name'])}")
+        say(_curl(url, view["name"]))
+
+
+def _invocations(url: str, name: str) -> str:
+    return f"{url}/endpoints/{name}/invocations"
+
+
+def _curl(url: str, name: str) -> str:
+    # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never printed.
+    key = "" if urlsplit(url).hostname in _LOOPBACK else ' -H "x-api-key: $MODELYARD_API_KEY"'
+    return f"curl {_invocations(url, name)} -H 'content-type: application/json'{key} -d @data.json"
+
+
+def get(
+    name: Annotated[str | None, typer.Argument(help="NAME or KIND/NAME; nothing lists all endpoints.")] = None,
+    watch_it: Annotated[bool, typer.Option("-w", "--watch", help="Again every 2 seconds.")] = False,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Show endpoints, or everything about one thing."""
+    with open_client() as client:
+        if output is Format.JSON:
+            say_json(_get_document(client, name))
+        elif watch_it:
+            watch(lambda: _get_lines(client, name))
+        else:
+            for line in _get_lines(client, name):
+                say(line)
+
+
+def _get_document(client: "Client", name: str | None) -> Any:
+    if name is None:
+        return {"endpoints": client.endpoints()}
+    kind, found = _find(client, name)
+    if kind == "model":
+        return {"name": found, "versions": client.model(found)}
+    return client.endpoint(found) if kind == "endpoint" else client.run(found)
+
+
+def _get_lines(client: "Client", name: str | None) -> list[str]:
+    if name is None:
+        endpoints = client.endpoints()
+        return endpoint_table(endpoints) if endpoints else ["no endpoints yet; `modelyard deploy` puts one live"]
+    kind, found = _find(client, name)
+    if kind == "model":
+        return model_lines(client.model(found))
+    return endpoint_lines(client.url, client.endpoint(found)) if kind == "endpoint" else run_lines(client.run(found))
+
+
+def _find(client: "Client", name: str) -> tuple[str, str]:
+    """Models have a verb of their own and often the name of their endpoint, so here they want their kind before it."""
+    return client.resolve(name, ("endpoint", "model", "run") if "/" in name else ("endpoint", "run"))
+
+
+def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
+    rows = [
+        (one["name"], one["state"], f"{one['ready']}/{one['requested']}", one["up_to_date"], age(one["updated_at"]))
+        for one in endpoints
+    ]
+    return table_lines(("endpoint", "status", "ready/requested", "up-to-date", "last update"), rows)
+
+
+def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
+    lines = [*endpoint_table([view]), "", view["sentence"], ""]
+    lines += [f"project: {view['project']}", f"model: {view['model'] or '-'}"]
+    lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view["name"])]
+    replicas = [
+        (one["id"], one["version"], one["state"], one["pid"], age(one["started_at"]), one["reason"])
+        for one in view["replicas"]
+    ]
+    if replicas:
+        lines += ["", *table_lines(("replica", "version", "state", "pid", "age", "reason"), replicas)]
+    versions = [
+        (one["number"], one["state"], one["model"], age(one["created_at"]), one["reason"])
+        for one in sorted(view["versions"], key=lambda one: one["number"], reverse=True)
+    ]
+    return [*lines, "", *table_lines(("version", "state", "model", "deployed", "reason"), versions)]
+
+
+def predict(
+    name: Annotated[str, typer.Argument(help="Endpoint.")],
+    data: Annotated[str, typer.Argument(help="JSON or CSV text, @FILE, or - for standard input.")] = "-",
+    content_type: Annotated[str | None, typer.Option("--content-type", "-t", help="What the data is.")] = None,
+    accept: Annotated[str | None, typer.Option(help="What the answer should be.")] = None,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Ask an endpoint for a prediction."""
+    body, sent_type = _read_data(data, content_type)
+    with open_client() as client:
+        _kind, found = client.resolve(name, ("endpoint",))
+        answer = client.predict(found, body, content_type=sent_type, accept=accept)
+    if isinstance(answer, bytes):
+        sys.stdout.buffer.write(answer)
+    elif isinstance(answer, str) and output is Format.PRETTY:
+        say(answer.rstrip("\n"))
+    elif output is Format.JSON:
+        say_json(answer)
+    else:
+        say(_one_line(answer))
+
+
+def _read_data(data: str, content_type: str | None) -> tuple[bytes, str]:
+    """The bytes to send and what they are: as said, as the file's name says, else JSON where it is, else CSV."""
+    if data.startswith("@"):
+        place = Path(data[1:]).expanduser()
+        try:
+            body = place.read_bytes()
+        except OSError as error:
+            raise InvalidValue(f"cannot read {place}: {error.strerror}") from error
+        known = _CONTENT_TYPES.get(place.suffix.lower(), "application/octet-stream")
+        return body, content_type or known
+    if data == "-" and sys.stdin.isatty():
+        raise InvalidValue("cannot predict without data", "give it as an argument, as @FILE, or on standard input")
+    body = sys.stdin.buffer.read() if data == "-" else data.encode()
+    return body, content_type or _guess(body)
+
+
+def _guess(body: bytes) -> str:
+    try:
+        json.loads(body)
+    except ValueError:
+        return "text/csv"
+    return "application/json"
+
+
+def _one_line(answer: Any) -> str:
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def logs(
+    name: Annotated[str, typer.Argument(help="Endpoint, run, or training (its newest run).")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is printed from now on.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 100,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Show what an endpoint's replicas, or a run, have printed."""
+    with open_client() as client:
+        kind, found = _find_printing(client, name)
+        read = client.endpoint_logs if kind == "endpoint" else client.run_logs
+        for line in read(found, lines=lines, follow=follow):
+            say_json({"line": line}) if output is Format.JSON else say(line)
+
+
+def _find_printing(client: "Client", name: str) -> tuple[str, str]:
+    try:
+        return client.resolve(name.removeprefix("training/"), ("endpoint", "run"))
+    except NotFound:
+        newest = client.runs(training=name.removeprefix("training/"), limit=1)
+        if not newest:
+            raise
+        return "run", newest[0]["id"]
+
+
+def delete(
+    name: Annotated[str, typer.Argument(help="NAME or KIND/NAME: an endpoint, a model, or model/NAME:VERSION.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the last replica is gone.")] = True,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Delete an endpoint, a model, or one version of a model."""
+    bare, _colon, version = name.partition(":")
+    if version and not version.isdigit():
+        raise InvalidValue(f"cannot read {name!r}", "write model/NAME:VERSION")
+    with open_client() as client:
+        kind, found = client.resolve(bare, ("model",) if version else ("endpoint", "model"))
+        if kind == "endpoint":
+            with waiting() as shown:
+                client.delete_endpoint(
+                    found, wait=wait, progress=lambda view: shown.show(f"{found}: {view['sentence']}")
+                )
+            sentence = f"deleted {found} (endpoint)" if wait else f"deleting {found} (endpoint)"
+        else:
+            count = client.delete_model(found, int(version) if version else None)
+            sentence = f"deleted {found}:{version} (model)" if version else f"deleted {found} (model), {count} versions"
+    say_json({"kind": kind, "name": found, "sentence": sentence}) if output is Format.JSON else say(sentence)
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (deploy, get, predict, logs, delete):
+        app.command()(command)

@@ -1,0 +1,58 @@
+"""What a command says: results on standard output, everything about the work on standard error."""
+
+import json
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+COLUMN_GAP = "   "
+
+
+class Format(StrEnum):
+    PRETTY = "pretty"
+    JSON = "json"
+
+
+Output = Annotated[Format, typer.Option("-o", "--output", help="pretty for people, json for programs.")]
+
+
+def say(text: str = "") -> None:
+    """A line of the result."""
+    typer.echo(text)
+
+
+def remark(text: str) -> None:
+    """A line about the work, beside the result."""
+    typer.echo(text, err=True)
+
+
+def say_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def say_error(message: str, hint: str | None) -> None:
+    red = sys.stderr.isatty()
+    typer.echo(f"{typer.style('error:', fg='red') if red else 'error:'} {message}", err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
+
+
+def say_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Aligned columns without lines, as Cortex prints them: easy to read, easy to cut."""
+    for line in table_lines(header, rows):
+        typer.echo(line)
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    texts = [list(header), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(header))]
+    return [
+        COLUMN_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts
+    ]
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None or value == "" else str(value)

@@ -1,0 +1,143 @@
+"""The yard itself: up, down, status, doctor, version."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from modelyard.cli.output import Format, Output, say, say_json, say_table
+from modelyard.cli.progress import waiting
+from modelyard.cli.session import open_client
+from modelyard.cli.times import age, size
+from modelyard.settings import YardSettings, home_from
+from modelyard.version import VERSION
+
+DEFAULTS = YardSettings()
+
+
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when the yard answers, and leave it running.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULTS.host,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = DEFAULTS.port,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Start the yard: everything on one port."""
+    from modelyard.cli import supervisor  # noqa: PLC0415 (start-up time of the other commands)
+
+    home = home_from(os.environ)
+    home.make()
+    found = supervisor.find_supervisor(home)
+    if found is not None and found.alive:
+        _say_up(f"a yard runs already in {home.root}", found, output, started=False)
+        return
+    if not detach:
+        supervisor.become_supervisor(host, port)
+    with waiting() as shown:
+        shown.show("starting")
+        found = supervisor.start_supervisor(home, host, port, _answers)
+    _say_up("the yard is up", found, output, started=True)
+
+
+def _answers(url: str) -> bool:
+    from modelyard.sdk.client import Client  # noqa: PLC0415 (start-up time of the other commands)
+
+    with Client(url) as client:
+        return client.healthy()
+
+
+def _say_up(sentence: str, found: Any, output: Format, *, started: bool) -> None:
+    if output is Format.JSON:
+        say_json({"url": found.url, "pid": found.identity.pid, "started": started})
+        return
+    say(f"{sentence}: {found.url}")
+    if started:
+        say("next: `modelyard deploy model.joblib`, `modelyard train`, `modelyard open` for the console")
+        say("`modelyard down` ends it")
+
+
+def down(output: Output = Format.PRETTY) -> None:
+    """End the yard and everything that it runs."""
+    from modelyard.cli import supervisor  # noqa: PLC0415 (start-up time of the other commands)
+
+    home = home_from(os.environ)
+    found = supervisor.find_supervisor(home)
+    if found is not None and found.alive:
+        ended = _what_runs()
+        with waiting() as shown:
+            supervisor.end_supervisor(found, shown.show)
+        sentence = f"ended the yard at {found.url}" + (f": {ended}" if ended else "")
+    elif home.processes.exists() or home.yard.exists():
+        sentence = supervisor.clean_up(home) or f"no yard runs in {home.root}, and nothing was left of one"
+    else:
+        sentence = f"no yard runs in {home.root}"
+    say_json({"sentence": sentence}) if output is Format.JSON else say(sentence)
+
+
+def _what_runs() -> str:
+    """What is about to be ended, where the yard can still say it."""
+    from modelyard.errors import ModelyardError  # noqa: PLC0415 (start-up time of the other commands)
+
+    try:
+        with open_client() as client:
+            processes = [one["name"] for one in client.status()["processes"] if one["alive"]]
+            replicas = sum(len(one["replicas"]) for one in client.endpoints())
+    except ModelyardError:
+        return ""
+    return ", ".join([*processes, f"{replicas} replica{'' if replicas == 1 else 's'}"])
+
+
+def status(output: Output = Format.PRETTY) -> None:
+    """Show the yard's address, processes, memory and endpoints."""
+    with open_client() as client:
+        found = client.status()
+        endpoints = client.endpoints()
+    if output is Format.JSON:
+        say_json({**found, "endpoints": endpoints})
+        return
+    say(f"{found['url']}   up for {age(found['started_at'])}   version {found['version']}   home {found['home']}")
+    say()
+    rows = [
+        (one["name"], one["pid"], "alive" if one["alive"] else "gone", size(one["pss_bytes"]))
+        for one in found["processes"]
+    ]
+    say_table(("process", "pid", "state", "memory"), rows)
+    total = sum(one["pss_bytes"] or 0 for one in found["processes"])
+    say(f"together {size(total)}")
+    say()
+    say(
+        ", ".join(
+            f"{count} {noun if count != 1 else noun.removesuffix('s')}" for noun, count in found["counts"].items()
+        )
+    )
+    for one in endpoints:
+        say(f"{one['name']}: {one['state']}, {one['ready']}/{one['requested']} ready; {one['sentence']}")
+
+
+def doctor(output: Output = Format.PRETTY) -> None:
+    """Check everything that a yard needs of this machine, with a remedy for what is wrong."""
+    from modelyard.cli.checkup import Verdict, check_machine  # noqa: PLC0415 (start-up time of the other commands)
+
+    findings = check_machine(home_from(os.environ), DEFAULTS.port)
+    if output is Format.JSON:
+        say_json(
+            [{"name": one.name, "verdict": one.verdict, "found": one.found, "remedy": one.remedy} for one in findings]
+        )
+    else:
+        say_table(("check", "verdict", "found"), [(one.name, one.verdict, one.found) for one in findings])
+        for one in findings:
+            if one.remedy:
+                say(f"{one.name}: {one.remedy}")
+    if any(one.verdict is Verdict.BAD for one in findings):
+        raise typer.Exit(1)
+
+
+def version(output: Output = Format.PRETTY) -> None:
+    """Print the version of this program."""
+    say_json({"version": VERSION}) if output is Format.JSON else say(VERSION)
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (up, down, status, doctor, version):
+        app.command()(command)
