@@ -1,6 +1,5 @@
 """A yard of its own for the benchmark: started in a fresh home, ended with the block."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -10,7 +9,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -22,10 +20,8 @@ from modelyard.sdk import Client
 ENDPOINT = "iris"
 PROJECT = "bench"
 FIRST_PREDICTION_SECONDS_MAX = 60.0
-GONE_SECONDS_MAX = 60.0
 PLATFORM = ("supervisor", "gateway", "control", "controller")
 _POLL_SECONDS = 0.001
-_POLL_SECONDS_GONE = 0.05
 _HEADERS = {"content-type": "application/json"}
 
 
@@ -53,14 +49,8 @@ class Yard:
         return took
 
     def delete(self, name: str) -> None:
-        """Takes the endpoint away and waits until it is gone."""
-        with httpx.Client(headers={"authorization": f"Bearer {self.key}"}) as http:
-            http.delete(f"{self.url}/api/v1/endpoints/{name}").raise_for_status()
-            limit = time.monotonic() + GONE_SECONDS_MAX
-            while http.get(f"{self.url}/api/v1/endpoints/{name}").is_success:
-                if time.monotonic() > limit:
-                    raise RuntimeError(f"cannot go on: endpoint {name} is not gone after {GONE_SECONDS_MAX:g} s")
-                time.sleep(_POLL_SECONDS_GONE)
+        """Takes the endpoint away; returns when it is gone."""
+        self.client.delete_endpoint(name)
 
     def server(self) -> Server:
         """The endpoint as one of the compared."""
@@ -68,13 +58,10 @@ class Yard:
 
     def processes(self) -> dict[str, list[int]]:
         """Every process of the yard by role; `template` is what is neither platform nor replica."""
-        with httpx.Client(headers={"authorization": f"Bearer {self.key}"}) as http:
-            status: dict[str, Any] = http.get(f"{self.url}/api/v1/status").raise_for_status().json()
-            view: dict[str, Any] = http.get(f"{self.url}/api/v1/endpoints/{ENDPOINT}").raise_for_status().json()
-        roles: dict[str, list[int]] = {}
-        for process in status["processes"]:
-            roles.setdefault(process["name"], []).append(process["pid"])
-        roles["replica"] = [replica["pid"] for replica in view["replicas"] if replica["pid"]]
+        platform = self.client.status()["processes"]
+        roles = {process["name"]: [process["pid"]] for process in platform if process["pid"] is not None}
+        replicas = self.client.endpoint(ENDPOINT)["replicas"]
+        roles["replica"] = [replica["pid"] for replica in replicas if replica["pid"] is not None]
         known = {pid for pids in roles.values() for pid in pids}
         family = psutil.Process(roles["supervisor"][0]).children(recursive=True)
         roles["template"] = [child.pid for child in family if child.pid not in known]
@@ -95,8 +82,8 @@ def running_yard(home: Path, model: Path) -> Generator[Yard]:
     try:
         url = str(json.loads((home / "yard.json").read_text())["url"]).rstrip("/")
         key = (home / "key").read_text().strip()
-        with contextlib.closing(Client(url, key)) as client:
-            client.register(ENDPOINT, model)
+        with Client(url, key) as client:
+            client.register(ENDPOINT, model, project=PROJECT)
             yield Yard(url, key, client)
     finally:
         subprocess.run([*command, "down"], env=environment, check=True)
