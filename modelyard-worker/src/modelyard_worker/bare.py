@@ -1,0 +1,43 @@
+"""A model file without code: requests are rows of numbers, and one call of the model answers a whole batch."""
+
+from typing import Any, Dict, List, Sequence, Tuple
+
+from modelyard_worker.frames import END, pack_meta
+from modelyard_worker.loaders import Loader
+from modelyard_worker.request import Request
+from modelyard_worker.rows import WRITABLE, choose_written, read_rows, write_rows
+from modelyard_worker.servable import Answer
+
+
+class BareModel:
+    """Serves `model` through its loader."""
+
+    batches = True
+    asynchronous = False
+    wants: Tuple[str, ...] = ()
+
+    def __init__(self, loader: Loader, model: Any) -> None:
+        self._loader = loader
+        self._model = model
+        self._features = loader.features(model)
+        self._metas: Dict[str, bytes] = {kind: pack_meta({"status": 200, "type": kind}) for kind in WRITABLE}
+
+    def predict(self, requests: Sequence[Request]) -> List[Answer]:
+        import numpy as np
+
+        asked = requests[0].meta
+        kind = choose_written(asked.accept)
+        rows, counts = read_rows(asked.type, [request.body for request in requests], self._features)
+        predicted: Any = self._loader.predict(self._model, rows)
+        if predicted.__class__ is not np.ndarray:
+            predicted = np.asarray(predicted)
+        if predicted.shape[:1] != rows.shape[:1]:
+            raise ValueError(f"cannot tell rows apart: {len(rows)} went in and shape {predicted.shape} came out")
+        meta = self._metas[kind]
+        return [(END, meta, body) for body in write_rows(kind, predicted, counts)]
+
+    async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
+        return self.predict(requests)
+
+    def probe(self) -> None:
+        self._loader.probe(self._model)

@@ -1,0 +1,142 @@
+"""One request inside a replica, and what its meta says."""
+
+import os
+from typing import Any, Dict, NamedTuple, Optional, Protocol, Tuple
+from urllib.parse import parse_qsl
+
+from modelyard_worker.frames import unpack_meta
+from modelyard_worker.media import media_type
+
+METAS_MAX = 1024
+"""Metas remembered by their bytes. Requests of one kind repeat the same bytes."""
+
+META_REMEMBERED_BYTES_MAX = 2048
+"""A longer meta is read each time: it has headers that will hardly come again."""
+
+
+class Refusal(Exception):  # noqa: N818 (it is an answer to the caller, not a failure)
+    """The request cannot be answered as it is. `status` is HTTP's, `code` a word of Modelyard's error tree."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def unreadable(message: str) -> Refusal:
+    return Refusal(400, "invalid_value", message)
+
+
+def unsupported(content_type: str, readable: str) -> Refusal:
+    named = f"of type {content_type!r}" if content_type else "without a content type"
+    return Refusal(415, "invalid_value", f"cannot read a body {named}: {readable} can be read here")
+
+
+def unacceptable(accept: str, writable: str) -> Refusal:
+    return Refusal(406, "invalid_value", f"cannot answer as {accept!r}: {writable} can be written here")
+
+
+def too_large(size_bytes: int, limit_bytes: int) -> Refusal:
+    return Refusal(413, "too_large", f"cannot take a body of {size_bytes} bytes: the limit is {limit_bytes}")
+
+
+class Meta(NamedTuple):
+    """What a REQUEST's meta says. `key` is what the members of one batch have in common."""
+
+    type: str
+    accept: str
+    key: Tuple[str, str]
+    headers: Dict[str, str]
+    query: Dict[str, str]
+    id: Optional[str]
+
+
+def read_meta(meta: bytes) -> Meta:
+    """Raises ProtocolError where the bytes are not a JSON object."""
+    found = unpack_meta(meta)
+    kind = media_type(str(found.get("type") or ""))
+    accept = str(found.get("accept") or "").strip()
+    headers: Any = found.get("headers") or {}
+    query: Any = found.get("query") or {}
+    identifier = found.get("id")
+    return Meta(
+        kind,
+        accept,
+        (kind, accept),
+        {str(name).lower(): str(value) for name, value in dict(headers).items()},
+        dict(parse_qsl(query.lstrip("?"), keep_blank_values=True) if isinstance(query, str) else query),
+        str(identifier) if identifier else None,
+    )
+
+
+class Metas:
+    """Reads metas, each different one once."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: Dict[bytes, Meta] = {}
+
+    def read(self, meta: bytes) -> Meta:
+        """Raises ProtocolError where the bytes are not a JSON object."""
+        found = self._known.get(meta)
+        if found is None:
+            found = read_meta(meta)
+            if found.id is None and len(meta) <= META_REMEMBERED_BYTES_MAX:
+                if len(self._known) >= METAS_MAX:
+                    self._known.clear()
+                self._known[meta] = found
+        return found
+
+
+class Caller(Protocol):
+    """The connection that a request came on, as far as a request needs it."""
+
+    gateway: str
+    """Prefix of the request ids that this gateway gives."""
+
+
+class Request:
+    """A request whose body is complete: in memory, or in the file at `path`."""
+
+    __slots__ = ("attempt", "body", "caller", "cancelled", "held_bytes", "meta", "path", "single", "stream")
+
+    def __init__(
+        self,
+        caller: Any,  # a connection; Any keeps the floors of this distribution apart without a cast per request
+        stream: int,
+        meta: Meta,
+        body: bytes,
+        attempt: int = 1,
+        path: Optional[str] = None,
+    ) -> None:
+        self.caller = caller
+        self.stream = stream
+        self.meta = meta
+        self.body = body
+        self.attempt = attempt
+        self.path = path
+        self.single = attempt > 1 or path is not None
+        """Never in a batch with others."""
+        self.cancelled = False
+        self.held_bytes = 0
+        """What of it counts against the replica's limit for bodies in memory."""
+
+    @property
+    def id(self) -> str:
+        """What people find it by: given by the caller, else the gateway's prefix and the stream."""
+        return self.meta.id or f"{self.caller.gateway}{self.stream:016x}"
+
+    def fetch_body(self, limit_bytes: int) -> None:
+        """Reads a body that waits in a file. Raises Refusal where it is over the limit or cannot be read."""
+        if self.path is None:
+            return
+        try:
+            with open(self.path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > limit_bytes:
+                    raise too_large(size, limit_bytes)
+                self.body = file.read(limit_bytes)
+        except OSError as error:
+            raise unreadable(f"cannot read the body kept in {self.path}: {error.strerror}") from error
