@@ -129,9 +129,9 @@ class World:
             if fate in (FailureKind.HUNG_AFTER_FORK, FailureKind.PROBE):
                 return replace(fact, failure=fate, reason="no answer to the probe")
             return replace(fact, state=ReplicaState.ENDED, ended_at=self.now, failure=fate, reason="it raised")
-        if fact.state is ReplicaState.DRAINING and fact.drain_began_at is not None:
-            if self.now >= fact.drain_began_at + DRAIN_SECONDS:
-                return replace(fact, state=ReplicaState.ENDED, ended_at=self.now)
+        drained = fact.drain_began_at is not None and self.now >= fact.drain_began_at + DRAIN_SECONDS
+        if fact.state is ReplicaState.DRAINING and drained:
+            return replace(fact, state=ReplicaState.ENDED, ended_at=self.now)
         return fact
 
     def _carry_out(self, action: object) -> None:

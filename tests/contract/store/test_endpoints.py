@@ -1,0 +1,161 @@
+import pytest
+
+from modelyard.domain.deployments import Change
+from modelyard.domain.endpoints import (
+    VERSIONS_KEPT,
+    EndpointSpec,
+    EndpointState,
+    EndpointStatus,
+    ReplicaStatus,
+    VersionState,
+)
+from modelyard.errors import Conflict, InvalidValue, NotFound
+
+A, B, C = EndpointSpec("a"), EndpointSpec("b", replicas=2, environment={"X": "1"}), EndpointSpec("c")
+
+STATUS = EndpointStatus(
+    EndpointState.UPDATING,
+    "version 2: 1 of 2 replicas ready",
+    serving_version=1,
+    ready=1,
+    requested=2,
+    up_to_date=1,
+    updated_at=12.5,
+    replicas=(
+        ReplicaStatus("r1", 1, "ready", 4711, 10.0, forked=True),
+        ReplicaStatus("r2", 2, "starting", None, 11.0, forked=False, reason="it hung"),
+    ),
+)
+
+
+def deploy(store, name="price", spec=A, project="shop", now=1.0):
+    (outcome,) = store.endpoints.deploy(project, {name: spec}, now)
+    return outcome
+
+
+def test_a_deploy_creates_then_is_up_to_date_then_updates(store):
+    assert deploy(store).change is Change.CREATING
+    assert deploy(store).change is Change.UP_TO_DATE
+    outcome = deploy(store, spec=B, now=2.0)
+    assert (outcome.change, outcome.version) == (Change.UPDATING, 2)
+    found = store.endpoints.get("price")
+    assert [(one.number, one.spec, one.created_at) for one in found.versions] == [(1, A, 1.0), (2, B, 2.0)]
+    assert found.wished.state is VersionState.NEW
+
+
+def test_names_are_compared_without_case_and_keep_their_first_spelling(store):
+    deploy(store, "Price")
+    assert deploy(store, "pRICE", B).name == "Price"
+    assert store.endpoints.get("price").name == "Price"
+    assert len(store.endpoints.select()) == 1
+
+
+def test_a_deploy_happens_whole_or_not_at_all(store):
+    deploy(store, "taken", project="other")
+    with pytest.raises(Conflict, match="cannot deploy endpoint taken"):
+        store.endpoints.deploy("shop", {"fine": A, "taken": A}, 1.0)
+    with pytest.raises(InvalidValue):
+        store.endpoints.deploy("shop", {"fine": A, "not a label": A}, 1.0)
+    with pytest.raises(InvalidValue, match="case does not tell names apart"):
+        store.endpoints.deploy("shop", {"fine": A, "FINE": B}, 1.0)
+    assert [one.name for one in store.endpoints.select()] == ["taken"]
+
+
+def test_several_endpoints_are_deployed_together(store):
+    outcomes = store.endpoints.deploy("shop", {"b": B, "a": A}, 1.0)
+    assert [(one.name, one.version) for one in outcomes] == [("b", 1), ("a", 1)]
+    assert [one.name for one in store.endpoints.select()] == ["a", "b"]
+
+
+def test_a_missing_endpoint_is_refused_with_the_nearest_name(store):
+    deploy(store, "price")
+    with pytest.raises(NotFound) as refused:
+        store.endpoints.get("prise")
+    assert refused.value.hint == "did you mean price?"
+    with pytest.raises(NotFound):
+        store.endpoints.delete("prise", 1.0)
+
+
+def test_endpoints_are_selected_by_project(store):
+    deploy(store, "a", project="one")
+    deploy(store, "b", project="two")
+    assert [one.name for one in store.endpoints.select("two")] == ["b"]
+    assert store.endpoints.select("three") == []
+
+
+def test_deleting_is_a_wish_that_may_be_repeated_and_refuses_a_deploy(store):
+    deploy(store)
+    assert store.endpoints.delete("PRICE", 2.0).deleting
+    assert store.endpoints.delete("price", 3.0).deleting
+    with pytest.raises(Conflict, match="being deleted"):
+        deploy(store)
+
+
+def test_only_an_endpoint_marked_as_deleting_can_be_forgotten(store):
+    deploy(store)
+    store.endpoints.remove("price")
+    assert store.endpoints.get("price").name == "price"
+    store.endpoints.delete("price", 2.0)
+    store.endpoints.put_status("price", STATUS)
+    store.endpoints.remove("price")
+    store.endpoints.remove("price")
+    assert store.endpoints.select() == []
+    assert store.endpoints.status("price") is None
+
+
+def test_numbers_of_a_deleted_endpoint_are_never_used_again(store):
+    deploy(store)
+    deploy(store, spec=B)
+    for last in (2, 3):
+        store.endpoints.delete("price", 2.0)
+        store.endpoints.remove("price")
+        outcome = deploy(store, "PRICE", project="another")
+        assert (outcome.change, outcome.version) == (Change.CREATING, last + 1)
+        assert [one.number for one in store.endpoints.get("price").versions] == [last + 1]
+
+
+def test_marking_a_version_writes_state_and_reason(store):
+    deploy(store)
+    store.endpoints.mark_version("price", 1, VersionState.FAILED, "it raised")
+    found = store.endpoints.get("price").wished
+    assert (found.state, found.reason) == (VersionState.FAILED, "it raised")
+
+
+def test_marking_what_is_gone_does_nothing(store):
+    deploy(store)
+    store.endpoints.mark_version("price", 7, VersionState.READY, None)
+    store.endpoints.mark_version("gone", 1, VersionState.READY, None)
+    assert store.endpoints.get("price").wished.state is VersionState.NEW
+
+
+def test_a_failed_version_is_deployed_again_as_a_new_one(store):
+    deploy(store)
+    store.endpoints.mark_version("price", 1, VersionState.FAILED, "it raised")
+    assert deploy(store).version == 2
+
+
+def test_the_newest_versions_are_kept_and_the_one_to_fall_back_to(store):
+    for number in range(1, 41):
+        deploy(store, spec=EndpointSpec(f"p{number}"))
+        if number in (3, 5):
+            store.endpoints.mark_version("price", number, VersionState.READY, None)
+    newest = list(range(41 - VERSIONS_KEPT, 41))
+    for found in (store.endpoints.get("price"), *store.endpoints.select()):
+        assert [one.number for one in found.versions] == [5, *newest]
+        assert found.fallback.number == 5
+    store.endpoints.mark_version("price", 30, VersionState.READY, None)
+    assert [one.number for one in store.endpoints.get("price").versions] == newest
+
+
+def test_a_status_comes_back_as_it_was_put(store):
+    deploy(store, "Price")
+    assert store.endpoints.status("price") is None
+    store.endpoints.put_status("PRICE", STATUS)
+    store.endpoints.put_status("price", STATUS)
+    assert store.endpoints.status("price") == STATUS
+    assert store.endpoints.statuses() == {"price": STATUS}
+
+
+def test_a_status_of_an_endpoint_that_is_gone_is_not_kept(store):
+    store.endpoints.put_status("price", STATUS)
+    assert store.endpoints.statuses() == {}
