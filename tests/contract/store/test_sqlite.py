@@ -33,6 +33,18 @@ for _ in range(25):
 store.close()
 """
 
+REGISTER_FOR_EVER = """
+import sys
+from pathlib import Path
+from modelyard.domain.models import Lineage
+from modelyard.settings import Home
+from modelyard.store.sqlite import open_store
+
+store = open_store(Home(Path(sys.argv[1])))
+while True:
+    print(store.models.register("price", "shop", "t" * 64, 1, None, Lineage(), 1.0).version, flush=True)
+"""
+
 MIGRATE = """
 import sys
 from pathlib import Path
@@ -71,6 +83,20 @@ def test_versions_registered_by_several_processes_have_no_gaps(home):
     with ThreadPoolExecutor(3) as pool:
         printed = list(pool.map(lambda _: run(REGISTER, home), range(3)))
     assert sorted(int(one) for lines in printed for one in lines) == list(range(1, 76))
+
+
+def test_what_a_killed_process_had_acknowledged_is_there_and_its_numbers_go_on(home):
+    command = [sys.executable, "-c", REGISTER_FOR_EVER, str(home.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        acknowledged = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.kill()
+        acknowledged += [int(line) for line in writer.stdout.read().splitlines()]
+    store = open_store(home)
+    there = [one.version for one in store.models.versions("price")]
+    assert set(acknowledged) <= set(there)
+    assert sorted(there) == list(range(1, len(there) + 1))
+    assert store.models.register("price", "shop", "t", 1, None, Lineage(), 1.0).version == len(there) + 1
+    store.close()
 
 
 def test_a_column_that_a_later_version_added_to_a_spec_is_overlooked(home):
