@@ -2,7 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from job_harness import Jobs
+
+from tests.contract.job.job_harness import Jobs
 
 
 @pytest.fixture

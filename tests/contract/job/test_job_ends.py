@@ -3,8 +3,9 @@
 import signal
 
 import pytest
-from job_harness import Jobs, alive, wait_until
 from modelyard_worker.records import is_alive, read_identity
+
+from tests.contract.job.job_harness import Jobs, alive, wait_until
 
 TWO_GENERATIONS = """
 import os, subprocess, sys, time

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from job_harness import Jobs, read
 from modelyard_worker.job_environment import JobPlan, command, lay_out_job, user_arguments
+
+from tests.contract.job.job_harness import Jobs, read
 
 DUMP = """
 import json, os, sys

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import xgboost
-from job_harness import Job, Jobs
+
+from tests.contract.job.job_harness import Job, Jobs
 
 ROWS = [(3 * a - 2 * b + 1, a, b) for a in range(20) for b in range(10)]
 TRAIN = "".join(f"{label},{a},{b}\n" for label, a, b in ROWS)

@@ -1,0 +1,156 @@
+"""Who may ask. Everything under /api wants the owner's key or a console session; foreign pages may change nothing.
+
+    key       `Authorization: Bearer KEY` or `x-api-key: KEY`; the store has its sha256
+    session   a cookie that a one-time link was traded for (`sessions`); only for requests that change nothing, or that
+              come from a page of our own origin
+
+Keys are compared as digests of 256-bit secrets: the time that a look-up takes says nothing about the key. This is also
+where every request gets its id and where bodies meet their limit.
+"""
+
+import hashlib
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modelyard.api.errors import respond
+from modelyard.api.yard import Yard
+from modelyard.errors import Forbidden, ModelyardError, TooLarge, Unauthorized
+from modelyard.protocol.routes import API, BODY_BYTES_MAX_API, KEY, REQUEST_ID, REQUEST_ID_LENGTH_MAX
+
+SESSION_COOKIE = "modelyard_session"
+SESSIONS = f"{API}/sessions"
+"""The one route without a credential: a one-time link is its own."""
+
+_ARTIFACTS = f"{API}/artifacts/"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def digest_of(secret: str) -> str:
+    """What the store has in place of a key, a link's token, a session."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Access:
+    """Stands before the whole application."""
+
+    def __init__(self, app: ASGIApp, yard: Yard) -> None:
+        self._app = app
+        self._yard = yard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered = MutableHeaders(scope=message)
+                answered[REQUEST_ID] = request_id
+                answered.setdefault("cache-control", "no-store")
+                answered.setdefault("x-content-type-options", "nosniff")
+            await send(message)
+
+        try:
+            self._check(scope, headers)
+        except ModelyardError as refusal:
+            await respond(refusal, request_id)(scope, receive, send_with_id)
+            return
+        await self._app(scope, _limited(scope, receive), send_with_id)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        method, path = scope["method"], scope["path"]
+        changes = method not in _SAFE_METHODS
+        origin = headers.get("origin")
+        if changes and origin is not None and not _is_own(origin, headers):
+            raise Forbidden(
+                f"cannot {method} {path} for a page of {origin[:200]}", "use the console, or a client with the key"
+            )
+        if path.startswith("/api") and path != SESSIONS:
+            self._check_credential(headers, browser_may=not changes or origin is not None)
+        if not path.startswith(_ARTIFACTS) and int(headers.get("content-length") or 0) > BODY_BYTES_MAX_API:
+            raise TooLarge(f"cannot take the body of {method} {path}: the limit is {BODY_BYTES_MAX_API} bytes")
+
+    def _check_credential(self, headers: Headers, *, browser_may: bool) -> None:
+        keys = self._yard.store.keys
+        key = _presented_key(headers)
+        if key is not None:
+            if keys.is_owner(digest_of(key)):
+                return
+            raise Unauthorized("cannot answer: the key is not this yard's", "the right one is in the home's file `key`")
+        session = presented_session(headers)
+        if session is not None and browser_may and keys.has_session(digest_of(session), self._yard.clock.now()):
+            return
+        raise Unauthorized(
+            "cannot answer without the yard's key",
+            "send `Authorization: Bearer KEY`; `modelyard env` prints it, `modelyard open` lets a browser in",
+        )
+
+
+def _presented_key(headers: Headers) -> str | None:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return headers.get(KEY)
+
+
+def presented_session(headers: Headers) -> str | None:
+    """The session's token in the cookies, or None."""
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+    except CookieError:
+        return None
+    return found.value if found is not None else None
+
+
+def own_origin(headers: Headers) -> str:
+    """Scheme, host and port by which the client reached us; the gateway has refused foreign hosts."""
+    scheme = headers.get("x-forwarded-proto", "http")
+    return f"{scheme}://{headers.get('host', 'localhost')}"
+
+
+def _is_own(origin: str, headers: Headers) -> bool:
+    return _parts(origin) == _parts(own_origin(headers))
+
+
+def _parts(origin: str) -> tuple[str, str | None, int | None] | None:
+    try:
+        split = urlsplit(origin)
+        port = split.port or _DEFAULT_PORTS.get(split.scheme)
+    except ValueError:
+        return None
+    return (split.scheme, split.hostname, port) if split.hostname else None
+
+
+def _request_id(headers: Headers) -> str:
+    """The gateway's, or one of our own where the request did not come through it."""
+    given = headers.get(REQUEST_ID, "")
+    if 0 < len(given) <= REQUEST_ID_LENGTH_MAX and given.isascii() and given.isprintable():
+        return given
+    return secrets.token_hex(12)
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """`receive` that breaks off a body without a stated length when it is over the limit."""
+    if scope["path"].startswith(_ARTIFACTS) and scope["method"] == "PUT":
+        return receive
+    taken = 0
+
+    async def receive_within_limit() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > BODY_BYTES_MAX_API:
+            # The framework hands on this type alone from inside the reading of a body.
+            raise HTTPException(413)
+        return message
+
+    return receive_within_limit

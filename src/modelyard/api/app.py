@@ -1,0 +1,27 @@
+"""The application: every noun's routes under /api/v1, its description, and who may ask."""
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from modelyard.api import artifacts, deployments, description, endpoints, events, links, models, runs, status
+from modelyard.api.access import Access
+from modelyard.api.errors import handle_errors
+from modelyard.api.yard import Yard
+from modelyard.protocol.routes import API
+from modelyard.version import VERSION
+
+_NOUNS = (status, artifacts, deployments, endpoints, runs, models, events, links)
+
+
+def create_app(yard: Yard, pages: list[BaseRoute] | None = None) -> ASGIApp:
+    """The yard's control application. `pages` are routes beside the interface, such as the console's."""
+    app = FastAPI(title="Modelyard", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
+    router = APIRouter(prefix=API)
+    for noun in _NOUNS:
+        router.include_router(noun.routes(yard))
+    app.include_router(router)
+    description.add_description(app)
+    app.router.routes.extend(pages or [])
+    handle_errors(app)
+    return Access(app, yard)

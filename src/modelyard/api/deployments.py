@@ -1,0 +1,195 @@
+"""A deploy: several resources at once, checked, packaged, and wished for in one transaction."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.api.environments import check_environment
+from modelyard.api.yard import Yard
+from modelyard.domain.deployments import Change, Outcome
+from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.models import parse_model_reference
+from modelyard.domain.names import check_name, name_key
+from modelyard.domain.quantities import share_of
+from modelyard.errors import InvalidValue, ModelyardError
+from modelyard.packaging.package import build_package
+
+RESOURCES_MAX = 100
+REPLICAS_MAX = 256
+THREADS_MAX = 256
+BATCH_SIZE_MAX = 4096
+QUEUE_LENGTH_MAX = 1_000_000
+BODY_BYTES_MAX = 100 * 2**20
+SECONDS_MAX = 3600.0
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ModelSource(Strict):
+    """Exactly one of a registered model and a tree of files."""
+
+    reference: str | None = None
+    """`price`, `price:3`."""
+    tree: str | None = None
+    framework: str | None = None
+
+
+class Predictor(Strict):
+    path: str
+    class_name: Annotated[str | None, Field(alias="class")] = None
+    config: dict[str, Any] | None = None
+    python_path: str | None = None
+
+
+class Spec(Strict):
+    """Fields of `domain.endpoints.EndpointSpec` without `package` and `model`; what is left out has its default."""
+
+    replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX)] = 1
+    cpu_millis: Annotated[int, Field(ge=1)] = 200
+    memory_bytes: Annotated[int | None, Field(ge=1)] = None
+    threads_per_process: Annotated[int, Field(ge=1, le=THREADS_MAX)] = 1
+    max_batch_size: Annotated[int, Field(ge=1, le=BATCH_SIZE_MAX)] = 32
+    max_in_flight: Annotated[int | None, Field(ge=1, le=QUEUE_LENGTH_MAX)] = None
+    max_queue_length: Annotated[int, Field(ge=0, le=QUEUE_LENGTH_MAX)] = 1024
+    max_queue_bytes: Annotated[int, Field(ge=0)] = 256 * 2**20
+    timeout_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = 60.0
+    max_body_bytes: Annotated[int, Field(ge=1, le=BODY_BYTES_MAX)] = 6 * 2**20
+    idempotent: bool = True
+    start_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = 120.0
+    drain_seconds: Annotated[float, Field(ge=0, le=SECONDS_MAX)] = 60.0
+    max_surge: str = "25%"
+    max_unavailable: str = "0"
+    environment: dict[str, str] = {}
+
+
+class Resource(Strict):
+    kind: Literal["endpoint"] = "endpoint"
+    name: str
+    model: ModelSource | None = None
+    code: str | None = None
+    predictor: Predictor | None = None
+    spec: Spec = Spec()
+
+
+class Deployment(Strict):
+    project: str
+    resources: Annotated[list[Resource], Field(min_length=1, max_length=RESOURCES_MAX)]
+
+
+class OutcomeView(TypedDict):
+    kind: str
+    name: str
+    change: str
+    version: int | None
+    sentence: str
+
+
+class OutcomesView(TypedDict):
+    outcomes: list[OutcomeView]
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["deployments"])
+
+    @router.post("/deployments")
+    def deploy(deployment: Deployment) -> OutcomesView:
+        """Wishes for every resource or, where one cannot be, for none. On disk when this answers."""
+        return {"outcomes": [_view(outcome) for outcome in apply(yard, deployment)]}
+
+    return router
+
+
+def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
+    """Packages first, so that the transaction at the end is short. Raises as the checks do; then nothing is wished."""
+    check_name(deployment.project, "project name")
+    _check_names(deployment.resources)
+    wanted = {resource.name: _endpoint_spec(yard, resource) for resource in deployment.resources}
+    now = yard.clock.now()
+    outcomes = yard.store.endpoints.deploy(deployment.project, wanted, now)
+    for outcome in outcomes:
+        if outcome.change is not Change.UP_TO_DATE:
+            yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, now)
+    yard.poke()
+    return outcomes
+
+
+def _check_names(resources: list[Resource]) -> None:
+    seen: set[str] = set()
+    for resource in resources:
+        check_name(resource.name, "endpoint name")
+        if name_key(resource.name) in seen:
+            raise InvalidValue(
+                f"cannot deploy endpoint {resource.name}: the deployment has two of that name",
+                "names differ by more than case",
+            )
+        seen.add(name_key(resource.name))
+
+
+def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
+    """The domain's spec, with the package built. An error names the resource that it is about."""
+    _check_spec(resource)
+    try:
+        model = _resolve_model(yard, resource)
+        package = build_package(
+            yard.artifacts,
+            predictor=resource.predictor.model_dump(by_alias=True) if resource.predictor else None,
+            code_tree=resource.code,
+            model_tree=model.tree,
+            model_name=model.name,
+            model_version=model.version,
+            framework=model.framework,
+        )
+    except ModelyardError as error:
+        raise type(error)(f"{error.message} (endpoint {resource.name})", error.hint) from error
+    return EndpointSpec(package=package, model=model.reference, **resource.spec.model_dump())
+
+
+def _check_spec(resource: Resource) -> None:
+    check_environment(resource.spec.environment)
+    for share in (resource.spec.max_surge, resource.spec.max_unavailable):
+        share_of(share, resource.spec.replicas, up=True)
+    if resource.predictor is not None and resource.code is None:
+        raise InvalidValue(
+            f"cannot deploy endpoint {resource.name}: a predictor needs `code`", "send the tree that has it"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What is to be served; empty for a predictor alone."""
+
+    tree: str | None = None
+    name: str | None = None
+    version: int | None = None
+    framework: str | None = None
+
+    @property
+    def reference(self) -> str | None:
+        return f"{self.name}:{self.version}" if self.name else None
+
+
+def _resolve_model(yard: Yard, resource: Resource) -> _Model:
+    source = resource.model
+    if source is None:
+        return _Model()
+    if (source.reference is None) == (source.tree is None):
+        raise InvalidValue("cannot tell which model is meant: give exactly one of `reference` and `tree`")
+    if source.reference is None:
+        return _Model(tree=source.tree, framework=source.framework)
+    asked = parse_model_reference(source.reference)
+    found = yard.store.models.get(asked.model, asked.version)
+    return _Model(found.tree, found.model, found.version, source.framework or found.framework)
+
+
+def _view(outcome: Outcome) -> OutcomeView:
+    return {
+        "kind": outcome.kind,
+        "name": outcome.name,
+        "change": outcome.change.value,
+        "version": outcome.version,
+        "sentence": outcome.sentence,
+    }

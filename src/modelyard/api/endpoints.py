@@ -1,0 +1,157 @@
+"""Endpoints: how one is shown, deleted, and what its replicas printed."""
+
+from typing import Annotated, TypedDict
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import StreamingResponse
+
+from modelyard.api.access import own_origin
+from modelyard.api.output import LINES_DEFAULT, LINES_MAX, endpoint_output, text_stream
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.endpoints import Endpoint, EndpointState, EndpointStatus, ReplicaStatus, VersionState
+from modelyard.domain.names import name_key
+from modelyard.protocol.routes import ENDPOINTS, INVOCATIONS
+
+
+class ReplicaView(TypedDict):
+    id: str
+    version: int
+    state: str
+    pid: int | None
+    started_at: str
+    forked: bool
+    reason: str | None
+
+
+class VersionView(TypedDict):
+    number: int
+    state: str
+    reason: str | None
+    model: str | None
+    created_at: str
+
+
+class EndpointView(TypedDict):
+    name: str
+    project: str
+    model: str | None
+    state: str
+    sentence: str
+    ready: int
+    requested: int
+    up_to_date: int
+    serving_version: int | None
+    wished_version: int
+    created_at: str
+    updated_at: str
+    url: str
+    replicas: list[ReplicaView]
+    versions: list[VersionView]
+
+
+class EndpointsView(TypedDict):
+    endpoints: list[EndpointView]
+
+
+def endpoint_view(endpoint: Endpoint, seen: EndpointStatus | None, origin: str) -> EndpointView:
+    """The wish and what was last seen of it, as one. `origin` is where the client reached the yard."""
+    wished = endpoint.wished
+    state, sentence = _state(endpoint, seen)
+    return {
+        "name": endpoint.name,
+        "project": endpoint.project,
+        "model": wished.spec.model,
+        "state": state.value,
+        "sentence": sentence,
+        "ready": seen.ready if seen else 0,
+        "requested": wished.spec.replicas,
+        "up_to_date": seen.up_to_date if seen and not _is_before(endpoint, seen) else 0,
+        "serving_version": seen.serving_version if seen else None,
+        "wished_version": wished.number,
+        "created_at": iso(endpoint.versions[0].created_at),
+        "updated_at": iso(max(seen.updated_at if seen else 0.0, wished.created_at)),
+        "url": f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}",
+        "replicas": [_replica_view(one) for one in seen.replicas] if seen else [],
+        "versions": [
+            {
+                "number": one.number,
+                "state": one.state.value,
+                "reason": one.reason,
+                "model": one.spec.model,
+                "created_at": iso(one.created_at),
+            }
+            for one in endpoint.versions
+        ],
+    }
+
+
+def _state(endpoint: Endpoint, seen: EndpointStatus | None) -> tuple[EndpointState, str]:
+    if endpoint.deleting:
+        return (
+            EndpointState.DELETING,
+            seen.sentence if seen and seen.state is EndpointState.DELETING else "to be deleted",
+        )
+    if seen is None or _is_before(endpoint, seen):
+        return (
+            EndpointState.UPDATING,
+            f"version {endpoint.wished.number} was accepted; the controller has not looked yet",
+        )
+    return seen.state, seen.sentence
+
+
+def _is_before(endpoint: Endpoint, seen: EndpointStatus) -> bool:
+    """Whether the status was written before the newest deploy, so that its verdict is about an older version."""
+    settled = seen.state in (EndpointState.LIVE, EndpointState.ERROR)
+    wished = endpoint.wished
+    return settled and wished.state is VersionState.NEW and seen.updated_at < wished.created_at
+
+
+def _replica_view(one: ReplicaStatus) -> ReplicaView:
+    return {
+        "id": one.id,
+        "version": one.version,
+        "state": one.state,
+        "pid": one.pid,
+        "started_at": iso(one.started_at),
+        "forked": one.forked,
+        "reason": one.reason,
+    }
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["endpoints"])
+
+    @router.get("/endpoints")
+    def list_endpoints(request: Request, project: str | None = None) -> EndpointsView:
+        """By name."""
+        seen = yard.store.endpoints.statuses()
+        origin = own_origin(request.headers)
+        found = yard.store.endpoints.select(project)
+        return {"endpoints": [endpoint_view(one, seen.get(name_key(one.name)), origin) for one in found]}
+
+    @router.get("/endpoints/{name}")
+    def get_endpoint(name: str, request: Request) -> EndpointView:
+        """One endpoint, with its replicas and versions."""
+        found = yard.store.endpoints.get(name)
+        return endpoint_view(found, yard.store.endpoints.status(name), own_origin(request.headers))
+
+    @router.delete("/endpoints/{name}", status_code=202)
+    def delete_endpoint(name: str, request: Request) -> EndpointView:
+        """Deletes it: its replicas finish what they hold, then it is gone."""
+        already = yard.store.endpoints.get(name).deleting
+        endpoint = yard.store.endpoints.delete(name, yard.clock.now())
+        if not already:
+            yard.store.events.add("endpoint", endpoint.name, f"deleting {endpoint.name} (endpoint)", yard.clock.now())
+        yard.poke()
+        return endpoint_view(endpoint, yard.store.endpoints.status(name), own_origin(request.headers))
+
+    @router.get("/endpoints/{name}/logs", response_class=StreamingResponse)
+    def show_logs(
+        name: str, lines: Annotated[int, Query(ge=0, le=LINES_MAX)] = LINES_DEFAULT, *, follow: bool = False
+    ) -> StreamingResponse:
+        """What its replicas printed, as text; with `follow`, and then what they print."""
+        endpoint = yard.store.endpoints.get(name)
+        return text_stream(endpoint_output(yard, endpoint.name, lines, follow=follow))
+
+    return router

@@ -1,0 +1,241 @@
+"""Training runs: what may be asked for, and how a run is shown."""
+
+import json
+import re
+from typing import Annotated, Any, TypedDict
+
+from fastapi import APIRouter, Query
+from modelyard_worker.job_environment import ALGORITHMS
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
+
+from modelyard.api.environments import check_environment
+from modelyard.api.output import LINES_DEFAULT, LINES_MAX, run_output, text_stream
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.names import check_name, nearest
+from modelyard.domain.runs import Run, RunSpec
+from modelyard.errors import Conflict, InvalidValue, NotFound
+
+RUNS_MAX = 1000
+"""Most runs of one answer."""
+
+RUNTIME_SECONDS_MAX = 28 * 86400.0
+"""SageMaker's limit for MaxRuntimeInSeconds."""
+
+GRACE_SECONDS_MAX = 3600.0
+
+CHANNELS_MAX = 20
+HYPERPARAMETERS_MAX = 100
+HYPERPARAMETER_LENGTH_MAX = 2500
+"""SageMaker's limits, so that what trains here trains there."""
+
+_HYPERPARAMETER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,255}")
+_CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+class RunRequest(BaseModel):
+    """`domain.runs.RunSpec`, with values of hyperparameters still as they were written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    training: str
+    project: str
+    algorithm: str | None = None
+    entry: str | None = None
+    code: str | None = None
+    inputs: Annotated[dict[str, str], Field(max_length=CHANNELS_MAX)] = {}
+    content_types: Annotated[dict[str, str], Field(max_length=CHANNELS_MAX)] = {}
+    hyperparameters: Annotated[dict[str, Any], Field(max_length=HYPERPARAMETERS_MAX)] = {}
+    environment: dict[str, str] = {}
+    model: str | None = None
+    max_runtime_seconds: Annotated[float, Field(gt=0, le=RUNTIME_SECONDS_MAX)] = 86400.0
+    stop_grace_seconds: Annotated[float, Field(ge=0, le=GRACE_SECONDS_MAX)] = 120.0
+    git_commit: Annotated[str | None, Field(max_length=128)] = None
+    python_path: str | None = None
+
+
+class RunView(TypedDict):
+    id: str
+    training: str
+    project: str
+    status: str
+    step: str
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    steps: list[list[str]]
+    exit_code: int | None
+    failure_reason: str | None
+    metrics: dict[str, float]
+    model: str | None
+    model_version: int | None
+    hyperparameters: dict[str, str]
+    stop_requested: bool
+    algorithm: str | None
+    entry: str | None
+
+
+class RunsView(TypedDict):
+    runs: list[RunView]
+
+
+def run_view(run: Run) -> RunView:
+    return {
+        "id": run.id,
+        "training": run.spec.training,
+        "project": run.spec.project,
+        "status": run.status.value,
+        "step": run.step.value,
+        "created_at": iso(run.created_at),
+        "started_at": _iso(run.started_at),
+        "ended_at": _iso(run.ended_at),
+        "steps": [[name, iso(at)] for name, at in run.steps],
+        "exit_code": run.exit_code,
+        "failure_reason": run.failure_reason,
+        "metrics": run.metrics,
+        "model": run.spec.model,
+        "model_version": run.model_version,
+        "hyperparameters": run.spec.hyperparameters,
+        "stop_requested": run.stop_requested,
+        "algorithm": run.spec.algorithm,
+        "entry": run.spec.entry,
+    }
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else iso(seconds)
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["runs"])
+
+    @router.post("/runs", status_code=201)
+    def start_run(request: RunRequest) -> RunView:
+        """Accepts a training run; it is on disk when this answers, and begins when a core is free."""
+        run = yard.store.runs.create(check_run(yard, request), yard.clock.now())
+        what = run.spec.algorithm or run.spec.entry
+        yard.store.events.add("run", run.id, f"accepted: {what}", yard.clock.now())
+        yard.poke()
+        return run_view(run)
+
+    @router.get("/runs")
+    def list_runs(
+        project: str | None = None,
+        training: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 100,
+    ) -> RunsView:
+        """Newest first."""
+        return {"runs": [run_view(run) for run in yard.store.runs.select(project, training, limit)]}
+
+    @router.get("/runs/{run_id}")
+    def get_run(run_id: str) -> RunView:
+        """One run."""
+        return run_view(yard.store.runs.get(run_id))
+
+    @router.post("/runs/{run_id}/stop", status_code=202)
+    def stop_run(run_id: str) -> RunView:
+        """Asks a run to end: SIGTERM, and SIGKILL after its grace. Harmless where it has ended."""
+        before = yard.store.runs.get(run_id)
+        run = yard.store.runs.request_stop(run_id, yard.clock.now())
+        if run.stop_requested and not before.stop_requested:
+            yard.store.events.add("run", run.id, "a stop was asked for", yard.clock.now())
+            yard.poke()
+        return run_view(run)
+
+    @router.get("/runs/{run_id}/logs", response_class=StreamingResponse)
+    def show_logs(
+        run_id: str, lines: Annotated[int, Query(ge=0, le=LINES_MAX)] = LINES_DEFAULT, *, follow: bool = False
+    ) -> StreamingResponse:
+        """What it printed, as text; with `follow`, and then what it prints, until it has ended."""
+        run = yard.store.runs.get(run_id)
+        return text_stream(run_output(yard, run.id, lines, follow=follow))
+
+    return router
+
+
+def check_run(yard: Yard, request: RunRequest) -> RunSpec:
+    """The spec, complete and possible. Raises InvalidValue, NotFound, Conflict."""
+    check_name(request.training, "training name")
+    check_name(request.project, "project name")
+    if (request.algorithm is None) == (request.entry is None):
+        raise InvalidValue(f"cannot train {request.training}: give exactly one of `algorithm` and `entry`")
+    if request.algorithm is not None and request.algorithm not in ALGORITHMS:
+        close = nearest(request.algorithm, ALGORITHMS)
+        raise InvalidValue(
+            f"cannot train {request.training}: there is no algorithm {request.algorithm!r}",
+            f"did you mean {close}?" if close else f"built in are {', '.join(ALGORITHMS)}",
+        )
+    _check_code(yard, request)
+    _check_inputs(yard, request)
+    check_environment(request.environment)
+    _check_model(yard, request)
+    given = request.model_dump()
+    given["hyperparameters"] = {name: _hyperparameter(name, value) for name, value in request.hyperparameters.items()}
+    return RunSpec(**given)
+
+
+def _check_code(yard: Yard, request: RunRequest) -> None:
+    if request.entry is None:
+        if request.code is not None or request.python_path is not None:
+            raise InvalidValue(f"cannot train {request.training}: `code` and `python_path` are for an `entry`")
+        return
+    if request.code is None:
+        raise InvalidValue(f"cannot train {request.training}: an `entry` needs `code`", "send the tree that has it")
+    paths = [file.path for file in yard.artifacts.tree(request.code)]
+    if request.entry not in paths:
+        close = nearest(request.entry, paths)
+        raise NotFound(
+            f"cannot find the entry {request.entry} in the code of {request.training}",
+            f"did you mean {close}?" if close else f"files there: {', '.join(paths[:5]) or 'none'}",
+        )
+    folder = request.python_path
+    if folder is not None and folder != "." and not any(path.startswith(f"{folder}/") for path in paths):
+        raise NotFound(f"cannot find the folder {folder} of python_path in the code of {request.training}")
+
+
+def _check_inputs(yard: Yard, request: RunRequest) -> None:
+    for channel, digest in request.inputs.items():
+        if not _CHANNEL_NAME.fullmatch(channel):
+            raise InvalidValue(
+                f"cannot use channel name {channel!r}", "use letters, digits, `_`, `.` and `-`, at most 64"
+            )
+        try:
+            yard.artifacts.tree(digest)
+        except NotFound as error:
+            raise NotFound(
+                f"cannot find the files of channel {channel}: {error.message}",
+                "send them, then name their tree's digest",
+            ) from error
+    for channel in request.content_types:
+        if channel not in request.inputs:
+            raise InvalidValue(f"cannot use content_types.{channel}: there is no such channel under `inputs`")
+
+
+def _check_model(yard: Yard, request: RunRequest) -> None:
+    """A name that could not be registered under is refused before the training, not after it."""
+    if request.model is None:
+        return
+    check_name(request.model, "model name")
+    try:
+        owner = yard.store.models.get(request.model).project
+    except NotFound:
+        return
+    if owner != request.project:
+        raise Conflict(
+            f"cannot register model {request.model}: project {owner} has one of that name",
+            f"choose another name, or train with --project {owner}",
+        )
+
+
+def _hyperparameter(name: str, value: Any) -> str:
+    """A value as text: text stays as it is, everything else as JSON (`true`, `0.2`, `[1, 2]`)."""
+    if not _HYPERPARAMETER_NAME.fullmatch(name):
+        raise InvalidValue(f"cannot use hyperparameter name {name[:40]!r}", "use letters, digits and _ . : -")
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) > HYPERPARAMETER_LENGTH_MAX or "\0" in text:
+        raise InvalidValue(
+            f"cannot use hyperparameter {name}: its value is longer than {HYPERPARAMETER_LENGTH_MAX} characters",
+            "put it into a file of an input channel",
+        )
+    return text

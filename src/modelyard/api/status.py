@@ -1,0 +1,79 @@
+"""The yard as a whole: its address, its processes, how much there is."""
+
+from pathlib import Path
+from typing import Any, TypedDict
+
+from fastapi import APIRouter
+from modelyard_worker.records import Identity, is_alive, read_json
+
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.version import VERSION
+
+RUNS_COUNTED_MAX = 100_000
+
+
+class ProcessView(TypedDict):
+    name: str
+    pid: int | None
+    alive: bool
+    pss_bytes: int | None
+    """Proportional set size: shared pages count by the share of each process."""
+
+
+class StatusView(TypedDict):
+    version: str
+    url: str
+    home: str
+    started_at: str
+    processes: list[ProcessView]
+    counts: dict[str, int]
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["status"])
+
+    @router.get("/status")
+    def get_status() -> StatusView:
+        """What runs, and how much there is."""
+        written = read_json(str(yard.home.yard)) or {}
+        return {
+            "version": VERSION,
+            "url": str(written.get("url", "")),
+            "home": str(yard.home.root),
+            "started_at": iso(float(written.get("started_at", 0.0))),
+            "processes": _processes(yard, written),
+            "counts": {
+                "endpoints": len(yard.store.endpoints.select()),
+                "models": len(yard.store.models.select()),
+                "runs": len(yard.store.runs.select(limit=RUNS_COUNTED_MAX)),
+            },
+        }
+
+    return router
+
+
+def _processes(yard: Yard, written: dict[str, Any]) -> list[ProcessView]:
+    kept: list[dict[str, Any]] = (read_json(str(yard.home.processes)) or {}).get("processes") or []
+    supervisor = [{"name": "supervisor", **written}] if "pid" in written else []
+    return [_process_view(one) for one in [*supervisor, *kept]]
+
+
+def _process_view(one: dict[str, Any]) -> ProcessView:
+    identity = Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))
+    alive = is_alive(identity)
+    return {
+        "name": str(one["name"]),
+        "pid": identity.pid,
+        "alive": alive,
+        "pss_bytes": _pss_bytes(identity.pid) if alive else None,
+    }
+
+
+def _pss_bytes(pid: int) -> int | None:
+    """From /proc/PID/smaps_rollup (proc(5)), None where the system has none."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), None)

@@ -1,0 +1,18 @@
+"""What every route works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelyard.clock import Clock
+from modelyard.settings import Home
+from modelyard.store.ports import Artifacts, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    store: Store
+    artifacts: Artifacts
+    home: Home
+    clock: Clock
+    poke: Callable[[], None]
+    """Tells the controller that something was committed; never fails nor blocks."""

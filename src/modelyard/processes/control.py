@@ -1,0 +1,132 @@
+"""`python -m modelyard.processes.control --home PATH`: serves the API and the console on a Unix socket."""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import hashlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from modelyard.api.app import create_app
+from modelyard.api.yard import Yard
+from modelyard.clock import SystemClock
+from modelyard.console.pages import routes
+from modelyard.errors import StoreFailed
+from modelyard.log import start_log
+from modelyard.protocol.messages import encode
+from modelyard.settings import Home
+from modelyard.store.artifacts import FileArtifacts
+from modelyard.store.ports import Keys
+from modelyard.store.sqlite import open_store
+
+if TYPE_CHECKING:
+    from modelyard.sdk.in_process import InProcess
+
+SHUTDOWN_SECONDS = 3
+"""How long answers under way may take when it is told to go; who follows a log comes back to its successor."""
+
+LISTEN_BACKLOG = 256
+
+_POKE = encode({"type": "poke"})
+
+
+async def serve(home: Home) -> None:
+    log = start_log("control")
+    clock = SystemClock()
+    store = open_store(home)
+    remember_key(store.keys, home, clock.now())
+    yard = Yard(store, FileArtifacts(home.artifacts), home, clock, lambda: poke(home.controller_socket))
+    loop = asyncio.get_running_loop()
+
+    def in_process() -> "InProcess":
+        # An idle yard has no console open: the HTTP client that its pages need is loaded by the first.
+        from modelyard.sdk.in_process import InProcess  # noqa: PLC0415
+
+        return InProcess(app, loop)
+
+    app = create_app(yard, routes(in_process, clock))
+    listening = listen(home.control_socket)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    server = _Server(config)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, server.stop)
+    gc.collect()
+    gc.freeze()
+    log.info("answering on %s", home.control_socket)
+    await server.serve([listening])
+    store.close()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handling, which ends the process by the signal that it caught."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+def remember_key(keys: Keys, home: Home, now: float) -> None:
+    """The digest of the key in the home's file; the store has no other."""
+    try:
+        key = home.key.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise StoreFailed(f"cannot read {home.key}: {error.strerror}", "`modelyard up` makes it") from error
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    if not keys.is_owner(digest):
+        keys.put_owner(digest, now)
+
+
+def listen(path: Path) -> socket.socket:
+    """Binds the socket, for its owner alone; what a dead process left there goes."""
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    earlier = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(earlier)
+    listening.listen(LISTEN_BACKLOG)
+    return listening
+
+
+def poke(path: Path) -> None:
+    """Wakes the controller. Where it is not there, or busy, it finds by itself what was committed."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+        wire.setblocking(False)
+        wire.connect(str(path))
+        wire.send(_POKE)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="modelyard-control")
+    parser.add_argument("--home", type=Path, required=True)
+    os.environ.setdefault("TZ", "UTC")
+    time.tzset()
+    asyncio.run(serve(Home(parser.parse_args().home)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
