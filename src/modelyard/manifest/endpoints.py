@@ -8,7 +8,7 @@ from modelyard.domain.endpoints import EndpointSpec
 from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.places import check_place
-from modelyard.manifest.schema import EndpointFields
+from modelyard.manifest.schema import QUEUE_LENGTH_MAX, EndpointFields
 from modelyard.manifest.values import is_path
 
 _WITHOUT_EFFECT = {
@@ -153,7 +153,7 @@ def _cortex_bounds(fields: EndpointFields, settings: dict[str, Any], concurrency
     batch = int(settings.get("max_batch_size", 1 if fields.predictor else _BATCH_SIZE_DEFAULT))
     inside = min(concurrency, int(settings.get("max_in_flight", max(threads, 2 * batch))))
     replicas = int(settings.get("replicas", 1))
-    return {"max_in_flight": inside, "max_queue_length": replicas * (concurrency - inside)}
+    return {"max_in_flight": inside, "max_queue_length": min(QUEUE_LENGTH_MAX, replicas * (concurrency - inside))}
 
 
 def _notes(fields: EndpointFields) -> tuple[str, ...]:

@@ -28,6 +28,15 @@ from modelyard.manifest.values import (
 
 REPLICAS_MAX = 256
 BODY_BYTES_MAX = 100 * 2**20
+BATCH_SIZE_MAX = 4096
+QUEUE_LENGTH_MAX = 1_000_000
+THREADS_MAX = 256
+LIMIT_SECONDS_MAX = 3600.0
+RUNTIME_SECONDS_MAX = 28 * 86400.0
+"""SageMaker's limit for MaxRuntimeInSeconds."""
+
+
+BatchSize = Annotated[Count, Field(le=BATCH_SIZE_MAX)]
 
 
 class _Schema(BaseModel):
@@ -86,10 +95,10 @@ class AutoscalingFields(_Schema):
     init_replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX)] | None = None
     workers_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
     processes_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
-    threads_per_worker: Count | None = None
-    threads_per_process: Count | None = None
+    threads_per_worker: Annotated[Count, Field(le=THREADS_MAX)] | None = None
+    threads_per_process: Annotated[Count, Field(le=THREADS_MAX)] | None = None
     target_replica_concurrency: Annotated[float, Field(gt=0)] | None = None
-    max_replica_concurrency: Count | None = None
+    max_replica_concurrency: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
     target_in_flight: Annotated[float, Field(gt=0)] | None = None
     window: PositiveSeconds | None = None
     downscale_stabilization_period: Seconds | None = None
@@ -117,7 +126,7 @@ class TrackerFields(_Schema):
 
 
 class BatchingFields(_Schema):
-    max_batch_size: Count
+    max_batch_size: BatchSize
     batch_interval: PositiveSeconds | None = None
 
 
@@ -135,13 +144,13 @@ class EndpointFields(_Schema):
     monitoring: TrackerFields | None = None
     server_side_batching: BatchingFields | None = None
     node_groups: list[str] | None = None
-    max_batch_size: Count | None = None
-    max_in_flight: Count | None = None
-    max_queue_length: CountOrNone | None = None
+    max_batch_size: BatchSize | None = None
+    max_in_flight: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
+    max_queue_length: Annotated[CountOrNone, Field(le=QUEUE_LENGTH_MAX)] | None = None
     max_body: Annotated[SizeBytes, Field(ge=1, le=BODY_BYTES_MAX)] | None = None
-    timeout: PositiveSeconds | None = None
-    start_limit: PositiveSeconds | None = None
-    drain_limit: Seconds | None = None
+    timeout: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    start_limit: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    drain_limit: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
     idempotent: bool | None = None
     env: Environment | None = None
 
@@ -178,8 +187,8 @@ class TrainingFields(_Schema):
     inputs: dict[ChannelName, Annotated[ChannelFields, BeforeValidator(_channel)]] = Field(default_factory=dict)
     hyperparameters: dict[str, ScalarText] = Field(default_factory=dict)
     model: ModelName | None = None
-    max_runtime: PositiveSeconds | None = None
-    stop_grace: Seconds | None = None
+    max_runtime: Annotated[PositiveSeconds, Field(le=RUNTIME_SECONDS_MAX)] | None = None
+    stop_grace: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
     env: Environment | None = None
 
     @model_validator(mode="after")

@@ -30,6 +30,8 @@ Kind = Literal["endpoint", "model", "run"]
 LIVE_SECONDS = 300.0
 GONE_SECONDS = 120.0
 LOG_LINES = 100
+LOG_LINES_ALL = 10_000
+"""As many as the yard hands out at once."""
 
 
 class Client:
@@ -260,7 +262,7 @@ class Client:
         """Asks a run to stop; harmless where it is stopping or has ended."""
         return self._connection.post(f"/runs/{_part(run)}/stop", {})
 
-    def run_logs(self, run: str, *, lines: int | None = None, follow: bool = False) -> Iterator[str]:
+    def run_logs(self, run: str, *, lines: int = LOG_LINES_ALL, follow: bool = False) -> Iterator[str]:
         """What a run printed (its last `lines`); with `follow`, until it has ended."""
         return self._connection.lines(f"/runs/{_part(run)}/logs", {"lines": lines, "follow": follow})
 

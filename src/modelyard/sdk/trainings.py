@@ -1,6 +1,6 @@
 """From a training, as a yard file or a call has it, to a run that the yard has taken on."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from modelyard.domain.names import check_name, name_key, nearest
@@ -57,7 +57,7 @@ def start_training(
         "training": check_name(training.name, "training name"),
         "project": check_name(project, "project name") if project else project_of(folder),
         "algorithm": training.algorithm,
-        "entry": training.entry,
+        "entry": _inner(training.entry),
         "code": code,
         "inputs": {channel: send_tree(connection, files, progress) for channel, files in sources.items()},
         "content_types": {
@@ -69,9 +69,14 @@ def start_training(
         "max_runtime_seconds": training.max_runtime_seconds,
         "stop_grace_seconds": training.stop_grace_seconds,
         "git_commit": commit_of(folder),
-        "python_path": training.python_path,
+        "python_path": _inner(training.python_path),
     }
     return connection.post("/runs", spec)
+
+
+def _inner(path: str | None) -> str | None:
+    """A path inside the code as trees have it: `./src/` is `src`."""
+    return None if path is None else str(PurePosixPath(path))
 
 
 def _send_code(
@@ -82,7 +87,7 @@ def _send_code(
     if training.entry is None:
         return None
     files = project_files(folder, yard_file)
-    if str(Path(training.entry)) not in {file.path for file in files}:
+    if _inner(training.entry) not in {file.path for file in files}:
         raise NotFound(
             f"cannot find the entry {training.entry} in the code of {folder}", "see whether .modelyardignore names it"
         )

@@ -97,7 +97,7 @@ class OutcomeView(TypedDict):
     name: str
     change: str
     """`creating`, `updating` or `is up to date`."""
-    version: int
+    version: int | None
     sentence: str
 
 
