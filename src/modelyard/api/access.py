@@ -91,7 +91,7 @@ class Access:
             return
         raise Unauthorized(
             "cannot answer without the yard's key",
-            "send `Authorization: Bearer KEY`; `modelyard env` prints it, `modelyard open` lets a browser in",
+            "send `Authorization: Bearer KEY` (the home's file `key` has it); `modelyard open` lets a browser in",
         )
 
 

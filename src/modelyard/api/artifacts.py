@@ -1,6 +1,7 @@
 """Files by their sha256, and trees of them: how code, data and models come into the yard."""
 
-from typing import Annotated, TypedDict
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,16 +39,19 @@ class Tree(BaseModel):
     files: Annotated[list[File], Field(max_length=FILES_MAX)]
 
 
-class MissingView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class MissingView:
     missing: list[str]
 
 
-class ArtifactView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class ArtifactView:
     sha256: str
     size_bytes: int
 
 
-class TreeView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class TreeView:
     digest: str
 
 
@@ -57,7 +61,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/artifacts/missing")
     def ask_missing(question: Question) -> MissingView:
         """Which of these the yard does not have."""
-        return {"missing": yard.artifacts.missing(question.digests)}
+        return MissingView(missing=yard.artifacts.missing(question.digests))
 
     @router.put("/artifacts/{sha256}", status_code=201)
     async def put_artifact(sha256: str, request: Request) -> ArtifactView:
@@ -68,12 +72,12 @@ def routes(yard: Yard) -> APIRouter:
             raise InvalidValue(
                 f"cannot store {sha256}: the connection closed before its end", "send it again"
             ) from error
-        return {"sha256": sha256, "size_bytes": size_bytes}
+        return ArtifactView(sha256=sha256, size_bytes=size_bytes)
 
     @router.post("/trees", status_code=201)
     def put_tree(tree: Tree) -> TreeView:
         """Names a set of files that are all in the yard."""
         files = [TreeFile(one.path, one.sha256, one.size_bytes, one.executable) for one in tree.files]
-        return {"digest": yard.artifacts.put_tree(files)}
+        return TreeView(digest=yard.artifacts.put_tree(files))
 
     return router

@@ -1,7 +1,7 @@
 """A deploy: several resources at once, checked, packaged, and wished for in one transaction."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,7 +80,8 @@ class Deployment(Strict):
     resources: Annotated[list[Resource], Field(min_length=1, max_length=RESOURCES_MAX)]
 
 
-class OutcomeView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class OutcomeView:
     kind: str
     name: str
     change: str
@@ -88,7 +89,8 @@ class OutcomeView(TypedDict):
     sentence: str
 
 
-class OutcomesView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class OutcomesView:
     outcomes: list[OutcomeView]
 
 
@@ -98,7 +100,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/deployments")
     def deploy(deployment: Deployment) -> OutcomesView:
         """Wishes for every resource or, where one cannot be, for none. On disk when this answers."""
-        return {"outcomes": [_view(outcome) for outcome in apply(yard, deployment)]}
+        return OutcomesView(outcomes=[_view(outcome) for outcome in apply(yard, deployment)])
 
     return router
 
@@ -186,10 +188,10 @@ def _resolve_model(yard: Yard, resource: Resource) -> _Model:
 
 
 def _view(outcome: Outcome) -> OutcomeView:
-    return {
-        "kind": outcome.kind,
-        "name": outcome.name,
-        "change": outcome.change.value,
-        "version": outcome.version,
-        "sentence": outcome.sentence,
-    }
+    return OutcomeView(
+        kind=outcome.kind,
+        name=outcome.name,
+        change=outcome.change.value,
+        version=outcome.version,
+        sentence=outcome.sentence,
+    )

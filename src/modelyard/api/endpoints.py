@@ -1,6 +1,7 @@
 """Endpoints: how one is shown, deleted, and what its replicas printed."""
 
-from typing import Annotated, TypedDict
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
@@ -9,12 +10,20 @@ from modelyard.api.access import own_origin
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, endpoint_output, text_stream
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
-from modelyard.domain.endpoints import Endpoint, EndpointState, EndpointStatus, ReplicaStatus, VersionState
+from modelyard.domain.endpoints import (
+    Endpoint,
+    EndpointState,
+    EndpointStatus,
+    EndpointVersion,
+    ReplicaStatus,
+    VersionState,
+)
 from modelyard.domain.names import name_key
 from modelyard.protocol.routes import ENDPOINTS, INVOCATIONS
 
 
-class ReplicaView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
     id: str
     version: int
     state: str
@@ -24,7 +33,8 @@ class ReplicaView(TypedDict):
     reason: str | None
 
 
-class VersionView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class VersionView:
     number: int
     state: str
     reason: str | None
@@ -32,7 +42,8 @@ class VersionView(TypedDict):
     created_at: str
 
 
-class EndpointView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class EndpointView:
     name: str
     project: str
     model: str | None
@@ -50,7 +61,8 @@ class EndpointView(TypedDict):
     versions: list[VersionView]
 
 
-class EndpointsView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class EndpointsView:
     endpoints: list[EndpointView]
 
 
@@ -58,32 +70,23 @@ def endpoint_view(endpoint: Endpoint, seen: EndpointStatus | None, origin: str) 
     """The wish and what was last seen of it, as one. `origin` is where the client reached the yard."""
     wished = endpoint.wished
     state, sentence = _state(endpoint, seen)
-    return {
-        "name": endpoint.name,
-        "project": endpoint.project,
-        "model": wished.spec.model,
-        "state": state.value,
-        "sentence": sentence,
-        "ready": seen.ready if seen else 0,
-        "requested": wished.spec.replicas,
-        "up_to_date": seen.up_to_date if seen and not _is_before(endpoint, seen) else 0,
-        "serving_version": seen.serving_version if seen else None,
-        "wished_version": wished.number,
-        "created_at": iso(endpoint.versions[0].created_at),
-        "updated_at": iso(max(seen.updated_at if seen else 0.0, wished.created_at)),
-        "url": f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}",
-        "replicas": [_replica_view(one) for one in seen.replicas] if seen else [],
-        "versions": [
-            {
-                "number": one.number,
-                "state": one.state.value,
-                "reason": one.reason,
-                "model": one.spec.model,
-                "created_at": iso(one.created_at),
-            }
-            for one in endpoint.versions
-        ],
-    }
+    return EndpointView(
+        name=endpoint.name,
+        project=endpoint.project,
+        model=wished.spec.model,
+        state=state.value,
+        sentence=sentence,
+        ready=seen.ready if seen else 0,
+        requested=wished.spec.replicas,
+        up_to_date=seen.up_to_date if seen and not _is_before(endpoint, seen) else 0,
+        serving_version=seen.serving_version if seen else None,
+        wished_version=wished.number,
+        created_at=iso(endpoint.versions[0].created_at),
+        updated_at=iso(max(seen.updated_at if seen else 0.0, wished.created_at)),
+        url=f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}",
+        replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
+        versions=[_version_view(one) for one in endpoint.versions],
+    )
 
 
 def _state(endpoint: Endpoint, seen: EndpointStatus | None) -> tuple[EndpointState, str]:
@@ -107,16 +110,26 @@ def _is_before(endpoint: Endpoint, seen: EndpointStatus) -> bool:
     return settled and wished.state is VersionState.NEW and seen.updated_at < wished.created_at
 
 
+def _version_view(one: EndpointVersion) -> VersionView:
+    return VersionView(
+        number=one.number,
+        state=one.state.value,
+        reason=one.reason,
+        model=one.spec.model,
+        created_at=iso(one.created_at),
+    )
+
+
 def _replica_view(one: ReplicaStatus) -> ReplicaView:
-    return {
-        "id": one.id,
-        "version": one.version,
-        "state": one.state,
-        "pid": one.pid,
-        "started_at": iso(one.started_at),
-        "forked": one.forked,
-        "reason": one.reason,
-    }
+    return ReplicaView(
+        id=one.id,
+        version=one.version,
+        state=one.state,
+        pid=one.pid,
+        started_at=iso(one.started_at),
+        forked=one.forked,
+        reason=one.reason,
+    )
 
 
 def routes(yard: Yard) -> APIRouter:
@@ -128,7 +141,7 @@ def routes(yard: Yard) -> APIRouter:
         seen = yard.store.endpoints.statuses()
         origin = own_origin(request.headers)
         found = yard.store.endpoints.select(project)
-        return {"endpoints": [endpoint_view(one, seen.get(name_key(one.name)), origin) for one in found]}
+        return EndpointsView(endpoints=[endpoint_view(one, seen.get(name_key(one.name)), origin) for one in found])
 
     @router.get("/endpoints/{name}")
     def get_endpoint(name: str, request: Request) -> EndpointView:

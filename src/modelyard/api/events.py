@@ -1,17 +1,20 @@
 """What happened, for people."""
 
-from typing import Annotated, TypedDict
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.store.ports import Event
 
 EVENTS_MAX = 1000
 """Most events of one answer."""
 
 
-class EventView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class EventView:
     number: int
     at: str
     kind: str
@@ -19,8 +22,13 @@ class EventView(TypedDict):
     sentence: str
 
 
-class EventsView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class EventsView:
     events: list[EventView]
+
+
+def _view(event: Event) -> EventView:
+    return EventView(event.number, iso(event.at), event.kind, event.name, event.sentence)
 
 
 def routes(yard: Yard) -> APIRouter:
@@ -33,12 +41,6 @@ def routes(yard: Yard) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=EVENTS_MAX)] = 100,
     ) -> EventsView:
         """Newest first."""
-        found = yard.store.events.select(kind, name, limit)
-        return {
-            "events": [
-                {"number": one.number, "at": iso(one.at), "kind": one.kind, "name": one.name, "sentence": one.sentence}
-                for one in found
-            ]
-        }
+        return EventsView([_view(event) for event in yard.store.events.select(kind, name, limit)])
 
     return router

@@ -1,7 +1,7 @@
 """How a browser comes in: a link that works once, within a minute, and the session that it is traded for."""
 
 import secrets
-from typing import TypedDict
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
@@ -22,12 +22,14 @@ class Ticket(BaseModel):
     token: str
 
 
-class LinkView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class LinkView:
     url: str
     expires_at: str
 
 
-class SessionView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class SessionView:
     session: str
     expires_at: str
     seconds: float
@@ -42,7 +44,7 @@ def routes(yard: Yard) -> APIRouter:
         token = secrets.token_urlsafe(32)
         expires_at = yard.clock.now() + LINK_SECONDS
         yard.store.keys.put_link(digest_of(token), expires_at)
-        return {"url": f"{own_origin(request.headers)}{CONSOLE}/enter?token={token}", "expires_at": iso(expires_at)}
+        return LinkView(url=f"{own_origin(request.headers)}{CONSOLE}/enter?token={token}", expires_at=iso(expires_at))
 
     @router.post("/sessions", status_code=201)
     def open_session(ticket: Ticket) -> SessionView:
@@ -55,6 +57,6 @@ def routes(yard: Yard) -> APIRouter:
         session = secrets.token_urlsafe(32)
         expires_at = now + SESSION_SECONDS
         yard.store.keys.put_session(digest_of(session), expires_at)
-        return {"session": session, "expires_at": iso(expires_at), "seconds": SESSION_SECONDS}
+        return SessionView(session=session, expires_at=iso(expires_at), seconds=SESSION_SECONDS)
 
     return router

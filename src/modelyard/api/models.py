@@ -1,7 +1,7 @@
 """The registry: models and their versions."""
 
-from dataclasses import asdict
-from typing import Annotated, Any, TypedDict
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +23,8 @@ class Registration(BaseModel):
     framework: str | None = None
 
 
-class ModelView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class ModelView:
     model: str
     version: int
     reference: str
@@ -35,31 +36,34 @@ class ModelView(TypedDict):
     lineage: dict[str, Any]
 
 
-class ModelsView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class ModelsView:
     models: list[ModelView]
 
 
-class VersionsView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class VersionsView:
     name: str
     versions: list[ModelView]
 
 
-class DeletedView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class DeletedView:
     deleted: int
 
 
 def model_view(one: ModelVersion) -> ModelView:
-    return {
-        "model": one.model,
-        "version": one.version,
-        "reference": one.reference,
-        "tree": one.tree,
-        "size_bytes": one.size_bytes,
-        "framework": one.framework,
-        "created_at": iso(one.created_at),
-        "project": one.project,
-        "lineage": asdict(one.lineage),
-    }
+    return ModelView(
+        model=one.model,
+        version=one.version,
+        reference=one.reference,
+        tree=one.tree,
+        size_bytes=one.size_bytes,
+        framework=one.framework,
+        created_at=iso(one.created_at),
+        project=one.project,
+        lineage=asdict(one.lineage),
+    )
 
 
 def routes(yard: Yard) -> APIRouter:
@@ -68,13 +72,13 @@ def routes(yard: Yard) -> APIRouter:
     @router.get("/models")
     def list_models(project: str | None = None) -> ModelsView:
         """The newest version of each model, by name."""
-        return {"models": [model_view(one) for one in yard.store.models.select(project)]}
+        return ModelsView(models=[model_view(one) for one in yard.store.models.select(project)])
 
     @router.get("/models/{name}")
     def get_model(name: str) -> VersionsView:
         """Every version of a model, newest first."""
         versions = yard.store.models.versions(name)
-        return {"name": versions[0].model, "versions": [model_view(one) for one in versions]}
+        return VersionsView(name=versions[0].model, versions=[model_view(one) for one in versions])
 
     @router.post("/models/{name}/versions", status_code=201)
     def register_version(name: str, registration: Registration) -> ModelView:
@@ -87,7 +91,7 @@ def routes(yard: Yard) -> APIRouter:
         deleted = yard.store.models.delete(name, version)
         sentence = f"deleted {name}:{version}" if version else f"deleted {name} with {deleted} versions"
         yard.store.events.add("model", name, sentence, yard.clock.now())
-        return {"deleted": deleted}
+        return DeletedView(deleted=deleted)
 
     return router
 

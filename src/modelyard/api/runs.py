@@ -2,7 +2,8 @@
 
 import json
 import re
-from typing import Annotated, Any, TypedDict
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from modelyard_worker.job_environment import ALGORITHMS
@@ -55,7 +56,8 @@ class RunRequest(BaseModel):
     python_path: str | None = None
 
 
-class RunView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class RunView:
     id: str
     training: str
     project: str
@@ -76,31 +78,32 @@ class RunView(TypedDict):
     entry: str | None
 
 
-class RunsView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class RunsView:
     runs: list[RunView]
 
 
 def run_view(run: Run) -> RunView:
-    return {
-        "id": run.id,
-        "training": run.spec.training,
-        "project": run.spec.project,
-        "status": run.status.value,
-        "step": run.step.value,
-        "created_at": iso(run.created_at),
-        "started_at": _iso(run.started_at),
-        "ended_at": _iso(run.ended_at),
-        "steps": [[name, iso(at)] for name, at in run.steps],
-        "exit_code": run.exit_code,
-        "failure_reason": run.failure_reason,
-        "metrics": run.metrics,
-        "model": run.spec.model,
-        "model_version": run.model_version,
-        "hyperparameters": run.spec.hyperparameters,
-        "stop_requested": run.stop_requested,
-        "algorithm": run.spec.algorithm,
-        "entry": run.spec.entry,
-    }
+    return RunView(
+        id=run.id,
+        training=run.spec.training,
+        project=run.spec.project,
+        status=run.status.value,
+        step=run.step.value,
+        created_at=iso(run.created_at),
+        started_at=_iso(run.started_at),
+        ended_at=_iso(run.ended_at),
+        steps=[[name, iso(at)] for name, at in run.steps],
+        exit_code=run.exit_code,
+        failure_reason=run.failure_reason,
+        metrics=run.metrics,
+        model=run.spec.model,
+        model_version=run.model_version,
+        hyperparameters=run.spec.hyperparameters,
+        stop_requested=run.stop_requested,
+        algorithm=run.spec.algorithm,
+        entry=run.spec.entry,
+    )
 
 
 def _iso(seconds: float | None) -> str | None:
@@ -126,7 +129,7 @@ def routes(yard: Yard) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 100,
     ) -> RunsView:
         """Newest first."""
-        return {"runs": [run_view(run) for run in yard.store.runs.select(project, training, limit)]}
+        return RunsView(runs=[run_view(run) for run in yard.store.runs.select(project, training, limit)])
 
     @router.get("/runs/{run_id}")
     def get_run(run_id: str) -> RunView:

@@ -1,7 +1,8 @@
 """The yard as a whole: its address, its processes, how much there is."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from fastapi import APIRouter
 from modelyard_worker.records import Identity, is_alive, read_json
@@ -13,7 +14,8 @@ from modelyard.version import VERSION
 RUNS_COUNTED_MAX = 100_000
 
 
-class ProcessView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class ProcessView:
     name: str
     pid: int | None
     alive: bool
@@ -21,7 +23,8 @@ class ProcessView(TypedDict):
     """Proportional set size: shared pages count by the share of each process."""
 
 
-class StatusView(TypedDict):
+@dataclass(frozen=True, slots=True)
+class StatusView:
     version: str
     url: str
     home: str
@@ -37,18 +40,18 @@ def routes(yard: Yard) -> APIRouter:
     def get_status() -> StatusView:
         """What runs, and how much there is."""
         written = read_json(str(yard.home.yard)) or {}
-        return {
-            "version": VERSION,
-            "url": str(written.get("url", "")),
-            "home": str(yard.home.root),
-            "started_at": iso(float(written.get("started_at", 0.0))),
-            "processes": _processes(yard, written),
-            "counts": {
+        return StatusView(
+            version=VERSION,
+            url=str(written.get("url", "")),
+            home=str(yard.home.root),
+            started_at=iso(float(written.get("started_at", 0.0))),
+            processes=_processes(yard, written),
+            counts={
                 "endpoints": len(yard.store.endpoints.select()),
                 "models": len(yard.store.models.select()),
                 "runs": len(yard.store.runs.select(limit=RUNS_COUNTED_MAX)),
             },
-        }
+        )
 
     return router
 
@@ -62,12 +65,9 @@ def _processes(yard: Yard, written: dict[str, Any]) -> list[ProcessView]:
 def _process_view(one: dict[str, Any]) -> ProcessView:
     identity = Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))
     alive = is_alive(identity)
-    return {
-        "name": str(one["name"]),
-        "pid": identity.pid,
-        "alive": alive,
-        "pss_bytes": _pss_bytes(identity.pid) if alive else None,
-    }
+    return ProcessView(
+        name=str(one["name"]), pid=identity.pid, alive=alive, pss_bytes=_pss_bytes(identity.pid) if alive else None
+    )
 
 
 def _pss_bytes(pid: int) -> int | None:

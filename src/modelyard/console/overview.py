@@ -1,6 +1,7 @@
 """The first page: what runs, and what is wrong."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from modelyard.sdk.client import Client
@@ -29,7 +30,7 @@ def overview(client: Client, now: float) -> dict[str, Any]:
         "runs": runs,
         "models": client.models(),
         "events": client.events(limit=EVENTS_SHOWN),
-        "ago": lambda moment: ago(moment, now),
+        "ago": partial(ago, now=now),
         "metric": best_metric,
         "size": size,
     }

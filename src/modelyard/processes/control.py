@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,8 +121,6 @@ def poke(path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="modelyard-control")
     parser.add_argument("--home", type=Path, required=True)
-    os.environ.setdefault("TZ", "UTC")
-    time.tzset()
     asyncio.run(serve(Home(parser.parse_args().home)))
     return 0
 
