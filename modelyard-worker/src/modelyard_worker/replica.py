@@ -77,16 +77,18 @@ def _print_by_lines() -> None:
 
 
 def listen(path: str) -> socket.socket:
-    """A socket that only this user can connect to."""
+    """A socket that only this user can connect to. Its path appears when it takes connections, not before."""
+    aside = f"{path}~"
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        os.unlink(aside)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
-        listener.bind(path)
+        listener.bind(aside)
     finally:
         os.umask(mask)
     listener.listen(BACKLOG)
+    os.replace(aside, path)
     listener.setblocking(False)
     return listener
 
