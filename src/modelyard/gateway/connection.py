@@ -136,10 +136,6 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse_and_linger(InvalidValue(f"cannot read the request: {error}", "send HTTP/1.1"))
 
-    def eof_received(self) -> bool:
-        """A client that closes its side may still wait for its answer."""
-        return self.active is not None and not self.lingers
-
     def pause_writing(self) -> None:
         self.client_is_slow = True
 

@@ -5,7 +5,7 @@ replica has ended it, even when its client is gone: the replica is still busy wi
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from modelyard_worker import frames
 from modelyard_worker.frames import Frame, ProtocolError
@@ -78,12 +78,12 @@ class Target(asyncio.Protocol):
                 return
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports share no base class with asyncio's.
+        self._transport = stream = cast("asyncio.WriteTransport", transport)
         self._decoder = frames.Decoder()
         self._greeted = greeting(self.address.token, self.address.id, self.address.package, self._gateway_id)
-        self._handshake_limit = self._loop.call_later(HANDSHAKE_SECONDS, transport.abort)
-        transport.write(frames.pack(frames.HELLO, 0, frames.pack_meta(self._greeted)))
+        self._handshake_limit = self._loop.call_later(HANDSHAKE_SECONDS, stream.abort)
+        stream.write(frames.pack(frames.HELLO, 0, frames.pack_meta(self._greeted)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._handshake_limit is not None:
