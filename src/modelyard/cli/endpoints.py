@@ -81,7 +81,12 @@ def _wait_live(client: "Client", deployment: "Deployment", index: int) -> "tuple
 
 
 def _say_live(url: str, view: "EndpointView") -> None:
-    say(f"{view['name']} is {view['state']}: {view['sentence']}")
+    live = view["state"] == "live"
+    say(
+        f"{view['name']} is live: {view['sentence']}"
+        if live
+        else f"{view['name']}: {view['state']}: {view['sentence']}"
+    )
     if view["ready"]:
         say(f"endpoint: {_invocations(url, view['name'])}")
         say(_curl(url, view["name"]))
@@ -170,6 +175,8 @@ def predict(
     output: Output = Format.PRETTY,
 ) -> None:
     """Ask an endpoint for a prediction."""
+    if data.startswith("--"):
+        raise typer.BadParameter(f"no such option: {data}")
     body, sent_type = _read_data(data, content_type)
     with open_client() as client:
         _kind, found = client.resolve(name, ("endpoint",))
@@ -223,7 +230,7 @@ def logs(
         kind, found = _find_printing(client, name)
         read = client.endpoint_logs if kind == "endpoint" else client.run_logs
         for line in read(found, lines=lines, follow=follow):
-            say_json({"line": line}) if output is Format.JSON else say(line)
+            say(json.dumps({"line": line})) if output is Format.JSON else say(line)
 
 
 def _find_printing(client: "Client", name: str) -> tuple[str, str]:
@@ -255,10 +262,15 @@ def delete(
             sentence = f"deleted {found} (endpoint)" if wait else f"deleting {found} (endpoint)"
         else:
             count = client.delete_model(found, int(version) if version else None)
-            sentence = f"deleted {found}:{version} (model)" if version else f"deleted {found} (model), {count} versions"
+            versions = f"{count} version{'' if count == 1 else 's'}"
+            sentence = f"deleted {found}:{version} (model)" if version else f"deleted {found} (model), {versions}"
     say_json({"kind": kind, "name": found, "sentence": sentence}) if output is Format.JSON else say(sentence)
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (deploy, get, predict, logs, delete):
-        app.command()(command)
+    app.command()(deploy)
+    app.command()(get)
+    # A row of numbers may begin with a minus, which must not be taken for an option.
+    app.command(context_settings={"ignore_unknown_options": True})(predict)
+    app.command()(logs)
+    app.command()(delete)

@@ -55,4 +55,9 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[st
 
 
 def _cell(value: Any) -> str:
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else first_line(str(value))
+
+
+def first_line(text: str) -> str:
+    """What a list shows of a reason that goes on with the lines of a log."""
+    return text.partition("\n")[0]

@@ -1,5 +1,6 @@
 """The yard's supervisor, as the command line sees it: who it is, whether it lives, how it is started and ended."""
 
+import json
 import os
 import select
 import signal
@@ -112,8 +113,8 @@ def end_supervisor(supervisor: Supervisor, waiting: Callable[[str], None]) -> No
         os.close(handle)
 
 
-def clean_up(home: Home) -> str:
-    """Ends what a dead supervisor left behind; returns what that said. Raises Broken."""
+def clean_up(home: Home) -> int:
+    """Ends what a dead supervisor left behind; returns how many processes that were. Raises Broken."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", MODULE, "--clean"],
@@ -127,7 +128,10 @@ def clean_up(home: Home) -> str:
         raise Broken(f"cannot clean up {home.root}: it takes longer than {CLEAN_SECONDS:g} s") from error
     if done.returncode != 0:
         raise Broken(f"cannot clean up {home.root}: {done.stderr.strip() or f'code {done.returncode}'}")
-    return done.stdout.strip()
+    try:
+        return int(json.loads(done.stdout)["ended"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Broken(f"cannot tell what was cleaned up in {home.root}: {done.stdout[:100]!r}") from error
 
 
 def _command(host: str, port: int) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelyard.cli.output import Format, Output, say, say_json, say_table
+from modelyard.cli.output import Format, Output, first_line, say, say_json, say_table
 from modelyard.cli.progress import waiting
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age, size
@@ -69,7 +69,9 @@ def down(output: Output = Format.PRETTY) -> None:
             supervisor.end_supervisor(found, shown.show)
         sentence = f"ended the yard at {found.url}" + (f": {ended}" if ended else "")
     elif home.processes.exists() or home.yard.exists():
-        sentence = supervisor.clean_up(home) or f"no yard runs in {home.root}, and nothing was left of one"
+        count = supervisor.clean_up(home)
+        left = f"ended {count} process{'' if count == 1 else 'es'} that it left behind" if count else "nothing was left"
+        sentence = f"the supervisor of {home.root} was gone already; {left}"
     else:
         sentence = f"no yard runs in {home.root}"
     say_json({"sentence": sentence}) if output is Format.JSON else say(sentence)
@@ -112,7 +114,7 @@ def status(output: Output = Format.PRETTY) -> None:
         )
     )
     for one in endpoints:
-        say(f"{one['name']}: {one['state']}, {one['ready']}/{one['requested']} ready; {one['sentence']}")
+        say(f"{one['name']}: {one['state']}, {one['ready']}/{one['requested']} ready; {first_line(one['sentence'])}")
 
 
 def doctor(output: Output = Format.PRETTY) -> None:

@@ -37,7 +37,7 @@ def test_deploy_says_what_it_does_and_how_to_predict(run: Run, yard: SmallYard, 
 def test_deploy_fails_when_an_endpoint_cannot_serve(run: Run, yard: SmallYard, project: Path, capsys: Printed) -> None:
     yard.settles_as = "error"
     assert run("deploy") == 1
-    assert "price is error" in capsys.readouterr().out
+    assert "price: error: price is" in capsys.readouterr().out
 
 
 def test_deploy_without_waiting_asks_for_nothing_more(run: Run, yard: SmallYard, project: Path) -> None:
@@ -85,7 +85,7 @@ def test_get_names_the_nearest_of_an_unknown_name(run: Run, yard: SmallYard, cap
 
 
 @pytest.mark.parametrize(
-    ("data", "sent_type"), [("[[1, 2]]", "application/json"), ("1,2", "text/csv"), ("@train.csv", "text/csv")]
+    ("data", "sent_type"), [("[[1, 2]]", "application/json"), ("-1.5e-02,2", "text/csv"), ("@train.csv", "text/csv")]
 )
 def test_predict_sends_data_as_what_it_is(
     run: Run, yard: SmallYard, project: Path, capsys: Printed, data: str, sent_type: str
@@ -173,7 +173,9 @@ def test_register_says_what_became_of_the_file(run: Run, yard: SmallYard, tmp_pa
     assert capsys.readouterr().out == "registered price:1 (xgboost, 10 B)\n"
 
 
-@pytest.mark.parametrize("words", [("gett",), ("get", "--nothing"), ("up", "--port", "x"), ("predict",)])
+@pytest.mark.parametrize(
+    "words", [("gett",), ("get", "--nothing"), ("up", "--port", "x"), ("predict",), ("predict", "price", "--nothing")]
+)
 def test_wrong_usage_is_exit_code_2(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words) == 2
 
