@@ -25,6 +25,7 @@ def yard() -> Iterator[Yard]:
     finally:
         with contextlib.suppress(Exception):
             one.down()
+        one.close()
         left = one.everything_alive()
         for process in left:
             with contextlib.suppress(psutil.Error):

@@ -41,6 +41,7 @@ class Yard:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.supervisor: subprocess.Popen[bytes] | None = None
+        self._clients: dict[str, Client] = {}
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -75,7 +76,14 @@ class Yard:
         return (self.home / "key").read_text().strip()
 
     def client(self) -> Client:
-        return Client(self.url, self.key)
+        url = self.url
+        if url not in self._clients:
+            self._clients[url] = Client(url, self.key)
+        return self._clients[url]
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
 
     # -- processes ---------------------------------------------------------------------------------------------------
 
