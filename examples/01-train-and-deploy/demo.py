@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def main() -> int:
     )
     for number, (what, command) in enumerate(steps, start=1):
         print(f"\n[{number}/{len(steps)}] {what}", flush=True)
-        code = subprocess.run(command, env=demo.environment, cwd=CHECKOUT, check=False).returncode
+        code = run_indented(command, demo.environment)
         if code != 0:
             print(f"\ncannot go on: step {number} ({what}) ended with {code}", file=sys.stderr)
             return 1
@@ -53,12 +53,24 @@ def main() -> int:
     return 0
 
 
+def run_indented(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:
+    """Shows what a step prints as it comes, indented, so that only what is there to be pasted begins a line."""
+    process = subprocess.Popen(
+        command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for line in lines:
+            print(f"      {line}" if line.strip() else line, end="", flush=True)
+    return process.wait()
+
+
 def plan(environment: Mapping[str, str]) -> Demo:
     """The example as it is, or a copy of it below .demo for the table that DATA and TARGET name."""
     home = CHECKOUT / ".demo"
     # These two would point the command line at another yard.
     kept = {name: value for name, value in environment.items() if name not in ("MODELYARD_URL", "MODELYARD_API_KEY")}
-    kept["MODELYARD_HOME"] = str(home)
+    kept |= {"MODELYARD_HOME": str(home), "PYTHONUNBUFFERED": "1"}
     data, target = environment.get("DATA", ""), environment.get("TARGET", "")
     if not data and not target:
         return Demo(home, HERE, EXAMPLE, [], kept)
