@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, Refused, TooLarge, Unauthorized
 from modelyard.protocol.errors import error_body
@@ -36,6 +37,8 @@ STATUSES: dict[str, int] = {
 
 FAULTS_SHOWN_MAX = 5
 """How many faults of one body are named at once."""
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 _log = logging.getLogger("modelyard.control")
 
@@ -84,10 +87,19 @@ def _on_routing(request: Request, error: Exception) -> Response:
     told = sentence.format(method=request.method, path=request.url.path)
     hint = "the interface is described at /api/docs" if status in (404, 405) else None
     response = respond(kind(told, hint), request_id_of(request), status)
-    for name in ("allow",):
-        if error.headers and name.title() in error.headers:
-            response.headers[name] = error.headers[name.title()]
+    if status == 405:
+        response.headers["allow"] = ", ".join(_methods_of(request))
     return response
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods that the path has; the framework knows only those of the first route that it met."""
+    app: FastAPI = request.app
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.router.routes)
+    ]
 
 
 def _on_failure(request: Request, error: Exception) -> Response:

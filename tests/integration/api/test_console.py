@@ -1,0 +1,80 @@
+"""The console: in by a link that works once, and then what runs and what is wrong."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from modelyard.domain.endpoints import EndpointState, EndpointStatus
+from tests.integration.api.yard_over_http import Api
+
+
+def browse(api: Api, *paths: str) -> list[httpx.Response]:
+    """What a browser sees that came in by a link and then goes to `paths`."""
+    link = api.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> Any:
+        return [await client.get(path) for path in (link, *paths)]
+
+    return api.talk(go)
+
+
+def test_without_a_session_the_page_says_how_to_come_in(api: Api) -> None:
+    answer = api.ask("GET", "/console", key=None)
+    assert answer.status_code == 401
+    assert "modelyard open" in answer.text
+
+
+def test_a_link_sets_a_cookie_that_no_script_and_no_other_site_can_use(api: Api) -> None:
+    entered, page = browse(api, "/console")
+    assert (entered.status_code, entered.headers["location"]) == (303, "/console")
+    cookie = entered.headers["set-cookie"].lower()
+    for part in ("httponly", "samesite=strict", "path=/", "max-age=43200"):
+        assert part in cookie
+    assert page.status_code == 200
+    assert "Nothing is wrong" in page.text
+
+
+def test_a_link_that_was_used_opens_nothing(api: Api) -> None:
+    link = api.post("/links").json()["url"]
+    assert api.ask("GET", link, key=None).status_code == 303
+    again = api.ask("GET", link, key=None)
+    assert again.status_code == 401
+    assert "used already" in again.text
+    assert "set-cookie" not in again.headers
+
+
+def test_what_is_wrong_stands_first_and_nothing_is_taken_for_markup(api: Api) -> None:
+    api.register()
+    api.deploy({"name": "price", "model": {"reference": "price"}})
+    api.clock.advance(1)
+    broken = EndpointStatus(EndpointState.ERROR, "cannot start: <b>boom</b>", None, 0, 1, 0, api.clock.now())
+    api.store.endpoints.put_status("price", broken)
+    page = browse(api, "/console")[1].text
+    assert "What is wrong" in page
+    assert "&lt;b&gt;boom&lt;/b&gt;" in page
+    assert "<b>" not in page
+    assert page.index("What is wrong") < page.index(">Endpoints<")
+    assert "price:1" in page
+
+
+def test_pages_load_nothing_from_elsewhere_and_run_no_script(api: Api) -> None:
+    page, style = browse(api, "/console", "/console/style.css")[1:]
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<script" not in page.text
+    assert "http" not in style.text
+    assert style.headers["content-type"].startswith("text/css")
+
+
+def test_the_root_leads_to_the_console(api: Api) -> None:
+    assert api.ask("GET", "/", key=None).headers["location"] == "/console"
+
+
+def test_many_pages_at_once_do_not_wait_for_each_other(api: Api) -> None:
+    link = api.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> Any:
+        await client.get(link)
+        return await asyncio.gather(*(client.get("/console") for _ in range(60)))
+
+    assert {page.status_code for page in api.talk(go)} == {200}

@@ -1,0 +1,129 @@
+"""Deploying through the interface: packages are built, versions resolved, all or nothing wished."""
+
+from modelyard.domain.endpoints import EndpointState, EndpointStatus, ReplicaStatus, VersionState
+from tests.integration.api.yard_over_http import MODEL, Api, refusal
+
+PRICE = {"kind": "endpoint", "name": "price", "model": {"reference": "price"}}
+
+
+def test_a_registered_model_is_deployed_in_its_newest_version(api: Api) -> None:
+    api.register()
+    answer = api.deploy(PRICE)
+    assert answer.json() == {
+        "outcomes": [
+            {
+                "kind": "endpoint",
+                "name": "price",
+                "change": "creating",
+                "version": 1,
+                "sentence": "creating price (endpoint)",
+            }
+        ]
+    }
+    spec = api.store.endpoints.get("price").wished.spec
+    assert spec.model == "price:1"
+    files = {file.path for file in api.artifacts.tree(spec.package)}
+    assert files == {"package.json", "model/model.json"}
+    assert api.pokes == 1
+    assert (
+        api.get("/events", params={"kind": "endpoint"}).json()["events"][0]["sentence"] == "creating price (endpoint)"
+    )
+
+
+def test_deploying_the_same_again_changes_nothing_and_a_new_version_does(api: Api) -> None:
+    api.register()
+    api.deploy(PRICE)
+    assert api.deploy(PRICE).json()["outcomes"][0]["change"] == "is up to date"
+    api.register()
+    outcome = api.deploy(PRICE).json()["outcomes"][0]
+    assert (outcome["change"], outcome["version"]) == ("updating", 2)
+
+
+def test_a_tree_of_files_is_deployed_with_a_predictor(api: Api) -> None:
+    code = api.tree({"predictor.py": b"class Predictor: ..."})
+    resource = {
+        "name": "hello",
+        "code": code,
+        "predictor": {"path": "predictor.py", "class": None, "config": {"a": 1}, "python_path": None},
+        "model": {"tree": api.tree({"weights.bin": b"1"})},
+        "spec": {"replicas": 2, "timeout_seconds": 5, "environment": {"A": "b"}},
+    }
+    assert api.deploy(resource).status_code == 200
+    spec = api.store.endpoints.get("hello").wished.spec
+    assert (spec.replicas, spec.timeout_seconds, spec.environment, spec.model) == (2, 5.0, {"A": "b"}, None)
+
+
+def test_where_one_of_two_cannot_be_none_is_wished(api: Api) -> None:
+    api.register()
+    error = refusal(api.deploy(PRICE, {"name": "other", "model": {"reference": "prize"}}), 404, "not_found")
+    assert "endpoint other" in error["message"]
+    assert api.get("/endpoints").json() == {"endpoints": []}
+
+
+def test_what_cannot_be_is_refused_and_said(api: Api) -> None:
+    api.register()
+    refusal(api.deploy({**PRICE, "model": {}}), 400, "invalid_value")
+    refusal(api.deploy({**PRICE, "model": {"reference": "price:7"}}), 404, "not_found")
+    refusal(api.deploy({**PRICE, "name": "not a label"}), 400, "invalid_value")
+    refusal(api.deploy(PRICE, {**PRICE, "name": "Price"}), 400, "invalid_value")
+    refusal(api.deploy({**PRICE, "predictor": {"path": "p.py"}}), 400, "invalid_value")
+    refusal(api.deploy({**PRICE, "spec": {"max_surge": "a lot"}}), 400, "invalid_value")
+    refusal(api.deploy({**PRICE, "spec": {"environment": {"A=B": "c"}}}), 400, "invalid_value")
+    refusal(api.deploy({**PRICE, "spec": {"max_body_bytes": 200 * 2**20}}), 400, "invalid_value")
+    assert api.pokes == 0
+
+
+def test_another_projects_endpoint_is_not_deployed_over(api: Api) -> None:
+    api.register()
+    api.deploy(PRICE)
+    error = refusal(api.post("/deployments", {"project": "other", "resources": [PRICE]}), 409, "conflict")
+    assert "project shop" in error["message"]
+
+
+def test_an_endpoint_is_shown_as_wished_until_the_controller_has_looked(api: Api) -> None:
+    api.register()
+    api.deploy(PRICE)
+    view = api.get("/endpoints/PRICE").json()
+    assert (view["name"], view["state"], view["ready"], view["requested"]) == ("price", "updating", 0, 1)
+    assert view["url"] == "http://127.0.0.1:8400/endpoints/price/invocations"
+    replica = ReplicaStatus("price-1", 1, "ready", 77, api.clock.now(), forked=True)
+    seen = EndpointStatus(EndpointState.LIVE, "live", 1, 1, 1, 1, api.clock.now(), (replica,))
+    api.store.endpoints.put_status("price", seen)
+    api.store.endpoints.mark_version("price", 1, VersionState.READY, None)
+    view = api.get("/endpoints/price").json()
+    assert (view["state"], view["serving_version"], view["replicas"][0]["pid"]) == ("live", 1, 77)
+    api.clock.advance(10)
+    api.register()
+    api.deploy(PRICE)
+    view = api.get("/endpoints/price").json()
+    assert (view["state"], view["serving_version"], view["wished_version"]) == ("updating", 1, 2)
+    assert [one["state"] for one in view["versions"]] == ["ready", "new"]
+
+
+def test_deleting_is_accepted_and_doing_so_twice_is_harmless(api: Api) -> None:
+    api.register()
+    api.deploy(PRICE)
+    for _ in range(2):
+        answer = api.ask("DELETE", "/api/v1/endpoints/price")
+        assert (answer.status_code, answer.json()["state"]) == (202, "deleting")
+    refusal(api.ask("DELETE", "/api/v1/endpoints/prise"), 404, "not_found")
+    assert len([one for one in api.store.events.select("endpoint") if "deleting" in one.sentence]) == 1
+
+
+def test_models_are_registered_listed_and_forgotten(api: Api) -> None:
+    view = api.register().json()
+    assert (view["reference"], view["framework"], view["size_bytes"]) == ("price:1", "xgboost", len(MODEL))
+    api.register()
+    assert [one["reference"] for one in api.get("/models").json()["models"]] == ["price:2"]
+    assert [one["version"] for one in api.get("/models/price").json()["versions"]] == [2, 1]
+    assert api.ask("DELETE", "/api/v1/models/price?version=1").json() == {"deleted": 1}
+    assert api.ask("DELETE", "/api/v1/models/price").json() == {"deleted": 1}
+    refusal(api.get("/models/price"), 404, "not_found")
+
+
+def test_a_framework_that_has_no_loader_is_refused_at_registration(api: Api) -> None:
+    tree = api.tree({"model.json": MODEL})
+    refusal(
+        api.post("/models/price/versions", {"project": "shop", "tree": tree, "framework": "jax"}), 400, "invalid_value"
+    )
+    refusal(api.post("/models/price/versions", {"project": "shop", "tree": "0" * 64}), 404, "not_found")
