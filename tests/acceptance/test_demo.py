@@ -62,7 +62,7 @@ def test_the_demo_predicts_better_than_the_mean(first: str) -> None:
 
 
 def _is_error(line: str) -> bool:
-    return line.startswith(("root mean squared error", "saying the training rows' mean"))
+    return line.strip().startswith(("root mean squared error", "saying the training rows' mean"))
 
 
 def test_the_demo_prints_a_curl_line_that_predicts_when_pasted(first: str) -> None:
