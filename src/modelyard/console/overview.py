@@ -1,5 +1,6 @@
 """The first page: what runs, and what is wrong."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -33,25 +34,45 @@ def overview(client: Client, now: float) -> dict[str, Any]:
         "ago": partial(ago, now=now),
         "metric": best_metric,
         "size": size,
+        "first_line": first_line,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Something that somebody should look after."""
+
+    what: str
+    why: str
+
+    @property
+    def headline(self) -> str:
+        """Its first line and, of a traceback, its last, which has the exception."""
+        lines = self.why.strip().splitlines()
+        return lines[0] if len(lines) == 1 else f"{lines[0]}: {lines[-1].strip()}"
+
+    @property
+    def detail(self) -> str | None:
+        """All of it, where that is more than the headline."""
+        return self.why if "\n" in self.why.strip() else None
 
 
 def what_is_wrong(
     endpoints: list[EndpointView], runs: list[RunView], processes: list[ProcessView], now: float
-) -> list[tuple[str, str]]:
-    """(what, why) for everything that somebody should look after, the gravest first."""
+) -> list[Wrong]:
+    """The gravest first."""
     wrong = [
-        (f"process {one['name']}", "it does not run; the supervisor starts it again")
+        Wrong(f"process {one['name']}", "it does not run; the supervisor starts it again")
         for one in processes
         if not one["alive"]
     ]
     wrong += [
-        (f"endpoint {one['name']}", f"{one['state']}: {one['sentence']}")
+        Wrong(f"endpoint {one['name']}", f"{one['state']}: {one['sentence']}")
         for one in endpoints
         if one["state"] in _WRONG_STATES
     ]
     wrong += [
-        (f"run {one['id']}", f"{one['status']}: {one['failure_reason'] or 'no reason was recorded'}")
+        Wrong(f"run {one['id']}", f"{one['status']}: {one['failure_reason'] or 'no reason was recorded'}")
         for one in runs
         if one["status"] in _WRONG_STATUSES and now - _seconds(one["ended_at"] or one["created_at"]) < RECENT_SECONDS
     ]
@@ -77,6 +98,10 @@ def best_metric(run: RunView) -> str:
     """The one metric that a table has room for: of the validation where there is one."""
     names = sorted(run["metrics"], key=lambda name: (not name.startswith("validation"), name))
     return f"{names[0]} {run['metrics'][names[0]]:.4g}" if names else ""
+
+
+def first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def size(model: ModelView) -> str:

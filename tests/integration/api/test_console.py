@@ -78,3 +78,15 @@ def test_many_pages_at_once_do_not_wait_for_each_other(api: Api) -> None:
         return await asyncio.gather(*(client.get("/console") for _ in range(60)))
 
     assert {page.status_code for page in api.talk(go)} == {200}
+
+
+def test_of_a_traceback_the_exception_is_shown_and_the_rest_can_be_opened(api: Api) -> None:
+    api.register()
+    api.deploy({"name": "price", "model": {"reference": "price"}})
+    api.clock.advance(1)
+    sentence = "version 1 cannot start\nTraceback (most recent call last):\n  File ...\nOSError: no licence\n"
+    broken = EndpointStatus(EndpointState.ERROR, sentence, None, 0, 1, 0, api.clock.now())
+    api.store.endpoints.put_status("price", broken)
+    page = browse(api, "/console")[1].text
+    assert "version 1 cannot start: OSError: no licence" in page
+    assert "<details>" in page
