@@ -24,6 +24,7 @@ from bench.serving.report import (
     Verdict,
     figures,
     print_figures,
+    print_roles,
     print_verdicts,
     ratios,
     verdict_documents,
@@ -46,6 +47,8 @@ IDLE_BYTES_MAX = 200 * MIB
 DEPLOYS = 5
 WARM_UP_SECONDS = 1
 IDLE_SECONDS = 3.0
+PLAIN_WIDTH = 110
+"""Columns where there is no terminal to ask."""
 RESULTS = Path(__file__).parents[1] / "results" / "serving.json"
 
 
@@ -59,7 +62,7 @@ class Plan:
 def main() -> int:
     """Measures, prints, writes. Returns 0 where every promise is kept, else 1."""
     plan = _read_plan()
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         model = write_model(Path(folder))
         with running_yard(Path(folder) / "home", model) as yard, peers(model) as others:
@@ -101,7 +104,9 @@ def _check(console: Console, servers: Sequence[Server]) -> None:
     constant = next(server for server in servers if server.name == "constant")
     predicting = [server for server in servers if server is not constant]
     count = check_agreement(predicting, constant)
-    console.print(f"equal answers: {len(predicting)} servers agree on {count} rows; the constant is the right one")
+    console.print(
+        f"equal answers: {len(predicting)} servers agree on {count} rows, singly and in batches; the constant is right"
+    )
 
 
 def _measure(console: Console, servers: Sequence[Server], plan: Plan) -> list[Load]:
@@ -141,7 +146,7 @@ def _report(
     found, against = figures(loads), ratios(loads, servers[0].name)
     verdicts = _judge(against, deploy_seconds, idle)
     print_figures(console, found, servers, pss)
-    console.print("modelyard, PSS MiB: " + ", ".join(f"{role} {used / MIB:.0f}" for role, used in roles.items()))
+    print_roles(console, found, servers[0].name, roles)
     print_verdicts(console, verdicts)
     document: dict[str, Any] = {
         "version": VERSION,

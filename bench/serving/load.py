@@ -12,6 +12,9 @@ from bench.serving.costs import cpu_seconds
 from bench.serving.servers import Server
 from bench.serving.subject import BODY
 
+GENERATOR = "generator"
+"""The role under which the generator's own CPU is reported."""
+
 _SCRIPT = Path(__file__).with_name("post.lua")
 _GRACE_SECONDS = 30.0
 
@@ -28,7 +31,7 @@ class Load:
     p99_seconds: float
     errors: int
     cpu_us_per_request: dict[str, float]
-    """By role of the server's processes, and `generator`."""
+    """By role of the server's processes, and `GENERATOR`."""
 
 
 def generator_name() -> str:
@@ -50,7 +53,7 @@ def put_load(server: Server, connections: int, seconds: int) -> Load:
         p99_seconds=report["p99_us"] / 1e6,
         errors=int(report["errors"]),
         cpu_us_per_request={
-            role: used / max(requests, 1) * 1e6 for role, used in {**spent, "generator": generator_cpu}.items()
+            role: used / max(requests, 1) * 1e6 for role, used in {**spent, GENERATOR: generator_cpu}.items()
         },
     )
 

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.serving.load import Load
+from bench.serving.load import GENERATOR, Load
 from bench.serving.servers import Server
 
 MIB = 2**20
+SHOWN_US_MIN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,47 +85,56 @@ def ratios(loads: Sequence[Load], ours: str) -> dict[str, dict[str, dict[str, fl
             "requests_per_second": statistics.median(a.requests_per_second / b.requests_per_second for a, b in pairs),
             "p50": statistics.median(a.p50_seconds / b.p50_seconds for a, b in pairs),
             "p99": statistics.median(a.p99_seconds / b.p99_seconds for a, b in pairs),
-            "cpu": statistics.median(_server_cpu(a) / _server_cpu(b) for a, b in pairs),
+            "cpu": statistics.median(
+                server_cpu(a.cpu_us_per_request) / server_cpu(b.cpu_us_per_request) for a, b in pairs
+            ),
         }
     return found
 
 
-def _server_cpu(load: Load) -> float:
-    return sum(used for role, used in load.cpu_us_per_request.items() if role != "generator")
+def server_cpu(cpu_us_per_request: dict[str, float]) -> float:
+    """Microseconds a request of all the server's processes together."""
+    return sum(used for role, used in cpu_us_per_request.items() if role != GENERATOR)
 
 
 def print_figures(console: Console, found: Sequence[Figures], servers: Sequence[Server], pss: dict[str, int]) -> None:
-    what = {server.name: server.what for server in servers}
-    table = Table(title="Serving, medians over the rounds")
-    for column in (
-        "server",
-        "conn.",
-        "requests/s",
-        "min-max",
-        "p50 ms",
-        "p99 ms",
-        "errors",
-        "CPU us/request",
-        "PSS MiB",
-    ):
-        table.add_column(column, justify="left" if column in ("server", "CPU us/request") else "right")
+    table = Table(title="Serving, medians over the rounds", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("server")
+    for column in ("conn.", "requests/s", "min-max", "p50 ms", "p99 ms", "errors", "CPU us", "load's us", "PSS MiB"):
+        table.add_column(column, justify="right", no_wrap=True)
     for one in sorted(found, key=lambda figure: figure.connections):
         table.add_row(
-            what[one.server],
+            one.server,
             str(one.connections),
             f"{one.requests_per_second:,.0f}",
             f"{one.spread[0]:,.0f}-{one.spread[1]:,.0f}",
             f"{one.p50_seconds * 1e3:.3f}",
             f"{one.p99_seconds * 1e3:.3f}",
             str(one.errors),
-            "  ".join(f"{role} {used:.1f}" for role, used in one.cpu_us_per_request.items() if used >= 0.05),
+            f"{server_cpu(one.cpu_us_per_request):.1f}",
+            f"{one.cpu_us_per_request[GENERATOR]:.1f}",
             f"{pss[one.server] / MIB:.0f}",
+            end_section=one.server == servers[-1].name,
         )
     console.print(table)
+    for server in servers:
+        console.print(f"{server.name}: {server.what}")
+
+
+def print_roles(console: Console, found: Sequence[Figures], server: str, pss: dict[str, int]) -> None:
+    """What each process of one server costs."""
+    for one in found:
+        if one.server == server:
+            used = {
+                role: cpu for role, cpu in one.cpu_us_per_request.items() if role != GENERATOR and cpu >= SHOWN_US_MIN
+            }
+            spent = ", ".join(f"{role} {cpu:.1f}" for role, cpu in used.items())
+            console.print(f"{server}, CPU us a request at {one.connections} connections: {spent}")
+    console.print(f"{server}, PSS MiB: " + ", ".join(f"{role} {used / MIB:.0f}" for role, used in pss.items()))
 
 
 def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
-    table = Table(title="Promises")
+    table = Table(title="Promises", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("promise", "measured", "verdict"):
         table.add_column(column, justify="right" if column == "measured" else "left")
     for one in verdicts:
