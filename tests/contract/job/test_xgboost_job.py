@@ -53,7 +53,7 @@ def test_libsvm_is_read_by_its_content_type(jobs: Jobs) -> None:
 @pytest.mark.parametrize(
     ("channels", "hyperparameters", "reason"),
     [
-        ({"train": {"t.csv": "price,area\n1,2\n"}}, {}, "cannot read t.csv: line 1 has text ('price'); remove the header"),
+        ({"train": {"t.csv": "price,area\n1,2\n"}}, {}, "cannot read t.csv: line 1 has text ('price'); remove"),
         ({"train": {"t.csv": TRAIN}}, {"max_dept": "3"}, "cannot use hyperparameter max_dept: unknown; did you mean"),
         ({"train": {"t.csv": TRAIN}}, {"early_stopping_rounds": "3"}, "cannot stop early without a channel named"),
         ({"training": {"t.csv": TRAIN}}, {}, "cannot use channel training"),

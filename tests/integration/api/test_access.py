@@ -1,5 +1,6 @@
 """Who may ask, and how a refusal looks."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -98,7 +99,7 @@ def test_a_body_over_the_limit_is_refused_before_and_while_it_is_read(api: Api) 
     assert str(BODY_BYTES_MAX_API) in error["message"]
 
     async def chunked(client: httpx.AsyncClient) -> Any:
-        async def parts() -> Any:
+        async def parts() -> AsyncIterator[bytes]:
             for _ in range(9):
                 yield b" " * 2**20
 

@@ -57,10 +57,12 @@ def ask(home: Home, path: str) -> httpx.Response:
 
 
 def answers(home: Home) -> bool:
-    try:
-        return ask(home, "/api/v1/status").is_success
-    except httpx.TransportError:
-        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+        try:
+            wire.connect(str(home.control_socket))
+        except OSError:
+            return False
+    return ask(home, "/api/v1/status").is_success
 
 
 def test_it_answers_its_owner_alone_and_leaves_quietly(home: Home, control: "subprocess.Popen[bytes]") -> None:

@@ -81,7 +81,7 @@ def _read_csv(paths: List[str], weighted: bool) -> Table:
     import numpy as np
 
     parts = [_read_csv_file(path, 3 if weighted else 2) for path in paths]
-    for path, part in zip(paths, parts):  # noqa: B905 (Python 3.9 has no strict; both come from one list)
+    for path, part in zip(paths, parts):
         if part.shape[1] != parts[0].shape[1]:
             first = os.path.basename(paths[0])
             raise BadInput(
