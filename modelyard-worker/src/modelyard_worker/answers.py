@@ -38,7 +38,7 @@ def _write_response(response: Response, accept: str) -> Answer:
 def _meta(status: int, kind: str, headers: Dict[str, str]) -> bytes:
     if not headers:
         return pack_meta({"status": status, "type": kind})
-    return check_meta(pack_meta({"status": status, "type": kind, "headers": headers}))
+    return check_meta(pack_meta({"status": status, "type": kind, "headers": list(headers.items())}))
 
 
 def _as_is(value: Any) -> bytes:

@@ -19,7 +19,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Deque, Dict, List, Optional, Set
 
-from modelyard_worker.frames import ANSWER, CHUNK_BYTES, HEADER
+from modelyard_worker.frames import ANSWER, CHUNK_BYTES, ERROR, HEADER
 from modelyard_worker.request import Refusal, Request
 from modelyard_worker.servable import Answer, Servable, error_answer, max_in_flight
 
@@ -97,15 +97,12 @@ class Batcher:
             try:
                 return self._servable.predict(batch)
             except (Exception, SystemExit) as error:  # noqa: BLE001 (the user's code raises what it likes)
-                return self._answer_each(batch, error)
+                failure = error
+            answers = [self._answer_alone(request) for request in batch]
+            report_lone(failure, answers)
+            return answers
         finally:
             self.busy_since = None
-
-    def _answer_each(self, batch: List[Request], error: BaseException) -> List[Answer]:
-        answers = [self._answer_alone(request) for request in batch]
-        if not isinstance(error, Refusal) and not any(is_error(answer) for answer in answers):
-            report(f"a batch of {len(batch)} failed whose members pass alone", error)
-        return answers
 
     def _answer_alone(self, request: Request) -> Answer:
         try:
@@ -221,15 +218,15 @@ class Tasks(Batcher):
                 release(request)
 
     async def _answer_batch(self, batch: List[Request]) -> List[Answer]:
-        if len(batch) > 1:
-            try:
-                return await self._servable.predict_async(batch)
-            except Exception as error:  # noqa: BLE001 (the user's code raises what it likes)
-                answers = [await self._answer_one(request) for request in batch]
-                if not isinstance(error, Refusal) and not any(is_error(answer) for answer in answers):
-                    report(f"a batch of {len(batch)} failed whose members pass alone", error)
-                return answers
-        return [await self._answer_one(batch[0])]
+        if len(batch) == 1:
+            return [await self._answer_one(batch[0])]
+        try:
+            return await self._servable.predict_async(batch)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the user's code raises what it likes)
+            failure = error
+        answers = [await self._answer_one(request) for request in batch]
+        report_lone(failure, answers)
+        return answers
 
     async def _answer_one(self, request: Request) -> Answer:
         try:
@@ -281,16 +278,18 @@ def release(request: Request) -> None:
         request.caller.released(request)
 
 
-def is_error(answer: Answer) -> bool:
-    return answer[2] == b"" and b'"error":' in answer[1]
-
-
 def failed(request: Request, error: BaseException) -> Answer:
     """The answer to a request that raised. What the user's code raised is printed with the request's id."""
     if isinstance(error, Refusal):
         return error_answer(error.status, error.code, error.message)
     report(f"request {request.id}: the predictor raised", error)
     return error_answer(500, "predictor_failed", summary(error))
+
+
+def report_lone(failure: BaseException, answers: List[Answer]) -> None:
+    """Prints why a batch failed where its members, run one by one, did not say it themselves."""
+    if not isinstance(failure, Refusal) and not any(flags & ERROR for flags, _, _ in answers):
+        report(f"a batch of {len(answers)} failed whose members pass alone", failure)
 
 
 def report(what: str, error: BaseException) -> None:

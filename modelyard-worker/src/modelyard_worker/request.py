@@ -57,17 +57,25 @@ def read_meta(meta: bytes) -> Meta:
     found = unpack_meta(meta)
     kind = media_type(str(found.get("type") or ""))
     accept = str(found.get("accept") or "").strip()
-    headers: Any = found.get("headers") or {}
-    query: Any = found.get("query") or {}
+    query = str(found.get("query") or "")
     identifier = found.get("id")
     return Meta(
         kind,
         accept,
         (kind, accept),
-        {str(name).lower(): str(value) for name, value in dict(headers).items()},
-        dict(parse_qsl(query.lstrip("?"), keep_blank_values=True) if isinstance(query, str) else query),
+        _headers(found.get("headers") or ()),
+        dict(parse_qsl(query, keep_blank_values=True)),
         str(identifier) if identifier else None,
     )
+
+
+def _headers(pairs: Any) -> Dict[str, str]:
+    """Headers by lower-case name; the values of one that came several times with commas between (RFC 9110, 5.3)."""
+    headers: Dict[str, str] = {}
+    for name, value in pairs:
+        key = str(name).lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else str(value)
+    return headers
 
 
 class Metas:

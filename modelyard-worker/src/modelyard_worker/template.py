@@ -31,7 +31,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 
 from modelyard_worker import forking, numeric
 from modelyard_worker.batching import report, summary
-from modelyard_worker.loaders import NEVER
+from modelyard_worker.loaders import NEVER, LoadFailed
 from modelyard_worker.orders import ReplicaOrder, TemplateOrder, read_order
 from modelyard_worker.packages import read_package
 from modelyard_worker.predictor import Loaded, load_shared, package_loader
@@ -217,7 +217,10 @@ class Template:
     def _check_package(self, order: ReplicaOrder) -> None:
         if self._order.package not in (None, order.package):
             raise ValueError(f"cannot fork for package {order.package}: this template holds {self._order.package}")
-        loader = package_loader(read_package(order.package))
+        try:
+            loader = package_loader(read_package(order.package))
+        except LoadFailed:
+            return  # the replica will say so, where people look for it
         if loader is not None and loader.fork == NEVER:
             raise CannotFork(f"cannot fork for {loader.name}: its library does not survive a fork")
 

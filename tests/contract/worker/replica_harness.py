@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,11 @@ def wait_until(condition: Callable[[], Any], what: str, limit_seconds: float = L
             return found
         time.sleep(0.005)
     raise AssertionError(f"{what} did not happen within {limit_seconds} s")
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 @dataclass
@@ -85,6 +90,11 @@ class Client:
             self._kept += self._decoder.feed(data)
         return self._kept.pop(0)
 
+    @property
+    def waiting(self) -> int:
+        """Frames that came while others were waited for."""
+        return len(self._kept)
+
     def next_stream(self) -> int:
         self._stream += 1
         return self._stream
@@ -113,8 +123,12 @@ class Client:
     def answers(self, streams: list[int], grant: bool = True) -> dict[int, Answered]:
         """The whole answers of these streams, granting credit for what comes."""
         open_streams, found = set(streams), dict[int, Answered]()
+        passed: list[Frame] = []
         while open_streams:
             frame = self.take()
+            if frame.stream not in open_streams:
+                passed.append(frame)
+                continue
             if frame.type == frames.ANSWER:
                 meta = unpack_meta(frame.meta)
                 found[frame.stream] = Answered(meta.get("status"), meta, frame.payload, frame.flags)
@@ -132,6 +146,7 @@ class Client:
                 self.send(pack(frames.CREDIT, frame.stream, payload=len(frame.payload).to_bytes(4, "big")))
             if frame.flags & END or frame.type == frames.CANCEL:
                 open_streams.discard(frame.stream)
+        self._kept = passed + self._kept
         return found
 
     def ask(self, body: Any, type: str = "application/json", flags: int = END, **meta: Any) -> Answered:  # noqa: A002
@@ -351,6 +366,18 @@ class Template:
             self.forked.append(answer["pid"])
         return answer
 
+    @contextmanager
+    def replica(self, place: Place, package: Path, **order: Any) -> Iterator[Replica]:
+        """A forked replica whose files are in `place`."""
+        replica = place.replica_folder(package, **order)
+        answer = self.fork(replica)
+        assert answer["ok"], answer
+        try:
+            yield replica
+        finally:
+            replica.end()
+            kill(answer["pid"])
+
     def fork_template(self, package: Path) -> "Template":
         folder, path = self.place.template_folder(package)
         answer = self.command("fork_template", folder=str(folder))
@@ -362,10 +389,7 @@ class Template:
 
     def end(self) -> None:
         for pid in self.forked:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            kill(pid)
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -4,7 +4,7 @@ OpenMP's threads do not survive a fork, and a child that needs them waits for ev
 if the template had made any.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,13 @@ import joblib
 import numpy as np
 import pytest
 import xgboost
-from modelyard_worker.loaders import loaders
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tests.contract.worker.replica_harness import Place, Template, a_place
+from tests.contract.worker.replica_harness import Place, Template
 
 X, Y = load_iris(return_X_y=True)
 A, B = load_diabetes(return_X_y=True)
@@ -66,15 +65,6 @@ CASES = {
         _estimator(lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)), X, Y),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def template() -> Iterator[Template]:
-    """One for all cases, with every library imported."""
-    with a_place() as made, made.template() as template:
-        libraries = sorted({name for loader in loaders().values() for name in loader.libraries})
-        assert template.command("import", libraries=libraries)["ok"]
-        yield template
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -3,6 +3,7 @@
 import pytest
 from modelyard_worker import frames, handshake
 from modelyard_worker.frames import END, pack, pack_meta, unpack_meta
+
 from tests.contract.worker.replica_harness import Place, Replica, wait_until
 
 ECHO = """
@@ -122,5 +123,5 @@ def test_a_class_that_cannot_be_served_is_refused_with_the_remedy(place: Place, 
 
 def test_process_json_is_there_before_the_package_is_loaded(place: Place) -> None:
     with place.replica(place.package("import time\ntime.sleep(60)\n")) as replica:
-        wait_until(lambda: (replica.folder / "process.json").exists(), "process.json")
+        wait_until((replica.folder / "process.json").exists, "process.json")
         assert not Replica(replica.id, replica.folder, replica.socket).exit

@@ -1,7 +1,6 @@
 """What a template does when it is told to, and what it refuses."""
 
 import json
-import os
 import signal
 import socket
 from pathlib import Path
@@ -206,4 +205,4 @@ class Predictor:
 def test_no_command_can_make_a_template_write_elsewhere(place: Place, tmp_path: Path) -> None:
     with place.template() as template:
         assert template.command("fork", folder=str(tmp_path / "nowhere"))["ok"] is False
-        assert os.listdir(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []

@@ -34,17 +34,9 @@ class SklearnLoader(Loader):
                 f"cannot load {file}: it needs the module {error.name}, which is not installed; "
                 "add it to the requirements"
             ) from error
-        except (
-            pickle.UnpicklingError,
-            ValueError,
-            KeyError,
-            EOFError,
-            AttributeError,
-            ImportError,
-            TypeError,
-        ) as error:
+        except Exception as error:  # noqa: BLE001 (a file that is no pickle fails in whatever way its bytes lead to)
             kind = describe_file(file)
-            reason = f"unpickling it fails: {error}" if kind in PICKLES else f"it is {kind}"
+            reason = f"unpickling it fails with {type(error).__name__}: {error}" if kind in PICKLES else f"it is {kind}"
             raise LoadFailed(f"cannot load {file} as a scikit-learn model: {reason}") from error
         if not callable(getattr(model, "predict", None)) or inspect.isclass(model):
             held = type(cast("object", model))

@@ -41,6 +41,8 @@ class XgboostLoader(Loader):
         import xgboost
 
         file = _existing(path)
+        if not _may_be_a_model(file):
+            raise LoadFailed(_refusal(file, "", xgboost.__version__))
         booster: Any = xgboost.Booster({"nthread": 1})
         try:
             # The bytes, not the path: the library tells formats apart by file names, and SageMaker's has no ending.
@@ -70,6 +72,15 @@ def _existing(path: str) -> str:
         return model_file(path)
     except FileNotFoundError as error:
         raise LoadFailed(str(error)) from error
+
+
+def _may_be_a_model(file: str) -> bool:
+    """Whether the library may be asked: it ends the process over some files that are not models."""
+    begins = head(file)
+    if begins.startswith((b"{", _OLD_BINARY)):
+        return True
+    # Models of its first versions begin with numbers, like nothing that is known here.
+    return describe_file(file).startswith("a file that begins with")
 
 
 def _refusal(file: str, reason: str, version: str) -> str:
