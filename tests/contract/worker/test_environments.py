@@ -3,6 +3,7 @@
 The environments are built by uv once and kept under the cache folder, in a folder named by what is in them.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -83,6 +84,20 @@ class Sum:
 """
 
 
+SUMMING = """
+import numpy as np
+from sums import Sum
+
+class Predictor:
+    def __init__(self, model):
+        assert isinstance(model, Sum)
+        self.model = model
+
+    def predict(self, payload):
+        return self.model.predict(np.array(payload))
+"""
+
+
 def _uv(*words: str) -> str:
     found = Path(sys.executable).with_name("uv")
     command = str(found) if found.exists() else shutil.which("uv")
@@ -97,16 +112,21 @@ def _cache() -> Path:
 
 
 def _environment(python: str, *requirements: str) -> str:
-    """The interpreter of an environment with the worker and what is named."""
-    wanted = json.dumps([python, *requirements, _worker_digest()])
+    """The interpreter of an environment with the worker as it is now and what is named."""
+    wanted = json.dumps([python, *requirements])
     folder = _cache() / hashlib.sha256(wanted.encode()).hexdigest()[:24]
-    interpreter = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _uv("venv", "--quiet", "--no-project", "--python", python, str(folder))
-        _uv("pip", "install", "--quiet", "--python", str(interpreter), str(WORKER), *requirements)
-        (folder / "complete").write_text(wanted)
+    interpreter, built = folder / "bin" / "python", folder / "worker.sha256"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _uv("venv", "--quiet", "--no-project", "--python", python, str(folder))
+            _uv("pip", "install", "--quiet", "--python", str(interpreter), str(WORKER), *requirements)
+        elif built.read_text() != _worker_digest():
+            again = ("--reinstall-package", "modelyard-worker", "--no-deps", str(WORKER))
+            _uv("pip", "install", "--quiet", "--python", str(interpreter), *again)
+        built.write_text(_worker_digest())
     return str(interpreter)
 
 
@@ -152,7 +172,7 @@ EVERYWHERE = [
 
 @pytest.mark.parametrize("elsewhere", EVERYWHERE, indirect=True)
 def test_with_nothing_but_the_standard_library_a_package_is_served(elsewhere: Place) -> None:
-    with elsewhere.replica(elsewhere.package(NOTHING)) as replica:
+    with elsewhere.replica(elsewhere.package(NOTHING), stop_socket_seconds=0.1) as replica:
         client = replica.connect()
         assert client.probe() == {"ok": True}
         answer = client.ask({"a": ["\u00e4", 1.5, None]})
@@ -214,8 +234,7 @@ def test_arrays_of_either_numpy_are_read_and_written(elsewhere: Place, version: 
     (elsewhere.root / "sums.py").write_text(SUMS)
     subprocess.run([elsewhere.python, "-c", MODEL, str(saved)], cwd=elsewhere.root, check=True, timeout=60)
     package = elsewhere.package(
-        "from sums import Sum\nclass Predictor:\n    def __init__(self, model):\n        self.model = model\n"
-        "    def predict(self, payload):\n        import numpy\n        return self.model.predict(numpy.array(payload))\n",
+        SUMMING,
         model=saved,
         framework="sklearn",
     )

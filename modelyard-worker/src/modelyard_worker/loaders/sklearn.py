@@ -34,7 +34,7 @@ class SklearnLoader(Loader):
                 f"cannot load {file}: it needs the module {error.name}, which is not installed; "
                 "add it to the requirements"
             ) from error
-        except Exception as error:  # noqa: BLE001 (a file that is no pickle fails in whatever way its bytes lead to)
+        except Exception as error:  # a file that is no pickle fails in whatever way its bytes lead to
             kind = describe_file(file)
             reason = f"unpickling it fails with {type(error).__name__}: {error}" if kind in PICKLES else f"it is {kind}"
             raise LoadFailed(f"cannot load {file} as a scikit-learn model: {reason}") from error
