@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from typing import Any, Optional, cast
 
 from modelyard_worker import forking, numeric
@@ -64,8 +65,8 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
     with contextlib.suppress(FileNotFoundError):
         os.unlink(order.socket)
     write_exit(folder, 0, "stop", **({} if finished else {"reason": f"left after {order.drain_seconds:g} s"}))
-    if not finished:
-        # A call that never returns holds its thread, and with it the interpreter's ordinary end.
+    if not finished or threading.active_count() > 1:
+        # A call that never returns would hold its thread, and with it the interpreter's ordinary end.
         forking.end(0)
     return 0
 

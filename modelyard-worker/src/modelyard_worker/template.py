@@ -237,7 +237,9 @@ class Template:
         """
         threads = forking.thread_count()
         if threads != 1:
-            raise CannotFork(f"threads exist: {threads}")
+            raise CannotFork(
+                f"threads exist: {threads}" if threads else "this system does not say whether threads exist"
+            )
         if not self._settled:
             gc.collect()
             self._settled = True

@@ -113,3 +113,17 @@ def test_being_told_twice_is_being_told_once(place: Place) -> None:
         assert client.ask(1).json == 1
         client.close()
         replica.wait_for_exit()
+
+
+def test_a_call_that_never_returns_does_not_hold_a_replica_whose_gateways_are_gone(place: Place) -> None:
+    package = place.package(SLOW)
+    with place.replica(package, threads=2) as replica:
+        client = replica.connect()
+        client.request(b'"wait"')
+        wait_until((package / "code" / "waiting").exists, "the call")
+        replica.tell_to_leave()
+        assert client.take().type == frames.GOAWAY
+        client.close()
+        assert replica.wait_for_exit()["code"] == 0
+        assert replica.process is not None
+        assert replica.process.wait(10) == 0
