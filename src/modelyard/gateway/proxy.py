@@ -1,7 +1,7 @@
 """The proxy lane: a request handed to the control process over its socket, streamed both ways with back-pressure.
 
 Each request has a connection of its own: this lane is for people and tools, not for predictions. A control process that
-is just being restarted is waited for.
+is just being restarted is waited for, and what only reads is asked again where the process died before it answered.
 """
 
 import asyncio
@@ -59,14 +59,14 @@ class Proxied(asyncio.Protocol):
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._upstream: asyncio.Transport | None = None
-        self._upstream_is_slow = False
-        self._complete = False
+        self._had_body = self._chunked
         self._done = False
         self._begun = False
         self._answer_headers: list[tuple[bytes, bytes]] = []
         self._answer_chunked = False
         self._parser = httptools.HttpResponseParser(self._Answer(self))
         self._is_head = method == b"HEAD"
+        self._ask_again = method in (b"GET", b"HEAD")
         self.under_way = connection.begin_before_body(self)
         self._connecting: asyncio.Task[None] | None = None
         if self.under_way:
@@ -78,6 +78,7 @@ class Proxied(asyncio.Protocol):
         if self._done:
             return
         data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
+        self._had_body = True
         if self._upstream is not None:
             self._upstream.write(data)
             return
@@ -88,7 +89,6 @@ class Proxied(asyncio.Protocol):
 
     def on_complete(self) -> None:
         if self._chunked and not self._done:
-            self._complete = True
             if self._upstream is not None:
                 self._upstream.write(b"0\r\n\r\n")
             else:
@@ -231,6 +231,10 @@ class Proxied(asyncio.Protocol):
         if self._begun:
             self._done = True
             self._connection.transport.abort()
+            return
+        if self._ask_again and not self._had_body:
+            self._ask_again = False
+            self._connect()
             return
         self._fail(ReplicaDied("cannot answer: the control process went away", "try again; it is being restarted"))
 
