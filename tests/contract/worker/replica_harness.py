@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,7 +243,9 @@ class Place:
         model: Path | None = None,
         framework: str | None = None,
         libraries: tuple[str, ...] = (),
-        **predictor: Any,
+        class_name: str | None = None,
+        config: dict[str, Any] | None = None,
+        python_path: str | None = None,
     ) -> Path:
         """A package's folder. `code` is the text of predictor.py; `model` a file that is moved into it."""
         folder = self._new("package")
@@ -255,7 +257,12 @@ class Place:
             model.rename(folder / "model" / model.name)
         document = {
             "format": 1,
-            "predictor": {"path": "predictor.py", "class": None, "config": {}, **predictor}
+            "predictor": {
+                "path": "predictor.py",
+                "class": class_name,
+                "config": config or {},
+                "python_path": python_path,
+            }
             if code is not None
             else None,
             "model": {"name": "m", "version": 1, "framework": framework, "file": model.name} if model else None,
@@ -284,7 +291,7 @@ class Place:
         return replica
 
     @contextmanager
-    def replica(self, package: Path, **order: Any) -> Iterator[Replica]:
+    def replica(self, package: Path, **order: Any) -> Generator[Replica]:
         """A replica in a fresh process."""
         replica = self.replica_folder(package, **order)
         replica.process = self._start("replica", replica.folder)
@@ -294,7 +301,7 @@ class Place:
             replica.end()
 
     @contextmanager
-    def template(self, **order: Any) -> Iterator["Template"]:
+    def template(self, **order: Any) -> Generator["Template"]:
         folder = self._new("template")
         path = str(self.root / f"{folder.name}.sock")
         (folder / "order.json").write_text(json.dumps({"id": folder.name, "socket": path, "token": TOKEN, **order}))
@@ -332,7 +339,7 @@ class Place:
 
 
 @contextmanager
-def a_place(python: str = sys.executable) -> Iterator[Place]:
+def a_place(python: str = sys.executable) -> Generator[Place]:
     # Not under pytest's folders: the path of a Unix socket has at most 107 bytes.
     root = Path(tempfile.mkdtemp(prefix="yard-"))
     made = Place(root, python)
@@ -367,7 +374,7 @@ class Template:
         return answer
 
     @contextmanager
-    def replica(self, place: Place, package: Path, **order: Any) -> Iterator[Replica]:
+    def replica(self, place: Place, package: Path, **order: Any) -> Generator[Replica]:
         """A forked replica whose files are in `place`."""
         replica = place.replica_folder(package, **order)
         answer = self.fork(replica)

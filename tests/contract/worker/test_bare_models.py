@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import numpy as np
@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from tests.contract.worker.replica_harness import Client, Place, Template, a_place
 
-X, Y = load_iris(return_X_y=True)
-A, B = load_diabetes(return_X_y=True)
+X, Y = cast("Any", load_iris(return_X_y=True))
+A, B = cast("Any", load_diabetes(return_X_y=True))
 
 
 def npy(array: Any) -> bytes:

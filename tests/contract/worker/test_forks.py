@@ -6,7 +6,7 @@ if the template had made any.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import numpy as np
@@ -20,8 +20,8 @@ from sklearn.preprocessing import StandardScaler
 
 from tests.contract.worker.replica_harness import Place, Template
 
-X, Y = load_iris(return_X_y=True)
-A, B = load_diabetes(return_X_y=True)
+X, Y = cast("Any", load_iris(return_X_y=True))
+A, B = cast("Any", load_diabetes(return_X_y=True))
 
 
 def _boosted(path: Path) -> Any:

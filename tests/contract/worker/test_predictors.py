@@ -15,10 +15,10 @@ JSON = "application/json"
 
 
 def answer_of(
-    place: Place, template: Template, code: str, body: bytes, content_type: str = JSON, **meta: object
+    place: Place, template: Template, code: str, body: bytes, content_type: str = JSON, accept: str = ""
 ) -> Answered:
     with template.replica(place, place.package(code)) as replica:
-        return replica.connect().ask(body, content_type, **meta)
+        return replica.connect().ask(body, content_type, accept=accept)
 
 
 def test_what_is_in_the_signature_is_what_is_passed(place: Place, template: Template) -> None:
@@ -80,7 +80,7 @@ class Predictor:
 
 def test_a_named_class_is_taken(place: Place, template: Template) -> None:
     code = "class {0}:\n    def predict(self, payload):\n        return '{0}'\n"
-    with template.replica(place, place.package(code.format("A") + code.format("B"), **{"class": "B"})) as replica:
+    with template.replica(place, place.package(code.format("A") + code.format("B"), class_name="B")) as replica:
         assert replica.connect().ask(1).json == "B"
 
 

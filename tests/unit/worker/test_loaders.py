@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any, cast
 
 import joblib
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import make_pipeline
 
-A, B = load_diabetes(return_X_y=True)
+A, B = cast("Any", load_diabetes(return_X_y=True))
 ROWS = xgboost.DMatrix(A, B)
 
 
