@@ -4,12 +4,17 @@
       "format": 1,
       "predictor": {"path": "predictor.py", "class": null, "config": {}, "python_path": null} or null,
       "model": {"name": "price", "version": 3, "framework": "xgboost", "file": "model.ubj"} or null,
-      "libraries": ["xgboost"]
+      "libraries": ["xgboost"],
+      "environment": {"python": "3.12", "kind": "requirements.txt", "folder": "", "lock": null}
     }
 
 `predictor.path` and `python_path` are relative to `code/`; `class` null means the one class named Predictor or
 PythonPredictor. `model.file` is relative to `model/`, null where the folder as a whole is the model. `libraries` is
 what a template imports before it forks for this package.
+
+`environment` is there only where the package asks for one of its own: `python` a version or null, `kind` the file that
+names the requirements (`requirements.txt`, `pyproject.toml`, `uv.lock`) or null for a version alone, `folder` where in
+`code/` that file lies, `lock` the file of the package that has all of them resolved, with hashes, or null.
 """
 
 import os
@@ -35,11 +40,22 @@ class ModelSpec(NamedTuple):
     file: Optional[str]
 
 
+class EnvironmentSpec(NamedTuple):
+    """What a package asks of the environment that it runs in."""
+
+    python: Optional[str]
+    kind: Optional[str]
+    folder: str
+    lock: Optional[str]
+
+
 class Package(NamedTuple):
     folder: str
     predictor: Optional[PredictorSpec]
     model: Optional[ModelSpec]
     libraries: List[str]
+    environment: Optional[EnvironmentSpec] = None
+    """None runs in the yard's own."""
 
     @property
     def code_folder(self) -> str:
@@ -74,4 +90,12 @@ def read_package(folder: str) -> Package:
         if model
         else None,
         list(found.get("libraries") or []),
+        environment_from(found.get("environment")),
     )
+
+
+def environment_from(found: Optional[Dict[str, Any]]) -> Optional[EnvironmentSpec]:
+    """The `environment` of a package's document."""
+    if not found:
+        return None
+    return EnvironmentSpec(found.get("python"), found.get("kind"), str(found.get("folder") or ""), found.get("lock"))

@@ -19,6 +19,8 @@ class ReplicaOrder:
     package_folder: str
     fresh: bool = False
     """In a process of its own instead of a fork of a template."""
+    python: str | None = None
+    """Interpreter of the package's own environment; None for the yard's."""
 
 
 @dataclass(frozen=True, slots=True)

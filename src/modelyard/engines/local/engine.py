@@ -53,6 +53,7 @@ class _Replica:
     started_at: float
     forked: bool = True
     why_fresh: str | None = None
+    python: str | None = None
     stop_began_at: float | None = None
     ended_at: float | None = None
     exit_code: int | None = None
@@ -112,7 +113,10 @@ class LocalEngine:
         if not order.fresh:
             try:
                 package = read_package(order.package_folder)
-                pid = await self._templates.fork(package, order.spec.package, folder, threads, order.spec.environment)
+                environment = order.spec.environment
+                pid = await self._templates.fork(
+                    package, order.spec.package, folder, threads, environment, order.python
+                )
             except (CannotFork, StartFailed) as error:
                 replica.why_fresh = str(error)
                 _log.warning("replica %s: fresh process instead of a fork: %s", order.id, error)
@@ -122,7 +126,8 @@ class LocalEngine:
                 return pid, None
         replica.forked = False
         self._write_facts(replica)
-        child = start_worker("replica", folder, worker_environment(threads, order.spec.environment))
+        environment = worker_environment(threads, order.spec.environment, order.python)
+        child = start_worker("replica", folder, environment, order.python)
         return child.pid, child
 
     async def probe_replica(self, replica: str, limit_seconds: float) -> Probe:
@@ -163,7 +168,8 @@ class LocalEngine:
             with contextlib.suppress(OSError):
                 Path(found.order.socket).unlink()
             shutil.rmtree(self._replicas_folder / replica, ignore_errors=True)
-        self._templates.end_unused({one.order.package_digest for one in self._replicas.values() if one.alive})
+        living = [one for one in self._replicas.values() if one.alive]
+        self._templates.end_unused({one.order.package_digest for one in living}, {one.python for one in living})
 
     def _write_intent(self, order: ReplicaOrder) -> _Replica:
         spec = order.spec
@@ -183,6 +189,7 @@ class LocalEngine:
             drain_seconds=spec.drain_seconds,
         )
         replica = _Replica(worker_order, spec.cpu_millis or 0, spec.memory_bytes or 0, time.time(), not order.fresh)
+        replica.python = order.python
         folder = self._replicas_folder / order.id
         try:
             folder.mkdir(mode=0o700)
@@ -201,6 +208,7 @@ class LocalEngine:
             "started_at": replica.started_at,
             "forked": replica.forked,
             "why_fresh": replica.why_fresh,
+            "python": replica.python,
             "stop_began_at": replica.stop_began_at,
             "notes": replica.notes,
         }

@@ -18,22 +18,31 @@ _SECRETS = ("MODELYARD_API_KEY",)
 NUMERIC_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-def worker_environment(numeric_threads: int, added: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker: the yard's own without its secrets, numeric libraries held to so many threads."""
-    environment = {key: value for key, value in os.environ.items() if key not in _SECRETS}
+_OF_ONE_PYTHON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+"""What holds for the yard's interpreter alone: another environment would import through it what is not its own."""
+
+
+def worker_environment(numeric_threads: int, added: Mapping[str, str], python: str | None = None) -> dict[str, str]:
+    """The environment of a worker: the yard's own without its secrets, numeric libraries held to so many threads.
+
+    `python` is the interpreter of an environment of its own, None for the yard's."""
+    withheld = _SECRETS if python is None else (*_SECRETS, *_OF_ONE_PYTHON)
+    environment = {key: value for key, value in os.environ.items() if key not in withheld}
     environment.update({name: str(numeric_threads) for name in NUMERIC_THREADS})
     environment["PYTHONUNBUFFERED"] = "1"
     environment.update(added)
     return environment
 
 
-def start_worker(kind: str, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start_worker(
+    kind: str, folder: Path, environment: Mapping[str, str], python: str | None = None
+) -> subprocess.Popen[bytes]:
     """Starts `python -m modelyard_worker KIND FOLDER`; its output goes to a file, not a pipe. Raises StartFailed."""
     output = -1
     try:
         output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         return subprocess.Popen(
-            [sys.executable, "-m", "modelyard_worker", kind, str(folder)],
+            [python or sys.executable, "-m", "modelyard_worker", kind, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -91,10 +91,17 @@ class Templates:
     # -- forking -----------------------------------------------------------------------------------------------------
 
     async def fork(
-        self, package: Package, package_digest: str, replica_folder: Path, threads: int, environment: Mapping[str, str]
+        self,
+        package: Package,
+        package_digest: str,
+        replica_folder: Path,
+        threads: int,
+        environment: Mapping[str, str],
+        python: str | None = None,
     ) -> int:
-        """Forks a replica for the order in its folder: its pid. Raises CannotFork, StartFailed."""
-        template = await self._template_for(package, package_digest)
+        """Forks a replica for the order in its folder: its pid. `python` is the interpreter of the package's own
+        environment, None for the yard's. Raises CannotFork, StartFailed."""
+        template = await self._template_for(package, package_digest, python)
         found = await template.command(
             "fork",
             folder=str(replica_folder),
@@ -109,8 +116,8 @@ class Templates:
         template = await self._of_environment()
         await template.command("import", libraries=list(libraries))
 
-    async def _template_for(self, package: Package, digest: str) -> _Template:
-        below = await self._of_environment()
+    async def _template_for(self, package: Package, digest: str, python: str | None) -> _Template:
+        below = await self._of_environment(python)
         path = package.model_path
         if path is None or _size_bytes(Path(path)) < SHARE_MODEL_BYTES:
             return below
@@ -124,14 +131,14 @@ class Templates:
             answer = await below.command("fork_template", folder=str(folder))
             return await self._wait_until_it_listens(order, folder, int(answer["pid"]), None)
 
-    async def _of_environment(self) -> _Template:
-        name = f"environment-{hashlib.sha256(f'{sys.executable} {sys.version}'.encode()).hexdigest()[:16]}"
+    async def _of_environment(self, python: str | None = None) -> _Template:
+        name = _environment_name(python)
         async with self._turns.setdefault(name, asyncio.Lock()):
             found = self._find(name)
             if found is not None:
                 return found
             folder, order = self._prepare(name, None)
-            child = start_worker("template", folder, worker_environment(1, {}))
+            child = start_worker("template", folder, worker_environment(1, {}, python), python)
             return await self._wait_until_it_listens(order, folder, child.pid, child)
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -179,11 +186,13 @@ class Templates:
             template.gone = True
             _log.warning("template %s ended; the next start makes a new one", name)
 
-    def end_unused(self, packages: set[str]) -> None:
-        """Ends templates of packages that have no replica any more. `packages` are digests in use."""
+    def end_unused(self, packages: set[str], pythons: set[str | None]) -> None:
+        """Ends templates of packages and of environments that have no replica any more. `packages` are digests in use,
+        `pythons` interpreters; the template of the yard's own environment stays."""
         used = {f"package-{digest[:16]}" for digest in packages}
+        used |= {_environment_name(python) for python in (*pythons, None)}
         for name, template in list(self._living.items()):
-            if name.startswith("package-") and name not in used and not template.turn.locked():
+            if name not in used and not template.turn.locked():
                 template.watched.send(signal.SIGTERM)
 
     def known_on_disk(self) -> list[str]:
@@ -202,6 +211,11 @@ class Templates:
     def close(self) -> None:
         for template in self._living.values():
             template.watched.close()
+
+
+def _environment_name(python: str | None) -> str:
+    which = f"{sys.executable} {sys.version}" if python is None else python
+    return f"environment-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
 
 
 def _size_bytes(path: Path) -> int:
