@@ -12,6 +12,7 @@
     |-- Unavailable             right request, wrong moment; trying again later may work
     |   |-- QueueFull           the endpoint's queue is at its bound
     |   |-- NotReady            nothing can answer yet
+    |   |-- NoRoom              the disk is nearly full: new work waits, predictions go on
     |   |-- DeadlinePassed      the answer did not come within the limit
     |   `-- YardDown            no yard answers at that address
     `-- Broken                  something of ours, or of the user's code, failed
@@ -80,6 +81,10 @@ class QueueFull(Unavailable):
 
 class NotReady(Unavailable):
     code = "not_ready"
+
+
+class NoRoom(Unavailable):
+    code = "no_room"
 
 
 class DeadlinePassed(Unavailable):

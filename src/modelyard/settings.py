@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from modelyard.errors import InvalidValue, StoreFailed
@@ -25,6 +25,16 @@ class Home:
     def key(self) -> Path:
         """The owner's access key (0600)."""
         return self.root / "key"
+
+    @property
+    def secrets_key(self) -> Path:
+        """What secrets are encrypted with (0600); made with the first of them."""
+        return self.root / "secrets.key"
+
+    @property
+    def retention_lock(self) -> Path:
+        """Held by whoever frees disk, and shared by whoever must not lose files meanwhile."""
+        return self.root / "retention.lock"
 
     @property
     def yard(self) -> Path:
@@ -135,6 +145,60 @@ class YardSettings:
 
     port: int = 8400
     """TCP port to listen on; 0 takes a free one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CareSettings:
+    """How a yard keeps its disk in order. Each can be set by the environment variable of its name, in capitals after
+    `MODELYARD_`: MODELYARD_DISK_FREE_BYTES_MIN=5000000000. All are plain numbers in the unit that the name ends with."""
+
+    disk_free_bytes_min: float = 1 * 2**30
+    """Below so much free space new work is refused, so that what runs can still write."""
+
+    disk_free_share_min: float = 0.05
+    """The same as a share of the disk; the smaller of the two counts, so that a small disk can be used too."""
+
+    log_bytes_max: float = 16 * 2**20
+    """A log that is larger becomes the earlier part of itself; one earlier part is kept."""
+
+    run_inputs_kept_seconds: float = 1 * 86400
+    """How long after its end a run's copies of inputs and code stay; the store has the originals."""
+
+    run_folders_kept_seconds: float = 30 * 86400
+    """How long after its end the rest of a run's folder and its log stay; registered models are in the store."""
+
+    run_folders_bytes_max: float = 20 * 2**30
+    """All folders of ended runs together; beyond it those that ended first go, whatever their age."""
+
+    replicas_kept_seconds: float = 7 * 86400
+    """How long after its end a replica's folder, with its log, stays."""
+
+    packages_kept_seconds: float = 1 * 86400
+    """How long a package that no endpoint has stays laid out."""
+
+    artifacts_kept_seconds: float = 3600
+    """How long an artifact stays that nothing refers to: an upload may be about to."""
+
+    events_kept_seconds: float = 90 * 86400
+    """How long events stay; their number is bounded besides."""
+
+
+def care_from(environment: Mapping[str, str]) -> CareSettings:
+    """The defaults with what the environment says instead. Raises InvalidValue for what is not a number from 0."""
+    given: dict[str, float] = {}
+    for one in fields(CareSettings):
+        variable = f"MODELYARD_{one.name.upper()}"
+        text = environment.get(variable)
+        if not text:
+            continue
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise InvalidValue(f"cannot use {variable}: {text[:40]!r} is not a number from 0", "write a plain number")
+        given[one.name] = value
+    return CareSettings(**given)
 
 
 def home_from(environment: Mapping[str, str]) -> Home:

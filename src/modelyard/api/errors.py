@@ -26,6 +26,7 @@ STATUSES: dict[str, int] = {
     "unavailable": 503,
     "queue_full": 503,
     "not_ready": 503,
+    "no_room": 507,
     "deadline_passed": 504,
     "yard_down": 503,
     "broken": 500,
