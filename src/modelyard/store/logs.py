@@ -5,7 +5,7 @@ A file may not be there yet, may grow while it is read, be truncated, or be repl
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -33,7 +33,7 @@ def tail(path: Path, lines: int, bytes_max: int = TAIL_BYTES_MAX) -> str:
 
 async def follow(
     path: Path, *, lines: int, ended: Callable[[], bool], poll_seconds: float = POLL_SECONDS
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The last `lines` lines that are there, then whatever is added, until `ended()` and nothing is left.
 
     Chunks have at most `CHUNK_BYTES` bytes and may end inside a line or a character. A file that is not there yet is

@@ -2,6 +2,7 @@
 end."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,7 +97,7 @@ def test_the_old_version_never_serves_with_less_than_both_versions_allow(first, 
     fewest = min(first["replicas"], second["replicas"])
     for _ in range(60):
         world.step()
-        assert len(world.ready) >= fewest
+        assert len(world.ready) >= int(fewest)
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,6 +1,7 @@
 """Rollouts by example: what one decision is in one situation."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -72,14 +73,14 @@ def test_surge_bounds_how_many_start_at_once():
 
 
 def test_unavailability_lets_old_replicas_go_first():
-    spec = {"replicas": 4, "max_surge": "0", "max_unavailable": "50%"}
+    spec: dict[str, Any] = {"replicas": 4, "max_surge": "0", "max_unavailable": "50%"}
     world = World(endpoint(version(1, READY, replicas=4), version(2, **spec)))
     old = world.add(1, 4)
     assert world.decide().actions == (Drain(old[0]), Drain(old[1]), Start(2, False), Start(2, False))
 
 
 def test_without_surge_and_unavailability_one_more_is_allowed():
-    spec = {"replicas": 2, "max_surge": "0", "max_unavailable": "0"}
+    spec: dict[str, Any] = {"replicas": 2, "max_surge": "0", "max_unavailable": "0"}
     world = World(endpoint(version(1, READY, replicas=2), version(2, **spec)))
     world.add(1, 2)
     assert world.decide().actions == (Start(2, False),)

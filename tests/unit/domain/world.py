@@ -6,6 +6,7 @@ Time stands until `step` moves it. What a start comes to is decided by `outcomes
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointVersion, VersionState
 from modelyard.domain.quantities import share_of
@@ -87,9 +88,9 @@ class World:
         return decision
 
     def run(self, steps: int, seconds: float = 1.0) -> Decision:
-        for _ in range(steps):
-            decision = self.step(seconds)
-        return decision
+        for _ in range(steps - 1):
+            self.step(seconds)
+        return self.step(seconds)
 
     def die(self, name: str, failure: FailureKind = FailureKind.DIED) -> None:
         self._end(name, failure)
@@ -98,7 +99,7 @@ class World:
         """Every process is gone, and with it what was known of it."""
         self.facts.clear()
 
-    def deploy(self, **spec: object) -> None:
+    def deploy(self, **spec: Any) -> None:
         wished = self.endpoint.wished
         following = version(wished.number + 1, **spec)
         self.endpoint = replace(self.endpoint, versions=(*self.endpoint.versions, following))

@@ -151,7 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"name": name, "versions": self._known(yard.models, name)}
             case ["events"]:
                 return {"events": [{"at": THEN, "kind": "endpoint", "name": "price", "sentence": "creating"}]}
-        raise _RefusalError(404, "not_found", f"cannot find {self.path}")
+            case _:
+                raise _RefusalError(404, "not_found", f"cannot find {self.path}")
 
     def _look(self, name: str) -> dict[str, Any]:
         yard = self.held
@@ -194,7 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return yard.add_model(name, document["tree"], document["framework"])
             case ["links"]:
                 return {"url": f"{yard.url}/console/enter?link=once", "expires_at": NOW}
-        raise _RefusalError(404, "not_found", f"cannot find {self.path}")
+            case _:
+                raise _RefusalError(404, "not_found", f"cannot find {self.path}")
 
     def _deploy(self, resource: dict[str, Any]) -> dict[str, Any]:
         name = resource["name"]
