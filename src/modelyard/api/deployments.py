@@ -49,7 +49,7 @@ class Spec(Strict):
     """Fields of `domain.endpoints.EndpointSpec` without `package` and `model`; what is left out has its default."""
 
     replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX)] = 1
-    cpu_millis: Annotated[int, Field(ge=1)] = 200
+    cpu_millis: Annotated[int, Field(ge=1)] | None = None
     memory_bytes: Annotated[int | None, Field(ge=1)] = None
     threads_per_process: Annotated[int, Field(ge=1, le=THREADS_MAX)] = 1
     max_batch_size: Annotated[int, Field(ge=1, le=BATCH_SIZE_MAX)] = 32

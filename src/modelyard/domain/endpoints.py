@@ -18,9 +18,11 @@ class EndpointSpec:
     model: str | None = None
     """`price:3` where a registered model is served."""
     replicas: int = 1
-    cpu_millis: int = 200
-    """What one replica asks for; Cortex's default."""
+    cpu_millis: int | None = None
+    """Thousandths of a core that one replica reserves; None reserves nothing. Only what the yard file states is
+    reserved: tiny endpoints share the cores, and the operating system divides them."""
     memory_bytes: int | None = None
+    """What one replica reserves of the machine's memory; None reserves nothing."""
     threads_per_process: int = 1
     max_batch_size: int = 32
     """Most requests that one call of the model may hold, where the predictor can take several."""

@@ -328,9 +328,9 @@ def _fell_back(
 
 
 def _no_room(spec: EndpointSpec, ready: int) -> str:
-    needs = f"{spec.cpu_millis}m CPU"
-    if spec.memory_bytes:
-        needs += f" and {spec.memory_bytes // 2**20} MiB"
+    parts = [f"{spec.cpu_millis}m CPU"] if spec.cpu_millis else []
+    parts += [f"{spec.memory_bytes // 2**20} MiB"] if spec.memory_bytes else []
+    needs = " and ".join(parts) or "a place"
     progress = f"{ready} of {_count(spec.replicas, 'replica')} ready"
     return f"{progress}: another needs {needs}, which this machine does not have free"
 

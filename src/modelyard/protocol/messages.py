@@ -5,7 +5,6 @@ To the controller:
     {"type": "poke"}                                     something was committed; look now. No answer.
     {"type": "gateway", "id": "..."}                     a gateway is here and wants the table; deltas follow
     {"type": "stuck", "replica": "...", "seconds": 75.0} one call in this replica is past its limit plus grace
-    {"type": "died", "replica": "..."}                   a replica's connection closed without goodbye
 
 From the controller, to gateways:
 
