@@ -151,6 +151,8 @@ class _Stay:
     def leave(self) -> None:
         service = self.service
         if service.leaving:
+            # Told twice: no gateway will come any more.
+            self.check()
             return
         service.leaving = True
         self._loop.call_later(self._order.drain_seconds, self._too_long)
