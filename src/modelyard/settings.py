@@ -150,7 +150,7 @@ class YardSettings:
 @dataclass(frozen=True, slots=True)
 class CareSettings:
     """How a yard keeps its disk in order. Each can be set by the environment variable of its name, in capitals after
-    `MODELYARD_`: MODELYARD_DISK_FREE_BYTES_MIN=5000000000. All are plain numbers in the unit that the name ends with."""
+    `MODELYARD_`: MODELYARD_DISK_FREE_BYTES_MIN=5000000000. All are plain numbers in the unit that is in the name."""
 
     disk_free_bytes_min: float = 1 * 2**30
     """Below so much free space new work is refused, so that what runs can still write."""

@@ -18,6 +18,7 @@ from modelyard.domain.endpoints import (
 from modelyard.domain.models import Lineage, ModelVersion, check_owner, version_not_found
 from modelyard.domain.names import check_name, name_key, not_found
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep, move_run, new_run, stop_run
+from modelyard.domain.secrets import SUPERSEDED_KEPT, Masks, Secret, check_secret_name, check_secret_value
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
@@ -317,6 +318,53 @@ def _bounded(expiries: dict[str, float], newest: str, most: int) -> dict[str, fl
     return {one: expiries[one] for one in (newest, *others[: most - 1])}
 
 
+class MemorySecrets:
+    """Implements `ports.Secrets`; nothing of it is at rest anywhere."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._secrets: dict[str, tuple[Secret, list[str]]] = {}
+
+    def put(self, name: str, value: str, now: float) -> Secret:
+        check_secret_value(check_secret_name(name), value)
+        with self._lock:
+            before, values = self._secrets.get(name_key(name), (None, list[str]()))
+            if before is None:
+                check_count(name, len(self._secrets))
+            if before is not None and values[-1] == value:
+                return before
+            made = Secret(name, 1, now, now) if before is None else replace(before, revision=before.revision + 1)
+            made = replace(made, updated_at=now)
+            self._secrets[name_key(name)] = (made, [*values, value][-SUPERSEDED_KEPT - 1 :])
+            return made
+
+    def get(self, name: str) -> Secret:
+        return self._get(name)[0]
+
+    def select(self) -> list[Secret]:
+        with self._lock:
+            return [secret for _, (secret, _) in sorted(self._secrets.items())]
+
+    def reveal(self, names: Iterable[str]) -> dict[str, str]:
+        return {name: self._get(name)[1][-1] for name in names}
+
+    def delete(self, name: str) -> None:
+        with self._lock:
+            self._get(name)
+            del self._secrets[name_key(name)]
+
+    def masks(self) -> Masks:
+        with self._lock:
+            return Masks(value for _, values in self._secrets.values() for value in values)
+
+    def _get(self, name: str) -> tuple[Secret, list[str]]:
+        with self._lock:
+            found = self._secrets.get(name_key(name))
+            if found is None:
+                raise not_found("secret", name, [secret.name for secret, _ in self._secrets.values()])
+            return found
+
+
 class MemoryStore:
     """Implements `ports.Store`."""
 
@@ -326,6 +374,7 @@ class MemoryStore:
         self.runs = MemoryRuns()
         self.events = MemoryEvents(events_max)
         self.keys = MemoryKeys()
+        self.secrets = MemorySecrets()
 
     def close(self) -> None:
         """There is nothing to let go."""

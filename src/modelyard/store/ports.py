@@ -13,6 +13,7 @@ from modelyard.domain.deployments import Outcome
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.models import Lineage, ModelVersion
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
+from modelyard.domain.secrets import Masks, Secret
 
 
 class Endpoints(Protocol):
@@ -170,6 +171,36 @@ class Keys(Protocol):
     def has_session(self, digest: str, now: float) -> bool: ...
 
 
+class Secrets(Protocol):
+    """Values that code is started with, encrypted at rest. Names are compared by `name_key`."""
+
+    def put(self, name: str, value: str, now: float) -> Secret:
+        """Sets a secret; the value that it has already makes no new revision. Raises InvalidValue for a bad name or
+        value, Conflict where there are `SECRETS_MAX`."""
+        ...
+
+    def get(self, name: str) -> Secret:
+        """Raises NotFound, with the nearest name as hint."""
+        ...
+
+    def select(self) -> list[Secret]:
+        """By name."""
+        ...
+
+    def reveal(self, names: Iterable[str]) -> dict[str, str]:
+        """The present values, by the names that were given: for the start of a process and nothing else. Raises
+        NotFound, StoreFailed where the key that they were written with is not there."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Forgets a secret and its earlier values. Raises NotFound."""
+        ...
+
+    def masks(self) -> Masks:
+        """What hides every value, earlier ones included."""
+        ...
+
+
 class Store(Protocol):
     @property
     def endpoints(self) -> Endpoints: ...
@@ -181,6 +212,8 @@ class Store(Protocol):
     def events(self) -> Events: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def secrets(self) -> Secrets: ...
 
     def close(self) -> None: ...
 

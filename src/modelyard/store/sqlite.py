@@ -2,7 +2,7 @@
 
 | file | holds | a commit survives |
 |---|---|---|
-| `yard.db` | wishes, facts, models, keys | a power cut |
+| `yard.db` | wishes, facts, models, keys, secrets | a power cut |
 | `queue.db` | runs | a power cut |
 | `history.db` | events | a crash of the process |
 """
@@ -17,6 +17,8 @@ from modelyard.store.limits import EVENTS_MAX
 from modelyard.store.migrate import database_path, needs_migration
 from modelyard.store.models import SqlModels
 from modelyard.store.runs import SqlRuns
+from modelyard.store.seals import Seals
+from modelyard.store.secrets import SqlSecrets
 
 
 class SqliteStore:
@@ -31,6 +33,7 @@ class SqliteStore:
         self.runs = SqlRuns(self._queue)
         self.events = SqlEvents(self._history, events_max)
         self.keys = SqlKeys(self._yard)
+        self.secrets = SqlSecrets(self._yard, Seals(home.secrets_key))
 
     def close(self) -> None:
         for database in (self._yard, self._queue, self._history):

@@ -3,10 +3,10 @@
 Columns named `key` hold `name_key` of a name, so that case does not tell names apart.
 """
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
 
 yard = MetaData()
-"""Wishes, facts, models, keys."""
+"""Wishes, facts, models, keys, secrets."""
 
 queue = MetaData()
 """Runs."""
@@ -93,6 +93,18 @@ sessions = Table(
     Column("digest", String, primary_key=True),
     Column("expires_at", Float, nullable=False),
 )
+
+secrets = Table(
+    "secrets",
+    yard,
+    Column("key", String, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+"""The newest revision counts; a few earlier ones stay for masking."""
 
 runs = Table(
     "runs",
