@@ -45,6 +45,8 @@ class EndpointSpec:
     max_surge: str = "25%"
     max_unavailable: str = "0"
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
+    """Variable -> name of the secret whose value it has when a replica starts."""
 
 
 class VersionState(StrEnum):
@@ -53,9 +55,28 @@ class VersionState(StrEnum):
     FAILED = "failed"  # could not start; an older ready version serves instead
 
 
+class Cause(StrEnum):
+    """What brought a version about."""
+
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"  # it is what an earlier version was
+    REFRESH = "refresh"  # it is what the version before it was, in new replicas
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a version comes from."""
+
+    cause: Cause = Cause.DEPLOY
+    source: int | None = None
+    """The version that a rollback or a refresh repeats."""
+    by: str | None = None
+    """Who asked for it, as their client said; not proved by anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointVersion:
-    """One deploy of an endpoint. Numbers count up from 1 and are never used again."""
+    """One step of an endpoint's life. Numbers count up from 1 and are never used again."""
 
     number: int
     spec: EndpointSpec
@@ -63,6 +84,9 @@ class EndpointVersion:
     state: VersionState = VersionState.NEW
     reason: str | None = None
     """Why it failed, with the last lines of its log."""
+    origin: Origin = Origin()
+    out_of_memory: bool = False
+    """Whether memory was what it failed for want of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +123,23 @@ def _fallback(versions: Sequence[EndpointVersion]) -> EndpointVersion | None:
     return next((one for one in reversed(versions[:-1]) if one.state is VersionState.READY), None)
 
 
+BY_LENGTH_MAX = 128
+"""Characters of the name that a client gives for who asked."""
+
+
 class EndpointState(StrEnum):
     """Cortex 0.14's words (cortex.md 6.5), with `deleting` added."""
 
     LIVE = "live"  # the wished version serves with all its replicas
     UPDATING = "updating"  # on the way there
     ERROR = "error"  # the wished version cannot start, or nothing serves
+    OUT_OF_MEMORY = "error (out of memory)"  # the same, for want of memory
     COMPUTE_UNAVAILABLE = "compute unavailable"  # what it asks for does not fit on this machine now
     DELETING = "deleting"
+
+
+ERRORS = frozenset({EndpointState.ERROR, EndpointState.OUT_OF_MEMORY})
+"""States in which the wished version does not serve and will not by itself."""
 
 
 @dataclass(frozen=True, slots=True)

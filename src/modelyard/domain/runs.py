@@ -74,6 +74,8 @@ class RunSpec:
     hyperparameters: dict[str, str] = field(default_factory=dict[str, str])
     """Values as text, as SageMaker has them."""
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
+    """Variable -> name of the secret whose value it has when the run starts."""
     model: str | None = None
     """Model to register a version of on success, or None."""
     max_runtime_seconds: float = 86400.0

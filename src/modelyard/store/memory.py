@@ -18,7 +18,14 @@ from modelyard.domain.endpoints import (
 from modelyard.domain.models import Lineage, ModelVersion, check_owner, version_not_found
 from modelyard.domain.names import check_name, name_key, not_found
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep, move_run, new_run, stop_run
-from modelyard.domain.secrets import SUPERSEDED_KEPT, Masks, Secret, check_secret_name, check_secret_value
+from modelyard.domain.secrets import (
+    SUPERSEDED_KEPT,
+    Masks,
+    Secret,
+    check_count,
+    check_secret_name,
+    check_secret_value,
+)
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
