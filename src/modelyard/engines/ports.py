@@ -21,6 +21,13 @@ class ReplicaOrder:
     """In a process of its own instead of a fork of a template."""
     python: str | None = None
     """Interpreter of the package's own environment; None for the yard's."""
+    secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Variables with values that are handed to the process and written down nowhere."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Every variable that the replica gets."""
+        return {**self.spec.environment, **self.secrets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class JobOrder:
     environment: dict[str, str] = field(default_factory=dict[str, str])
     max_runtime_seconds: float = 86400.0
     stop_grace_seconds: float = 120.0
+    secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Variables with values that are handed to the process and written down nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

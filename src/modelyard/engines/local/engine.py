@@ -113,7 +113,7 @@ class LocalEngine:
         if not order.fresh:
             try:
                 package = read_package(order.package_folder)
-                environment = order.spec.environment
+                environment = order.environment
                 pid = await self._templates.fork(
                     package, order.spec.package, folder, threads, environment, order.python
                 )
@@ -126,7 +126,7 @@ class LocalEngine:
                 return pid, None
         replica.forked = False
         self._write_facts(replica)
-        environment = worker_environment(threads, order.spec.environment, order.python)
+        environment = worker_environment(threads, order.environment, order.python)
         child = start_worker("replica", folder, environment, order.python)
         return child.pid, child
 
@@ -278,7 +278,7 @@ class LocalEngine:
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise StartFailed(f"cannot start job {order.id}: {error}", "free disk space under the home") from error
-        child = start_worker("job", folder, worker_environment(_all_cores(), {}))
+        child = start_worker("job", folder, worker_environment(_all_cores(), order.secrets))
         identity = identity_of(child.pid)
         if identity is not None:
             self._watch_job(order.id, identity, child)
