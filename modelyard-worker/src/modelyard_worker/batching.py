@@ -56,6 +56,7 @@ class Batcher:
         for request in [one for one in self.pending if one.caller is caller and stream in (None, one.stream)]:
             self.pending.remove(request)
             release(request)
+            caller.end_cancelled(request.stream)
         for request in self._held:
             if request.caller is caller and stream in (None, request.stream):
                 request.cancelled = True
@@ -213,6 +214,10 @@ class Tasks(Batcher):
     async def _run(self, batch: List[Request]) -> None:
         try:
             deliver(batch, await self._answer_batch(batch))
+        except asyncio.CancelledError:
+            for request in batch:
+                request.caller.end_cancelled(request.stream)
+            raise
         finally:
             for request in batch:
                 release(request)
@@ -266,8 +271,9 @@ def deliver(batch: List[Request], answers: List[Answer]) -> None:
             out += (pack(len(meta) + len(body), ANSWER, flags, len(meta), request.stream), meta, body)
         elif not request.cancelled:
             caller.send_long(request, meta, body)
-        elif body.__class__ is not bytes:
+        else:
             caller.drop_long(body)
+            caller.end_cancelled(request.stream)
     for caller in written:
         caller.flush()
 

@@ -224,6 +224,7 @@ class Connection(asyncio.Protocol):
             task.cancel()
         elif stream in self._unfinished:
             self._forget(stream)
+            self.end_cancelled(stream)
         else:
             self._service.batcher.cancel(self, stream)
 
@@ -260,7 +261,7 @@ class Connection(asyncio.Protocol):
             task = self._loop.create_task(outgoing.send_body(meta, body))
         self._outgoing[stream] = outgoing
         self._tasks[stream] = task
-        task.add_done_callback(lambda _: self._sent(stream))
+        task.add_done_callback(lambda sent: self._sent(stream, sent))
 
     def drop_long(self, body: Any) -> None:
         """Ends an answer that nobody waits for any more."""
@@ -278,6 +279,10 @@ class Connection(asyncio.Protocol):
         self._service.intake.release(request.held_bytes)
         request.held_bytes = 0
 
+    def end_cancelled(self, stream: int) -> None:
+        """Ends a stream that the gateway gave up: until it hears so, it counts the stream as in flight."""
+        self.send(pack(CANCEL, stream))
+
     def say_goodbye(self) -> None:
         """Asks the gateway for no new requests. What is in flight is answered; the gateway closes."""
         if self._greeted:
@@ -288,9 +293,11 @@ class Connection(asyncio.Protocol):
         if not self._lost:
             self._transport.close()
 
-    def _sent(self, stream: int) -> None:
+    def _sent(self, stream: int, sent: "asyncio.Task[None]") -> None:
         self._outgoing.pop(stream, None)
         self._tasks.pop(stream, None)
+        if sent.cancelled():
+            self.end_cancelled(stream)
 
     def _answer(self, stream: int, answer: Answer) -> None:
         flags, meta, body = answer

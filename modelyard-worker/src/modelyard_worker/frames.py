@@ -19,7 +19,8 @@ instead of reading it again.
     CREDIT    both     -                                            4 bytes: how many more body bytes may be sent
     ANSWER    replica  status, type, headers?; error?, message?     first part of the answer's body
     CANCEL    both     error?, message?                             - ; the stream is over: client gone, deadline
-                                                                    passed, or an answer broke off
+                                                                    passed, or an answer broke off; a replica ends
+                                                                    each stream, cancelled ones by its own CANCEL
     PROBE     gateway  -                                            -
     PROBED    replica  ok, error?                                   -
     GOAWAY    replica  error?                                       - ; no new requests, please: it is leaving

@@ -137,7 +137,7 @@ class Client:
                 answer.body += frame.payload
                 answer.parts += 1
             elif frame.type == frames.CANCEL:
-                answer = found[frame.stream]
+                answer = found.setdefault(frame.stream, Answered(None, {}, b"", 0))
                 answer.meta = {**answer.meta, **unpack_meta(frame.meta)}
                 answer.flags |= frames.ERROR
             else:

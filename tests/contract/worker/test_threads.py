@@ -88,13 +88,14 @@ def test_an_async_prediction_that_raises_fails_alone(place: Place) -> None:
         assert answers[0].meta["message"] == "KeyError: 'EUR'"
 
 
-def test_cancel_ends_an_async_prediction(place: Place) -> None:
+def test_cancel_ends_an_async_prediction_and_its_stream(place: Place) -> None:
     package = place.package(CONCURRENT)
     with place.replica(package) as replica:
         client = replica.connect()
         stream = client.request(b'"for ever"')
         wait_until((package / "code" / "waiting").exists, "the call")
         client.send(pack(frames.CANCEL, stream))
+        assert client.answers([stream])[stream].status is None
         wait_until(lambda: client.ask("cancelled").json == 1, "the call being cancelled")
 
 
@@ -109,7 +110,7 @@ def test_a_lost_connection_ends_its_async_predictions(place: Place) -> None:
         wait_until(lambda: other.ask("cancelled").json == 1, "the call being cancelled")
 
 
-def test_cancel_drops_what_waits(place: Place) -> None:
+def test_cancel_drops_what_waits_and_ends_its_stream(place: Place) -> None:
     code = """
 import os
 import time
@@ -134,8 +135,9 @@ class Predictor:
         dropped, kept = client.request(b'"dropped"'), client.request(b'"kept"')
         client.send(pack(frames.CANCEL, dropped))
         (package / "code" / "go").touch()
-        found = client.answers([first, kept])
+        found = client.answers([first, dropped, kept])
         assert found[kept].json == ["wait", "kept"]
+        assert found[dropped].status is None
 
 
 def test_exit_in_a_prediction_is_an_error_and_not_the_end(place: Place) -> None:
@@ -144,3 +146,25 @@ def test_exit_in_a_prediction_is_an_error_and_not_the_end(place: Place) -> None:
         client = replica.connect()
         assert client.ask(1).meta["message"] == "SystemExit: 3"
         assert client.ask(1).status == 500
+
+
+def test_a_cancelled_call_of_a_pool_ends_its_stream_when_it_is_done(place: Place) -> None:
+    code = """
+import os
+import time
+
+class Predictor:
+    def predict(self, payload):
+        open("waiting", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.001)
+        return payload
+"""
+    package = place.package(code)
+    with place.replica(package, threads=2) as replica:
+        client = replica.connect()
+        stream = client.request(b"1")
+        wait_until((package / "code" / "waiting").exists, "the call")
+        client.send(pack(frames.CANCEL, stream))
+        (package / "code" / "go").touch()
+        assert client.answers([stream])[stream].status is None

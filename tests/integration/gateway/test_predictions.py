@@ -328,3 +328,16 @@ def test_a_predictor_that_raises_is_500_and_424_for_those_who_sign(
     assert body["Message"] == "cannot predict: the predictor raised ValueError"
     assert body["OriginalStatusCode"] == 500
     assert body["error"]["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_cancelled_call_that_the_replica_ends_frees_its_slot(
+    serving: Serving, replica_at: ReplicaAt, clients: ThreadPoolExecutor
+) -> None:
+    replica = replica_at(max_in_flight=1)
+    gateway = serving(replica, timeout_seconds=0.3)
+    predicted(clients, gateway).result()
+    abandoned = replica.next_request()
+    replica.send(frames.pack(frames.CANCEL, abandoned.stream))
+    second = predicted(clients, gateway)
+    replica.answer(replica.next_request(), b"2")
+    assert second.result().content == b"2"
