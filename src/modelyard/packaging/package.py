@@ -16,6 +16,7 @@ from modelyard_worker.packages import FORMAT, PACKAGE
 
 from modelyard.errors import InvalidValue
 from modelyard.packaging.frameworks import HEAD_BYTES, Detection, Head, detect, loader_for
+from modelyard.packaging.requirements import requested_environment
 
 HEAD_READ_BYTES_MAX = 256 * 2**20
 """Larger files are judged by their names alone, because the store hands out whole files."""
@@ -79,9 +80,9 @@ def build_package(
 ) -> str:
     """Stores the package and returns its digest.
 
-    `predictor` is `{path, class?, config?, python_path?}`, its paths relative to the code. `framework` is what is known
-    of the model already; None lets its files tell. Raises InvalidValue where nothing could run, NotFound where a tree
-    is not in the store.
+    `predictor` is `{path, class?, config?, python_path?, python?}`, its paths relative to the code. `framework` is what
+    is known of the model already; None lets its files tell. Raises InvalidValue where nothing could run, NotFound where
+    a tree is not in the store.
     """
     code = artifacts.tree(code_tree) if code_tree and predictor else []
     model = artifacts.tree(model_tree) if model_tree else []
@@ -98,6 +99,10 @@ def build_package(
         "model": _model_document(detection, model_name, model_version) if detection else None,
         "libraries": list(detection.libraries) if detection else [],
     }
+    if predictor and parsed is not None:
+        environment = _read_environment(artifacts, code, parsed.path, predictor.get("python"))
+        # Left out where there is none, so that a package of before has the digest that it had.
+        document |= {"environment": environment} if environment else {}
     return _store(artifacts, document, code, model)
 
 
@@ -123,6 +128,14 @@ def _read_predictor(predictor: Mapping[str, Any], code: Sequence[StoredFile]) ->
     config: dict[str, Any] = dict(predictor.get("config") or {})
     class_name = predictor.get("class")
     return _Predictor(path, str(class_name) if class_name else None, config, python_path)
+
+
+def _read_environment(
+    artifacts: Artifacts[FileT], code: Sequence[FileT], program: str, python: str | None
+) -> dict[str, Any] | None:
+    by_path = {file.path: file for file in code}
+    spec = requested_environment(by_path, lambda path: artifacts.read(by_path[path].sha256), program, python)
+    return spec._asdict() if spec is not None else None
 
 
 def _inside(path: str, field: str) -> str:

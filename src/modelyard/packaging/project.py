@@ -1,7 +1,8 @@
 """Which files of a project's folder are its code: everything but what below says.
 
 As with Cortex, a project is the folder of its yard file and all of it is shipped except bytecode, dot-files and the
-yard file itself (cortex.md 6.1). `.modelyardignore` names more, in gitignore's syntax; `.cortexignore` counts too.
+yard file itself (cortex.md 6.1); of the dot-files `.python-version` alone belongs to it. `.modelyardignore` names more,
+in gitignore's syntax; `.cortexignore` counts too.
 """
 
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,7 @@ from pathspec import GitIgnoreSpec
 
 from modelyard.errors import InvalidValue, TooLarge
 from modelyard.packaging.files import LocalFile, walk_files
+from modelyard.packaging.requirements import PYTHON_VERSION
 
 IGNORE_FILES = (".modelyardignore", ".cortexignore")
 PROJECT_BYTES_MAX = 512 * 2**20
@@ -32,7 +34,11 @@ def project_files(folder: Path, yard_file: Path | None = None) -> list[LocalFile
 
     def belongs(path: PurePosixPath, is_folder: bool) -> bool:
         name = path.name
-        if name.startswith(".") or name.endswith(_SUFFIXES) or (is_folder and name in _FOLDERS):
+        if (
+            (name.startswith(".") and (is_folder or name != PYTHON_VERSION))
+            or name.endswith(_SUFFIXES)
+            or (is_folder and name in _FOLDERS)
+        ):
             return False
         if str(path) == own:
             return False
