@@ -10,6 +10,7 @@ from modelyard.manifest.document import Document
 from modelyard.manifest.places import check_place
 from modelyard.manifest.schema import QUEUE_LENGTH_MAX, EndpointFields
 from modelyard.manifest.values import is_path
+from modelyard.manifest.variables import Variables
 
 _WITHOUT_EFFECT = {
     "autoscaling": (
@@ -120,7 +121,7 @@ def _predictor(fields: EndpointFields) -> dict[str, Any] | None:
 
 def _settings(fields: EndpointFields) -> dict[str, Any]:
     scaling = fields.autoscaling
-    environment = {**((fields.predictor and fields.predictor.env) or {}), **(fields.env or {})}
+    variables = (fields.env or Variables()).over(fields.predictor.env if fields.predictor else None)
     batching = fields.server_side_batching
     given = {
         "replicas": scaling.init_replicas or scaling.min_replicas,
@@ -137,7 +138,8 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         "drain_seconds": fields.drain_limit,
         "max_surge": fields.update_strategy.max_surge,
         "max_unavailable": fields.update_strategy.max_unavailable,
-        "environment": environment or None,
+        "environment": variables.plain or None,
+        "secrets": variables.secrets or None,
     }
     settings = {name: value for name, value in given.items() if value is not None}
     if scaling.max_replica_concurrency is not None:

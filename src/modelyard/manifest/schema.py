@@ -12,7 +12,6 @@ from modelyard.manifest.values import (
     Count,
     CountOrNone,
     CpuMillis,
-    Environment,
     Factor,
     MemoryBytes,
     Model,
@@ -25,6 +24,7 @@ from modelyard.manifest.values import (
     SizeBytes,
     refuse,
 )
+from modelyard.manifest.variables import Environment
 
 REPLICAS_MAX = 256
 BODY_BYTES_MAX = 100 * 2**20

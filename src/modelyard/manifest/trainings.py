@@ -41,6 +41,8 @@ class TrainingResource:
     max_runtime_seconds: float = MAX_RUNTIME_SECONDS
     stop_grace_seconds: float = STOP_GRACE_SECONDS
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
+    """Variable -> name of the secret."""
 
 
 def read_training(document: Document, index: int, label: str, folder: Path) -> TrainingResource | None:
@@ -63,7 +65,8 @@ def read_training(document: Document, index: int, label: str, folder: Path) -> T
         model=fields.model,
         max_runtime_seconds=MAX_RUNTIME_SECONDS if fields.max_runtime is None else fields.max_runtime,
         stop_grace_seconds=STOP_GRACE_SECONDS if fields.stop_grace is None else fields.stop_grace,
-        environment=dict(fields.env or {}),
+        environment=fields.env.plain if fields.env else {},
+        secrets=fields.env.secrets if fields.env else {},
     )
 
 

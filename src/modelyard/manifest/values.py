@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -71,20 +71,11 @@ def _text(value: Any) -> str:
     return text
 
 
-def _scalar_text(value: Any) -> str:
+def scalar_text(value: Any) -> str:
+    """Text as an environment variable or a hyperparameter has it: `true` for true, JSON's for numbers."""
     if not isinstance(value, str | int | float):
         raise refuse("text, a number or true/false; write lists and maps as JSON in quotes")
     return _text(value)
-
-
-def _environment(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise refuse("a map of variables, NAME: value")
-    named = cast("dict[str, Any]", value)
-    for name, one in named.items():
-        if not name or "=" in name or "\0" in name or not isinstance(one, str | int | float):
-            raise refuse(f"a map of variables, NAME: value, with plain values; {name!r} is not one")
-    return {name: _text(one) for name, one in named.items()}
 
 
 def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -116,8 +107,7 @@ PositiveSeconds = Annotated[float, BeforeValidator(_reads(_positive_seconds, _PO
 Share = Annotated[str, BeforeValidator(_reads(_share, "a count (1) or a percentage (25%)", str, int))]
 Model = Annotated[str, BeforeValidator(_reads(_model, "a model's name (price, price:3) or a path", str))]
 ModelName = Annotated[str, BeforeValidator(_reads(check_name, "a model's name: a DNS label, without version", str))]
-ScalarText = Annotated[str, BeforeValidator(_scalar_text)]
-Environment = Annotated[dict[str, str], BeforeValidator(_environment)]
+ScalarText = Annotated[str, BeforeValidator(scalar_text)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrNone = Annotated[int, Field(strict=True, ge=0)]
 Factor = Annotated[float, Field(strict=True, ge=0)]

@@ -65,6 +65,7 @@ def start_training(
         },
         "hyperparameters": training.hyperparameters,
         "environment": training.environment,
+        "secrets": training.secrets,
         "model": training.model,
         "max_runtime_seconds": training.max_runtime_seconds,
         "stop_grace_seconds": training.stop_grace_seconds,
