@@ -4,14 +4,14 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from modelyard.api import artifacts, deployments, description, endpoints, events, links, models, runs, status
+from modelyard.api import artifacts, deployments, description, endpoints, events, links, models, runs, secrets, status
 from modelyard.api.access import Access
 from modelyard.api.errors import handle_errors
 from modelyard.api.yard import Yard
 from modelyard.protocol.routes import API
 from modelyard.version import VERSION
 
-_NOUNS = (status, artifacts, deployments, endpoints, runs, models, events, links)
+_NOUNS = (status, artifacts, deployments, endpoints, runs, models, events, links, secrets)
 
 
 def create_app(yard: Yard, pages: list[BaseRoute] | None = None) -> ASGIApp:

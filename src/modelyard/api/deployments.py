@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.environments import check_environment
+from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.domain.deployments import Change, Outcome
 from modelyard.domain.endpoints import EndpointSpec
@@ -64,6 +65,8 @@ class Spec(Strict):
     max_surge: str = "25%"
     max_unavailable: str = "0"
     environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    """Variable -> name of the secret."""
 
 
 class Resource(Strict):
@@ -133,7 +136,7 @@ def _check_names(resources: list[Resource]) -> None:
 
 def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
-    _check_spec(resource)
+    _check_spec(yard, resource)
     try:
         model = _resolve_model(yard, resource)
         package = build_package(
@@ -150,8 +153,9 @@ def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
     return EndpointSpec(package=package, model=model.reference, **resource.spec.model_dump())
 
 
-def _check_spec(resource: Resource) -> None:
+def _check_spec(yard: Yard, resource: Resource) -> None:
     check_environment(resource.spec.environment)
+    check_secrets(yard, resource.spec.secrets, resource.spec.environment)
     for share in (resource.spec.max_surge, resource.spec.max_unavailable):
         share_of(share, resource.spec.replicas, up=True)
     if resource.predictor is not None and resource.code is None:

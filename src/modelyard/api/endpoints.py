@@ -1,5 +1,6 @@
 """Endpoints: how one is shown, deleted, and what its replicas printed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -7,7 +8,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
 from modelyard.api.access import own_origin
+from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, endpoint_output, text_stream
+from modelyard.api.secrets import secret_notes
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.endpoints import (
@@ -19,6 +22,7 @@ from modelyard.domain.endpoints import (
     VersionState,
 )
 from modelyard.domain.names import name_key
+from modelyard.domain.secrets import Secret
 from modelyard.protocol.routes import ENDPOINTS, INVOCATIONS
 
 
@@ -59,6 +63,8 @@ class EndpointView:
     url: str
     replicas: list[ReplicaView]
     versions: list[VersionView]
+    notes: list[str]
+    """What people should know of it, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,9 @@ class EndpointsView:
     endpoints: list[EndpointView]
 
 
-def endpoint_view(endpoint: Endpoint, seen: EndpointStatus | None, origin: str) -> EndpointView:
+def endpoint_view(
+    endpoint: Endpoint, seen: EndpointStatus | None, origin: str, secrets: Sequence[Secret] = ()
+) -> EndpointView:
     """The wish and what was last seen of it, as one. `origin` is where the client reached the yard."""
     wished = endpoint.wished
     state, sentence = _state(endpoint, seen)
@@ -86,6 +94,7 @@ def endpoint_view(endpoint: Endpoint, seen: EndpointStatus | None, origin: str) 
         url=f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}",
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(one) for one in endpoint.versions],
+        notes=secret_notes(wished.spec, seen, secrets),
     )
 
 
@@ -141,13 +150,17 @@ def routes(yard: Yard) -> APIRouter:
         seen = yard.store.endpoints.statuses()
         origin = own_origin(request.headers)
         found = yard.store.endpoints.select(project)
-        return EndpointsView(endpoints=[endpoint_view(one, seen.get(name_key(one.name)), origin) for one in found])
+        secrets = yard.store.secrets.select()
+        return EndpointsView(
+            endpoints=[endpoint_view(one, seen.get(name_key(one.name)), origin, secrets) for one in found]
+        )
 
     @router.get("/endpoints/{name}")
     def get_endpoint(name: str, request: Request) -> EndpointView:
         """One endpoint, with its replicas and versions."""
         found = yard.store.endpoints.get(name)
-        return endpoint_view(found, yard.store.endpoints.status(name), own_origin(request.headers))
+        seen, origin = yard.store.endpoints.status(name), own_origin(request.headers)
+        return endpoint_view(found, seen, origin, yard.store.secrets.select())
 
     @router.delete("/endpoints/{name}", status_code=202)
     def delete_endpoint(name: str, request: Request) -> EndpointView:
@@ -165,6 +178,6 @@ def routes(yard: Yard) -> APIRouter:
     ) -> StreamingResponse:
         """What its replicas printed, as text; with `follow`, and then what they print."""
         endpoint = yard.store.endpoints.get(name)
-        return text_stream(endpoint_output(yard, endpoint.name, lines, follow=follow))
+        return text_stream(masked(yard, endpoint_output(yard, endpoint.name, lines, follow=follow)))
 
     return router

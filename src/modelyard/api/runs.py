@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from modelyard.api.environments import check_environment
+from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, run_output, text_stream
+from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.names import check_name, nearest
@@ -49,6 +51,8 @@ class RunRequest(BaseModel):
     content_types: Annotated[dict[str, str], Field(max_length=CHANNELS_MAX)] = {}
     hyperparameters: Annotated[dict[str, Any], Field(max_length=HYPERPARAMETERS_MAX)] = {}
     environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    """Variable -> name of the secret."""
     model: str | None = None
     max_runtime_seconds: Annotated[float, Field(gt=0, le=RUNTIME_SECONDS_MAX)] = 86400.0
     stop_grace_seconds: Annotated[float, Field(ge=0, le=GRACE_SECONDS_MAX)] = 120.0
@@ -152,7 +156,7 @@ def routes(yard: Yard) -> APIRouter:
     ) -> StreamingResponse:
         """What it printed, as text; with `follow`, and then what it prints, until it has ended."""
         run = yard.store.runs.get(run_id)
-        return text_stream(run_output(yard, run.id, lines, follow=follow))
+        return text_stream(masked(yard, run_output(yard, run.id, lines, follow=follow)))
 
     return router
 
@@ -172,6 +176,7 @@ def check_run(yard: Yard, request: RunRequest) -> RunSpec:
     _check_code(yard, request)
     _check_inputs(yard, request)
     check_environment(request.environment)
+    check_secrets(yard, request.secrets, request.environment)
     _check_model(yard, request)
     given = request.model_dump()
     given["hyperparameters"] = {name: _hyperparameter(name, value) for name, value in request.hyperparameters.items()}

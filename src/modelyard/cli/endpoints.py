@@ -151,7 +151,7 @@ def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
 
 
 def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
-    lines = [*endpoint_table([view]), "", view["sentence"], ""]
+    lines = [*endpoint_table([view]), "", view["sentence"], *view["notes"], ""]
     lines += [f"project: {view['project']}", f"model: {view['model'] or '-'}"]
     lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view["name"])]
     replicas = [

@@ -17,6 +17,7 @@ from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.trainings import choose_training, start_training
 from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import EndpointView, EventView, LinkView, ModelView, RunView, StatusView
+from modelyard.sdk.views import SecretView
 from modelyard.sdk.waiting import endpoint_settled, run_ended, wait_gone, wait_until
 
 if TYPE_CHECKING:
@@ -182,12 +183,14 @@ class Client:
         source: str | Path = ".",
         project: str | None = None,
         environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
         max_runtime_seconds: float | None = None,
         progress: Progress = no_progress,
     ) -> RunView:
         """Starts a run of a built-in algorithm (`xgboost`) or of the script `entry` below `source`.
 
-        Paths of `inputs` begin at `source`. Returns when the run is on the yard's disk; `wait_run` waits for its end.
+        Paths of `inputs` begin at `source`; `secrets` are variable -> name of a secret. Returns when the run is on the
+        yard's disk; `wait_run` waits for its end.
         """
         from modelyard.manifest.trainings import (  # noqa: PLC0415 (loaded when first needed)
             MAX_RUNTIME_SECONDS,
@@ -205,6 +208,7 @@ class Client:
             model=model,
             max_runtime_seconds=max_runtime_seconds or MAX_RUNTIME_SECONDS,
             environment=dict(environment or {}),
+            secrets=dict(secrets or {}),
         )
         return self.start_training(training, Path(source), project=project, progress=progress)
 
@@ -301,6 +305,21 @@ class Client:
     def delete_model(self, name: str, version: int | None = None) -> int:
         """Forgets a version, or all; returns how many."""
         return int(self._connection.delete(f"/models/{_part(name)}", {"version": version})["deleted"])
+
+
+    # Secrets
+
+    def secrets(self) -> list[SecretView]:
+        """By name; values are never handed out."""
+        return self._connection.get("/secrets")["secrets"]
+
+    def set_secret(self, name: str, value: str) -> SecretView:
+        """Sets a secret. What runs already keeps the value that it was started with."""
+        return self._connection.put_document(f"/secrets/{_part(name)}", {"value": value})
+
+    def delete_secret(self, name: str) -> None:
+        """Forgets a secret and its earlier values. Refused while an endpoint or a run refers to it."""
+        self._connection.delete(f"/secrets/{_part(name)}")
 
 
 def _part(name: str) -> str:

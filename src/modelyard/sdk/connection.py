@@ -55,6 +55,9 @@ class Connection:
         """Sends `content` as it comes; its size is told first, so that the yard can refuse before it reads."""
         self._ask("PUT", API + path, content=content, headers={"content-length": str(size_bytes)})
 
+    def put_document(self, path: str, document: Any) -> Any:
+        return self._ask("PUT", API + path, json=document).json()
+
     def ask(
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str], limit_seconds: float | None
     ) -> "httpx.Response":

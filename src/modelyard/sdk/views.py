@@ -39,6 +39,8 @@ class EndpointView(TypedDict):
     url: str
     replicas: list[ReplicaView]
     versions: list[VersionView]
+    notes: list[str]
+    """What people should know of it, a sentence each."""
 
 
 class RunView(TypedDict):
@@ -107,6 +109,16 @@ class EventView(TypedDict):
     kind: str
     name: str
     sentence: str
+
+
+class SecretView(TypedDict):
+    name: str
+    revision: int
+    """Counts up from 1 with each other value."""
+    created_at: str
+    updated_at: str
+    used_by: list[str]
+    """`endpoint/price`, `run/price-training-3`: what refers to it now."""
 
 
 class LinkView(TypedDict):

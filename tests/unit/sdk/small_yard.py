@@ -50,6 +50,7 @@ class SmallYard:
             "ready": 1, "requested": 1, "up_to_date": 1, "serving_version": version, "wished_version": version,
             "created_at": THEN, "updated_at": THEN, "url": f"{self.url}/endpoints/{name}/invocations", "replicas": [],
             "versions": [{"number": version, "state": "ready", "reason": None, "model": None, "created_at": THEN}],
+            "notes": [],
         }  # fmt: skip
         self.endpoints[name] = view
         return view
