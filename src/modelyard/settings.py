@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -116,24 +117,38 @@ class Home:
         return self.sockets / "replicas"
 
     def make(self) -> None:
-        """Makes every folder, private to the owner. Raises StoreFailed where the place is not writable or not ours."""
+        """Makes every folder but those of sockets, private to the owner. Raises StoreFailed where the place is not
+        writable or not ours."""
         folders = [self.root, self.databases, self.artifacts, self.packages, self.runs, self.logs, self.spool]
         folders += [self.engine, *(self.engine / kind for kind in ("replicas", "jobs", "templates"))]
-        folders += [self.sockets, self.replica_sockets]
         for folder in folders:
-            try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                found = folder.lstat()
-            except OSError as error:
-                raise StoreFailed(
-                    f"cannot use {folder}: {error.strerror}", "set MODELYARD_HOME to a folder that you can write"
-                ) from error
-            if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
-                raise StoreFailed(
-                    f"cannot use {folder}: it belongs to another user", "set MODELYARD_HOME to a folder of your own"
-                )
-            if folder in {self.root, self.sockets} and stat.S_IMODE(found.st_mode) & 0o077:
-                folder.chmod(0o700)
+            _make_private(folder)
+
+    def make_sockets(self) -> None:
+        """Makes the folders of sockets, for a yard that is to run. Raises as `make` does."""
+        for folder in (self.sockets, self.replica_sockets):
+            _make_private(folder)
+
+    def remove_sockets(self) -> None:
+        """What a yard that has ended leaves outside its home: nothing."""
+        if not self.sockets.is_relative_to(self.root):
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StoreFailed(
+            f"cannot use {folder}: {error.strerror}", "set MODELYARD_HOME to a folder that you can write"
+        ) from error
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+        raise StoreFailed(
+            f"cannot use {folder}: it belongs to another user", "set MODELYARD_HOME to a folder of your own"
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
 
 
 @dataclass(frozen=True, slots=True)

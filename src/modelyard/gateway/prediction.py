@@ -217,9 +217,11 @@ class Prediction:
         meta = frames.unpack_meta(frame.meta)
         kind = error_types().get(str(meta.get("error")), PredictorFailed)
         message = str(meta.get("message") or "cannot predict: the predictor failed")
-        hint = meta.get("hint") or f"`modelyard logs {self.service.name}` has the traceback under this request id"
+        hint = meta.get("hint")
+        if hint is None and kind is PredictorFailed:
+            hint = f"`modelyard logs {self.service.name}` has the traceback under this request id"
         status = meta.get("status")
-        self.fail(kind(message, str(hint)), int(status) if status else None)
+        self.fail(kind(message, hint), int(status) if status else None)
 
     def _finish(self, status: int, head: bytes, body: bytes) -> None:
         connection = self.connection

@@ -79,6 +79,7 @@ class Supervisor:
 
     def run(self) -> int:
         self._home.make()
+        self._home.make_sockets()
         with _lock(self._home):
             self._become_reaper()
             self._make_key()
@@ -303,6 +304,7 @@ class Supervisor:
                 os.kill(pid, signal.SIGKILL)
         for path in (self._home.yard, self._home.processes):
             path.unlink(missing_ok=True)
+        self._home.remove_sockets()
         _log.info("down")
 
 

@@ -28,6 +28,7 @@ def home() -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="yard-") as folder:
         made = Home(Path(folder) / "home")
         made.make()
+        made.make_sockets()
         made.key.write_text("the-key\n")
         migrate(made)
         yield made

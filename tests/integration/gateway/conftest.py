@@ -89,6 +89,7 @@ def home() -> Iterator[Home]:
     root = Path(tempfile.mkdtemp(prefix="gw-"))
     one = Home(root)
     one.make()
+    one.make_sockets()
     one.key.write_text("secret-key\n")
     yield one
     shutil.rmtree(root, ignore_errors=True)
