@@ -228,7 +228,11 @@ class Template:
         for name in libraries:
             if name not in sys.modules:
                 self._settled = False
-                importlib.import_module(name)
+                try:
+                    importlib.import_module(name)
+                except ModuleNotFoundError as error:
+                    # Whether the package needs it shows in the replica, whose loader says what to do.
+                    print(f"template {self._order.id} goes on without {name}: {error}", file=sys.stderr)
 
     def _settle(self) -> None:
         """Makes this process ready to be forked. Raises CannotFork where it has threads.

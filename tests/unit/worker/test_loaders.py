@@ -77,4 +77,4 @@ def test_every_loader_declares_how_it_survives_a_fork() -> None:
     for name, loader in loaders().items():
         assert loader.name == name
         assert loader.fork in ("share", "load_after", "never")
-        assert loader.libraries
+        assert loader.libraries or loader.fork != "share", "a template that loads the model imports its library first"

@@ -1,10 +1,15 @@
 """How a model file of a known framework becomes something that predicts: a loader per framework.
 
-What each declares about forking is proved by the suite in tests/contract/worker: load, fork, predict with one thread
-and with two, within a limit. Frameworks are imported inside functions only, so that knowing the loaders costs nothing.
+What each declares about forking is proved by the suites in tests/contract/worker and tests/guests: load, fork, predict
+with one thread and with two, within a limit. Frameworks are imported inside functions only, so that knowing the loaders
+costs nothing.
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+import importlib
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from modelyard_worker.loaders.files import framework_of, model_file
 
 SHARE = "share"
 """A template may load the model; replicas forked from it share its memory."""
@@ -18,6 +23,28 @@ class LoadFailed(Exception):  # noqa: N818 (reads as what happened, like the res
     """A model cannot be loaded; the message names the file and what it is, and ends with the remedy."""
 
 
+class Input(NamedTuple):
+    """One of the arrays that a model takes where it takes more than rows of numbers. The first axis is the rows'."""
+
+    name: str
+    dtype: str
+    """NumPy's name of a number's type, or `str`; empty takes float32, and from NPY what it holds."""
+    shape: Optional[Tuple[Optional[int], ...]]
+    """Of one row: () is one value a row, None in it any length. None as a whole is not known."""
+
+    @property
+    def numeric(self) -> bool:
+        return self.dtype != "str"
+
+    @property
+    def row_shape(self) -> Optional[Tuple[int, ...]]:
+        """The shape where every length of it is known."""
+        if self.shape is None:
+            return None
+        known = tuple(size for size in self.shape if size is not None)
+        return known if len(known) == len(self.shape) else None
+
+
 class Loader:
     """The port. A model is whatever `load` returned; rows are a float64 array (rows, values)."""
 
@@ -29,40 +56,117 @@ class Loader:
     """What a template imports before it forks for such a model."""
 
     def recognise(self, path: str) -> bool:
-        """Whether the file, or the folder's only file, looks like this framework's. Does not load it."""
-        raise NotImplementedError
+        """Whether the file, or the folder, looks like this framework's. Does not load it."""
+        try:
+            return framework_of(model_file(path)) == self.name
+        except FileNotFoundError:
+            return False
 
     def load(self, path: str) -> Any:
         """Raises LoadFailed where the file is something else."""
         raise NotImplementedError
 
     def predict(self, model: Any, rows: Any) -> Any:
-        """An array with one value, or one row of values, for each row."""
+        """An array with one value, or one row of values, for each row; or several by the names of the model's outputs.
+
+        `rows` is a dict of arrays by name where `inputs` names any.
+        """
         raise NotImplementedError
 
     def features(self, model: Any) -> Optional[int]:
         """How many values a row must have; None where the model does not say."""
         raise NotImplementedError
 
+    def inputs(self, model: Any) -> Optional[Tuple[Input, ...]]:  # noqa: ARG002 (for those that have any)
+        """What the model takes by name, in order; None where it takes rows of numbers."""
+        return None
+
     def set_threads(self, model: Any, count: int) -> None:
         """Lets one call of `predict` use so many threads. Called after the fork."""
         raise NotImplementedError
 
     def probe(self, model: Any) -> None:
-        """Predicts one row of zeros where the model says how long a row is. Raises whatever the model raises."""
+        """Predicts one row of zeros where the model says what a row is. Raises whatever the model raises."""
         import numpy as np
 
+        inputs = self.inputs(model)
+        if inputs is not None:
+            if all(one.numeric and one.row_shape is not None for one in inputs):
+                zeros = {one.name: np.zeros((1, *(one.row_shape or ())), one.dtype or "float32") for one in inputs}
+                self.predict(model, zeros)
+            return
         features = self.features(model)
         if features is not None:
             self.predict(model, np.zeros((1, features)))
 
+    def file(self, path: str) -> str:
+        """The model's file, or its folder. Raises LoadFailed where it is not there, or is another framework's."""
+        try:
+            file = model_file(path)
+        except FileNotFoundError as error:
+            raise LoadFailed(str(error)) from error
+        other = framework_of(file)
+        if other is not None and other != self.name:
+            raise LoadFailed(
+                f"cannot load {file}: {os.path.basename(file)} is {FRAMEWORKS[other]}; "
+                f"it does not load as {self.name}, but as {other}"
+            )
+        return file
+
+
+FRAMEWORKS = {
+    "catboost": "a CatBoost model",
+    "keras": "a Keras model",
+    "lightgbm": "a LightGBM model",
+    "mlflow": "an MLflow model",
+    "onnx": "an ONNX model",
+    "pytorch": "a PyTorch file",
+    "skops": "a skops file",
+    "tensorflow": "a TensorFlow SavedModel",
+    "xgboost": "an XGBoost model",
+}
+"""What is recognised by its content, in words. Pickles are not: any library's objects may be in them."""
+
+
+def import_library(name: str, distribution: Optional[str] = None) -> Any:
+    """The module. Raises LoadFailed where the library is not installed; `distribution` is its name in requirements."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        top = name.partition(".")[0]
+        if error.name not in (name, top):
+            raise
+        raise LoadFailed(
+            f"cannot load: library {distribution or top} is not installed in this package's environment; "
+            "add it to requirements.txt"
+        ) from error
+
 
 def loaders() -> Dict[str, Loader]:
     """Every loader by its name."""
+    from modelyard_worker.loaders.catboost import CatboostLoader
+    from modelyard_worker.loaders.keras import KerasLoader
+    from modelyard_worker.loaders.lightgbm import LightgbmLoader
+    from modelyard_worker.loaders.mlflow import MlflowLoader
+    from modelyard_worker.loaders.onnx import OnnxLoader
+    from modelyard_worker.loaders.pytorch import PytorchLoader
     from modelyard_worker.loaders.sklearn import SklearnLoader
+    from modelyard_worker.loaders.skops import SkopsLoader
+    from modelyard_worker.loaders.tensorflow import TensorflowLoader
     from modelyard_worker.loaders.xgboost import XgboostLoader
 
-    known: List[Loader] = [XgboostLoader(), SklearnLoader()]
+    known: List[Loader] = [
+        XgboostLoader(),
+        LightgbmLoader(),
+        CatboostLoader(),
+        OnnxLoader(),
+        PytorchLoader(),
+        KerasLoader(),
+        TensorflowLoader(),
+        MlflowLoader(),
+        SkopsLoader(),
+        SklearnLoader(),
+    ]
     return {one.name: one for one in known}
 
 

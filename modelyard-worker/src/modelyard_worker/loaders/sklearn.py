@@ -7,7 +7,10 @@ import warnings
 from typing import Any, Optional, cast
 
 from modelyard_worker.loaders import SHARE, Loader, LoadFailed
-from modelyard_worker.loaders.files import PICKLES, describe_file, model_file
+from modelyard_worker.loaders.files import COMPRESSED, PICKLES, describe_file, model_file
+
+_SEARCHED_BYTES = 2**20
+"""How much of a file is searched for joblib's name."""
 
 
 class SklearnLoader(Loader):
@@ -22,11 +25,8 @@ class SklearnLoader(Loader):
             return False
 
     def load(self, path: str) -> Any:
-        try:
-            file = model_file(path)
-        except FileNotFoundError as error:
-            raise LoadFailed(str(error)) from error
-        print(f"loading {file}: a pickle runs the code that it names, as this user", file=sys.stderr)
+        file = self.file(path)
+        print(f"loading {file}: {_named(file)} runs the code that it names, as this user", file=sys.stderr)
         try:
             model = _unpickle(file)
         except ModuleNotFoundError as error:
@@ -38,13 +38,7 @@ class SklearnLoader(Loader):
             kind = describe_file(file)
             reason = f"unpickling it fails with {type(error).__name__}: {error}" if kind in PICKLES else f"it is {kind}"
             raise LoadFailed(f"cannot load {file} as a scikit-learn model: {reason}") from error
-        if not callable(getattr(model, "predict", None)) or inspect.isclass(model):
-            held = type(cast("object", model))
-            raise LoadFailed(
-                f"cannot load {file}: it holds an object of type {held.__module__}.{held.__qualname__}, which has no "
-                "predict method; save the fitted estimator"
-            )
-        return model
+        return check_predicts(file, model)
 
     def predict(self, model: Any, rows: Any) -> Any:
         return model.predict(rows)
@@ -72,6 +66,29 @@ class SklearnLoader(Loader):
         except (ValueError, TypeError) as error:
             # A pipeline may rightly refuse a row of zeros (unknown categories): that it could say so is proof enough.
             print(f"the model refuses a row of zeros: {error}", file=sys.stderr)
+
+
+def check_predicts(file: str, model: Any) -> Any:
+    """The model itself. Raises LoadFailed where it is an object that does not predict."""
+    if not callable(getattr(model, "predict", None)) or inspect.isclass(model):
+        held = type(cast("object", model))
+        raise LoadFailed(
+            f"cannot load {file}: it holds an object of type {held.__module__}.{held.__qualname__}, which has no "
+            "predict method; save the fitted estimator"
+        )
+    return model
+
+
+def _named(file: str) -> str:
+    """What the log calls it. Arrays make the difference: joblib writes them beside the pickle's own stream."""
+    if describe_file(file) == COMPRESSED:
+        return "a compressed joblib file, which is a pickle,"
+    try:
+        with open(file, "rb") as opened:
+            begins = opened.read(_SEARCHED_BYTES)
+    except OSError:
+        begins = b""
+    return "a joblib file, which is a pickle," if b"joblib.numpy_pickle" in begins else "a pickle"
 
 
 def _unpickle(file: str) -> Any:

@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any, NamedTuple, Optional, Tuple
 
-from modelyard_worker.loaders import SHARE, Loader, LoadFailed
+from modelyard_worker.loaders import SHARE, Loader, LoadFailed, import_library
 from modelyard_worker.loaders.files import describe_file, head, model_file
 
 _OLD_BINARY = b"binf"
@@ -40,9 +40,8 @@ class XgboostLoader(Loader):
         return begins.startswith((b"{L", _OLD_BINARY)) or (begins.lstrip().startswith(b"{") and b'"learner"' in begins)
 
     def load(self, path: str) -> Any:
-        import xgboost
-
-        file = _existing(path)
+        file = self.file(path)
+        xgboost = import_library("xgboost")
         if not _may_be_a_model(file):
             raise LoadFailed(_refusal(file, "", xgboost.__version__))
         booster: Any = xgboost.Booster({"nthread": 1})
@@ -67,13 +66,6 @@ class XgboostLoader(Loader):
 
     def set_threads(self, model: Any, count: int) -> None:
         model.booster.set_param({"nthread": count})
-
-
-def _existing(path: str) -> str:
-    try:
-        return model_file(path)
-    except FileNotFoundError as error:
-        raise LoadFailed(str(error)) from error
 
 
 def _may_be_a_model(file: str) -> bool:
