@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.environments import check_environment
+from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.domain.deployments import Change, Outcome
-from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
@@ -80,16 +81,9 @@ class Resource(Strict):
 
 class Deployment(Strict):
     project: str
+    by: Annotated[str | None, Field(max_length=BY_LENGTH_MAX)] = None
+    """Who asks, for the history."""
     resources: Annotated[list[Resource], Field(min_length=1, max_length=RESOURCES_MAX)]
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeView:
-    kind: str
-    name: str
-    change: str
-    version: int | None
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/deployments")
     def deploy(deployment: Deployment) -> OutcomesView:
         """Wishes for every resource or, where one cannot be, for none. On disk when this answers."""
-        return OutcomesView(outcomes=[_view(outcome) for outcome in apply(yard, deployment)])
+        return OutcomesView(outcomes=[outcome_view(outcome) for outcome in apply(yard, deployment)])
 
     return router
 
@@ -114,7 +108,7 @@ def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
     _check_names(deployment.resources)
     wanted = {resource.name: _endpoint_spec(yard, resource) for resource in deployment.resources}
     now = yard.clock.now()
-    outcomes = yard.store.endpoints.deploy(deployment.project, wanted, now)
+    outcomes = yard.store.endpoints.deploy(deployment.project, wanted, now, deployment.by)
     for outcome in outcomes:
         if outcome.change is not Change.UP_TO_DATE:
             yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, now)
@@ -189,13 +183,3 @@ def _resolve_model(yard: Yard, resource: Resource) -> _Model:
     asked = parse_model_reference(source.reference)
     found = yard.store.models.get(asked.model, asked.version)
     return _Model(found.tree, found.model, found.version, source.framework or found.framework)
-
-
-def _view(outcome: Outcome) -> OutcomeView:
-    return OutcomeView(
-        kind=outcome.kind,
-        name=outcome.name,
-        change=outcome.change.value,
-        version=outcome.version,
-        sentence=outcome.sentence,
-    )

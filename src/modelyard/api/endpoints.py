@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from modelyard.api.access import own_origin
 from modelyard.api.masked import masked
+from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, endpoint_output, text_stream
 from modelyard.api.secrets import secret_notes
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.deployments import Change, Outcome, previous_ready
 from modelyard.domain.endpoints import (
+    BY_LENGTH_MAX,
+    ERRORS,
     Endpoint,
     EndpointState,
     EndpointStatus,
@@ -44,6 +49,9 @@ class VersionView:
     reason: str | None
     model: str | None
     created_at: str
+    cause: str
+    source: int | None
+    by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,33 @@ class EndpointView:
 @dataclass(frozen=True, slots=True)
 class EndpointsView:
     endpoints: list[EndpointView]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    name: str
+    wished_version: int
+    serving_version: int | None
+    rollback_version: int | None
+    """Where a rollback goes that names no version; null where there is none."""
+    versions: list[VersionView]
+
+
+By = Annotated[str | None, Field(max_length=BY_LENGTH_MAX)]
+
+
+class Rollback(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    to: Annotated[int | None, Field(ge=1)] = None
+    by: By = None
+
+
+class Refresh(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: Annotated[int | None, Field(ge=1)] = None
+    by: By = None
 
 
 def endpoint_view(
@@ -114,7 +149,7 @@ def _state(endpoint: Endpoint, seen: EndpointStatus | None) -> tuple[EndpointSta
 
 def _is_before(endpoint: Endpoint, seen: EndpointStatus) -> bool:
     """Whether the status was written before the newest deploy, so that its verdict is about an older version."""
-    settled = seen.state in (EndpointState.LIVE, EndpointState.ERROR)
+    settled = seen.state is EndpointState.LIVE or seen.state in ERRORS
     wished = endpoint.wished
     return settled and wished.state is VersionState.NEW and seen.updated_at < wished.created_at
 
@@ -126,6 +161,9 @@ def _version_view(one: EndpointVersion) -> VersionView:
         reason=one.reason,
         model=one.spec.model,
         created_at=iso(one.created_at),
+        cause=one.origin.cause.value,
+        source=one.origin.source,
+        by=one.origin.by,
     )
 
 
@@ -139,6 +177,14 @@ def _replica_view(one: ReplicaStatus) -> ReplicaView:
         forked=one.forked,
         reason=one.reason,
     )
+
+
+def _wish(yard: Yard, outcome: Outcome) -> OutcomeView:
+    """What follows a new wish: the event that people read, and word to the controller."""
+    if outcome.change is not Change.UP_TO_DATE:
+        yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, yard.clock.now())
+        yard.poke()
+    return outcome_view(outcome)
 
 
 def routes(yard: Yard) -> APIRouter:
@@ -171,6 +217,31 @@ def routes(yard: Yard) -> APIRouter:
             yard.store.events.add("endpoint", endpoint.name, f"deleting {endpoint.name} (endpoint)", yard.clock.now())
         yard.poke()
         return endpoint_view(endpoint, yard.store.endpoints.status(name), own_origin(request.headers))
+
+    @router.get("/endpoints/{name}/history")
+    def show_history(name: str) -> HistoryView:
+        """Its versions that are remembered, newest first, and how each came about."""
+        endpoint = yard.store.endpoints.get(name)
+        seen = yard.store.endpoints.status(name)
+        back = previous_ready(endpoint)
+        return HistoryView(
+            name=endpoint.name,
+            wished_version=endpoint.wished.number,
+            serving_version=seen.serving_version if seen else None,
+            rollback_version=back.number if back else None,
+            versions=[_version_view(one) for one in reversed(endpoint.versions)],
+        )
+
+    @router.post("/endpoints/{name}/rollback")
+    def roll_back(name: str, rollback: Rollback) -> OutcomeView:
+        """Wishes for a new version equal to version `to`. Asked again with the same `to`, nothing is done."""
+        return _wish(yard, yard.store.endpoints.roll_back(name, rollback.to, yard.clock.now(), rollback.by))
+
+    @router.post("/endpoints/{name}/refresh")
+    def refresh(name: str, refresh: Refresh) -> OutcomeView:
+        """Wishes for a new version equal to the present one, so that every replica is replaced without a gap. Asked
+        again with the same `version`, nothing is done."""
+        return _wish(yard, yard.store.endpoints.refresh(name, refresh.version, yard.clock.now(), refresh.by))
 
     @router.get("/endpoints/{name}/logs", response_class=StreamingResponse)
     def show_logs(

@@ -19,8 +19,7 @@ from modelyard.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
-    from modelyard.sdk.deployments import Deployment
-    from modelyard.sdk.views import EndpointView
+    from modelyard.sdk.views import EndpointView, OutcomeView, VersionView
 
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -56,7 +55,7 @@ def deploy(
             remark(note)
         for outcome in deployment.outcomes if pretty else []:
             say(outcome["sentence"])
-        settled = [_wait_live(client, deployment, index) for index in range(len(deployment.outcomes) if wait else 0)]
+        settled = [_wait_settled(client, outcome) for outcome in deployment.outcomes] if wait else []
     if pretty:
         for view, _serves in settled:
             say()
@@ -68,10 +67,10 @@ def deploy(
         raise typer.Exit(1)
 
 
-def _wait_live(client: "Client", deployment: "Deployment", index: int) -> "tuple[EndpointView, bool]":
+def _wait_settled(client: "Client", outcome: "OutcomeView") -> "tuple[EndpointView, bool]":
+    """What an endpoint came to, and whether the version that was wished serves."""
     from modelyard.sdk.waiting import endpoint_serves  # noqa: PLC0415 (start-up time of the other commands)
 
-    outcome = deployment.outcomes[index]
     name, version = outcome["name"], outcome["version"]
     with waiting() as shown:
         view = client.wait_endpoint(
@@ -160,11 +159,89 @@ def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
     ]
     if replicas:
         lines += ["", *table_lines(("replica", "version", "state", "pid", "age", "reason"), replicas)]
-    versions = [
-        (one["number"], one["state"], one["model"], age(one["created_at"]), one["reason"])
-        for one in sorted(view["versions"], key=lambda one: one["number"], reverse=True)
+    versions = sorted(view["versions"], key=lambda one: one["number"], reverse=True)
+    return [*lines, "", *version_table(versions, view["serving_version"])]
+
+
+def history(
+    name: Annotated[str, typer.Argument(help="Endpoint.")],
+    output: Output = Format.PRETTY,
+) -> None:
+    """Show an endpoint's versions, newest first, and how each came about."""
+    with open_client() as client:
+        _kind, found = client.resolve(name, ("endpoint",))
+        view = client.history(found)
+    if output is Format.JSON:
+        say_json(view)
+        return
+    for line in version_table(view["versions"], view["serving_version"]):
+        say(line)
+    if view["rollback_version"]:
+        say()
+        say(f"`modelyard rollback {view['name']}` goes back to version {view['rollback_version']}")
+
+
+def version_table(versions: "list[VersionView]", serving: int | None) -> list[str]:
+    """Newest first, as they come. Of a reason, the first line."""
+    rows = [
+        (
+            one["number"],
+            "serving" if one["number"] == serving else one["state"],
+            one["model"],
+            age(one["created_at"]),
+            _cause(one),
+            one["by"],
+            one["reason"],
+        )
+        for one in versions
     ]
-    return [*lines, "", *table_lines(("version", "state", "model", "deployed", "reason"), versions)]
+    return table_lines(("version", "state", "model", "when", "cause", "by", "reason"), rows)
+
+
+def _cause(version: "VersionView") -> str:
+    """`deploy`, `rollback to 2`, `refresh of 3`."""
+    words = {"rollback": "rollback to", "refresh": "refresh of"}
+    return f"{words[version['cause']]} {version['source']}" if version["cause"] in words else version["cause"]
+
+
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it serves or cannot.")]
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="Endpoint.")],
+    to: Annotated[int | None, typer.Option(min=1, help="Version; by default the newest other that was ready.")] = None,
+    wait: Wait = True,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Go back to an earlier version of an endpoint; its number counts on."""
+    with open_client() as client:
+        _kind, found = client.resolve(name, ("endpoint",))
+        _tell_outcome(client, client.rollback(found, to), wait, output)
+
+
+def refresh(
+    name: Annotated[str, typer.Argument(help="Endpoint.")],
+    wait: Wait = True,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Replace every replica of an endpoint by a new one, without a gap."""
+    with open_client() as client:
+        _kind, found = client.resolve(name, ("endpoint",))
+        _tell_outcome(client, client.refresh(found), wait, output)
+
+
+def _tell_outcome(client: "Client", outcome: "OutcomeView", wait: bool, output: Format) -> None:
+    """What was wished and, after a wait, what came of it. Exits with 1 where it does not serve."""
+    if output is Format.PRETTY:
+        say(outcome["sentence"])
+    view, serves = _wait_settled(client, outcome) if wait else (None, True)
+    if output is Format.JSON:
+        say_json({"outcome": outcome, "endpoint": view})
+    elif view is not None:
+        say()
+        _say_live(client.url, view)
+    if not serves:
+        raise typer.Exit(1)
 
 
 def predict(
@@ -272,5 +349,5 @@ def add_to(app: typer.Typer) -> None:
     app.command()(get)
     # A row of numbers may begin with a minus, which must not be taken for an option.
     app.command(context_settings={"ignore_unknown_options": True})(predict)
-    app.command()(logs)
-    app.command()(delete)
+    for command in (logs, history, rollback, refresh, delete):
+        app.command()(command)

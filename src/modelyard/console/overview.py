@@ -13,7 +13,7 @@ EVENTS_SHOWN = 30
 RECENT_SECONDS = 86400.0
 """A run that failed longer ago is history, not something to look after now."""
 
-_WRONG_STATES = ("error", "compute unavailable")
+_WRONG_STATES = ("error", "error (out of memory)", "compute unavailable")
 _WRONG_STATUSES = ("Failed", "Lost")
 
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))

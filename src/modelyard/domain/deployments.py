@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modelyard.domain.endpoints import Endpoint, EndpointSpec, VersionState
+from modelyard.domain.endpoints import Cause, Endpoint, EndpointSpec, EndpointVersion, Origin, VersionState
 from modelyard.domain.names import check_name, name_key
-from modelyard.errors import Conflict, InvalidValue
+from modelyard.errors import Conflict, InvalidValue, NotFound
 
 
 class Change(StrEnum):
@@ -14,6 +14,8 @@ class Change(StrEnum):
 
     CREATING = "creating"
     UPDATING = "updating"
+    ROLLING_BACK = "rolling back"
+    REFRESHING = "refreshing"
     UP_TO_DATE = "is up to date"
 
 
@@ -23,13 +25,24 @@ class Outcome:
     name: str
     change: Change
     version: int | None = None
+    source: int | None = None
+    """The version that a rollback or a refresh repeats."""
 
     @property
     def sentence(self) -> str:
-        """`creating price (endpoint)`, `price (endpoint) is up to date`."""
+        """`creating price (endpoint)`, `price (endpoint) is up to date`, `rolling back price (endpoint) to version 2 as
+        version 4`."""
         if self.change is Change.UP_TO_DATE:
             return f"{self.name} ({self.kind}) is up to date"
-        return f"{self.change.value} {self.name} ({self.kind})"
+        sentence = f"{self.change.value} {self.name} ({self.kind})"
+        if self.change is Change.ROLLING_BACK:
+            return f"{sentence} to version {self.source} as version {self.version}"
+        return f"{sentence} as version {self.version}" if self.change is Change.REFRESHING else sentence
+
+    def origin(self, by: str | None) -> Origin:
+        """What the new version is to remember of how it came about."""
+        causes = {Change.ROLLING_BACK: Cause.ROLLBACK, Change.REFRESHING: Cause.REFRESH}
+        return Origin(causes.get(self.change, Cause.DEPLOY), self.source, by)
 
 
 def decide_deployment(
@@ -73,3 +86,62 @@ def decide_deployment(
         else:
             outcomes.append(Outcome("endpoint", found.name, Change.UPDATING, found.wished.number + 1))
     return outcomes
+
+
+def decide_rollback(endpoint: Endpoint, to: int | None = None) -> Outcome:
+    """What a rollback does: a new version equal to `to`, by default to the newest that was ready and is not the same.
+
+    Where the wished version is equal to `to` already and has not failed, nothing: asked twice, it is done once. Raises
+    NotFound for a version that is not remembered, Conflict for one that was never ready or where there is none.
+    """
+    _check_stays(endpoint, "roll back")
+    wished = endpoint.wished
+    target = previous_ready(endpoint) if to is None else endpoint.version(to)
+    if target is None and to is None:
+        raise Conflict(
+            f"cannot roll back endpoint {endpoint.name}: no earlier version was ready",
+            "`modelyard history` lists the versions",
+        )
+    if target is None:
+        known = ", ".join(str(one.number) for one in endpoint.versions)
+        raise NotFound(f"cannot roll back endpoint {endpoint.name}: there is no version {to}", f"there are {known}")
+    if target.spec == wished.spec and wished.state is not VersionState.FAILED:
+        return Outcome("endpoint", endpoint.name, Change.UP_TO_DATE, wished.number)
+    if target.state is not VersionState.READY:
+        raise Conflict(
+            f"cannot roll back endpoint {endpoint.name} to version {target.number}: it was never ready",
+            "`modelyard history` says which versions were",
+        )
+    return Outcome("endpoint", endpoint.name, Change.ROLLING_BACK, wished.number + 1, target.number)
+
+
+def previous_ready(endpoint: Endpoint) -> EndpointVersion | None:
+    """The version that a rollback goes to where none is named."""
+    wished = endpoint.wished
+    earlier = (one for one in reversed(endpoint.versions[:-1]) if one.state is VersionState.READY)
+    return next((one for one in earlier if one.spec != wished.spec or wished.state is VersionState.FAILED), None)
+
+
+def decide_refresh(endpoint: Endpoint, version: int | None = None) -> Outcome:
+    """What a refresh does: a new version equal to the wished one, so that every replica is replaced.
+
+    `version` is what the caller takes for the wished one. Where that was refreshed already, nothing: asked twice, it is
+    done once. Raises Conflict where another version is wished by now.
+    """
+    _check_stays(endpoint, "refresh")
+    wished = endpoint.wished
+    if version not in (None, wished.number):
+        if wished.origin.cause is Cause.REFRESH and wished.origin.source == version:
+            return Outcome("endpoint", endpoint.name, Change.UP_TO_DATE, wished.number)
+        raise Conflict(
+            f"cannot refresh version {version} of endpoint {endpoint.name}: version {wished.number} is wished",
+            "look at it, then ask again",
+        )
+    return Outcome("endpoint", endpoint.name, Change.REFRESHING, wished.number + 1, wished.number)
+
+
+def _check_stays(endpoint: Endpoint, verb: str) -> None:
+    if endpoint.deleting:
+        raise Conflict(
+            f"cannot {verb} endpoint {endpoint.name}: it is being deleted", "deploy it again when it is gone"
+        )

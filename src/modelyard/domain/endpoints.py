@@ -174,6 +174,13 @@ def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
     return EndpointSpec(**{key: document[key] for key in EndpointSpec.__dataclass_fields__ if key in document})
 
 
+def origin_from(document: dict[str, Any]) -> Origin:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added; a deploy where nothing is
+    known."""
+    cause = Cause(document.get("cause", Cause.DEPLOY))
+    return Origin(cause, document.get("source"), document.get("by"))
+
+
 def endpoint_status_from(document: dict[str, Any]) -> EndpointStatus:
     """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
     fields = {key: document[key] for key in EndpointStatus.__dataclass_fields__ if key in document}

@@ -24,6 +24,18 @@ class FailureKind(StrEnum):
     PROBE = "probe"  # in a fresh process, no answer to the probe within the limit
     DIED = "died"  # was ready, then ended without being asked to
     STUCK = "stuck"  # one call passed its limit plus grace; killed
+    OUT_OF_MEMORY = "out_of_memory"  # ended for want of memory, ready before or not
+
+
+FAILURE_WORDS = {
+    FailureKind.START: "failed to start",
+    FailureKind.HUNG_AFTER_FORK: "hung after the fork",
+    FailureKind.PROBE: "failed its probe",
+    FailureKind.DIED: "died",
+    FailureKind.STUCK: "stuck in a call",
+    FailureKind.OUT_OF_MEMORY: "out of memory",
+}
+"""What people read before the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,14 @@ class ReplicaFact:
     """What went wrong, with the last lines of its output."""
     forked: bool = True
     pid: int | None = None
+
+    @property
+    def said(self) -> str | None:
+        """The failure in words, `died: it was killed by SIGKILL`, with the last lines of the output; None without."""
+        if self.failure is None:
+            return None
+        words = FAILURE_WORDS[self.failure]
+        return f"{words}: {self.reason}" if self.reason else words
 
     @property
     def live(self) -> bool:

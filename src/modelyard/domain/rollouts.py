@@ -84,6 +84,7 @@ class Remove:
 Action = Start | Drain | Kill | MarkReady | MarkFailed | Remove
 
 
+    out_of_memory: bool = False
 @dataclass(frozen=True, slots=True)
 class Decision:
     actions: tuple[Action, ...]
@@ -129,7 +130,9 @@ def _choose_target(
     failures = _failures_in_a_row(replicas, wished.number, now)
     if len(failures) < START_ATTEMPTS:
         return wished, None
-    return endpoint.fallback, MarkFailed(wished.number, failures[-1].reason or UNKNOWN_REASON)
+    last = failures[-1]
+    out_of_memory = last.failure is FailureKind.OUT_OF_MEMORY
+    return endpoint.fallback, MarkFailed(wished.number, last.said or UNKNOWN_REASON, out_of_memory)
 
 
 def _decide_without_target(
@@ -146,7 +149,7 @@ def _decide_without_target(
     else:
         count = _count(sum(one.version == serving for one in staying), "replica")
         sentence = f"version {wished} cannot start all its replicas, {count} of version {serving} ready: {reason}"
-    return Decision((*_given(failed), *kills), EndpointState.ERROR, sentence, serving, kill_at)
+    return Decision((*_given(failed), *kills), _error(endpoint, failed), sentence, serving, kill_at)
 
 
 def _decide_towards(
@@ -180,7 +183,7 @@ def _decide_towards(
     state = _state(target, ready, others, failures)
     sentence = _progress(target, ready, others, failures, start_at - now if waiting else None)
     if target is not endpoint.wished:
-        state, sentence = EndpointState.ERROR, _fell_back(endpoint, target, failed, complete, sentence)
+        state, sentence = _error(endpoint, failed), _fell_back(endpoint, target, failed, complete, sentence)
     elif wanted > max(0, room):
         state, sentence = EndpointState.COMPUTE_UNAVAILABLE, _no_room(spec, ready)
     wake_at = _earliest(None if complete else now + LOOK_AGAIN_SECONDS, kill_at, start_at if waiting else None)
@@ -297,7 +300,8 @@ def _state(
         return EndpointState.LIVE
     nothing_serves = not ready and _serving(others) is None
     if nothing_serves and failures and target.state is VersionState.READY:
-        return EndpointState.ERROR
+        out_of_memory = failures[-1].failure is FailureKind.OUT_OF_MEMORY
+        return EndpointState.OUT_OF_MEMORY if out_of_memory else EndpointState.ERROR
     return EndpointState.UPDATING
 
 
@@ -312,8 +316,9 @@ def _progress(
     parts = [f"version {target.number}: {ready} of {_count(wanted, 'replica')} ready"]
     if others:
         parts.append(f"{_count(len(others), 'replica')} of other versions still there")
-    if ready < wanted and failures:
-        parts.append(f"last failure: {failures[-1].reason or UNKNOWN_REASON}")
+    loops = len(failures) >= CRASH_LOOP_FAILURES and failures[-1].failure is FailureKind.DIED
+    if ready < wanted and loops:
+        parts.append(f"crash loop: {len(failures)} replicas ended one after the other")
     if wait_seconds is not None:
         parts.append(f"next start in {wait_seconds:.1f} s")
     return "; ".join(parts)
@@ -331,9 +336,18 @@ def _no_room(spec: EndpointSpec, ready: int) -> str:
     parts = [f"{spec.cpu_millis}m CPU"] if spec.cpu_millis else []
     parts += [f"{spec.memory_bytes // 2**20} MiB"] if spec.memory_bytes else []
     needs = " and ".join(parts) or "a place"
+def _error(endpoint: Endpoint, failed: MarkFailed | None) -> EndpointState:
+    """The state of an endpoint whose wished version is given up, now or before."""
+    out_of_memory = failed.out_of_memory if failed else endpoint.wished.out_of_memory
+    return EndpointState.OUT_OF_MEMORY if out_of_memory else EndpointState.ERROR
+
+
     progress = f"{ready} of {_count(spec.replicas, 'replica')} ready"
     return f"{progress}: another needs {needs}, which this machine does not have free"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    # Last, because the lines of a log may follow it.
+    if ready < wanted and failures:
+        parts.append(f"last failure: {failures[-1].said or UNKNOWN_REASON}")

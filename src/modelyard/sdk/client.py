@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from modelyard.domain.names import check_name, resolve
 from modelyard.protocol.routes import ENDPOINTS, HEALTH, INVOCATIONS
+from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
@@ -16,8 +17,17 @@ from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.trainings import choose_training, start_training
 from modelyard.sdk.uploads import send_tree
-from modelyard.sdk.views import EndpointView, EventView, LinkView, ModelView, RunView, StatusView
-from modelyard.sdk.views import SecretView
+from modelyard.sdk.views import (
+    EndpointView,
+    EventView,
+    HistoryView,
+    LinkView,
+    ModelView,
+    OutcomeView,
+    RunView,
+    SecretView,
+    StatusView,
+)
 from modelyard.sdk.waiting import endpoint_settled, run_ended, wait_gone, wait_until
 
 if TYPE_CHECKING:
@@ -157,6 +167,24 @@ class Client:
         self._connection.delete(f"/endpoints/{_part(name)}")
         if wait:
             wait_gone(lambda: self._look(name, progress), GONE_SECONDS, f"endpoint {name} to be gone")
+
+    def history(self, name: str) -> HistoryView:
+        """The versions that are remembered, newest first, and how each came about."""
+        return self._connection.get(f"/endpoints/{_part(name)}/history")
+
+    def rollback(self, name: str, to: int | None = None) -> OutcomeView:
+        """Wishes for a new version equal to version `to`, by default to the newest other one that was ready.
+
+        Raises NotFound, Conflict. `wait_endpoint` waits until it serves.
+        """
+        # Named here, so that the request is the same when it is sent again, and is then done only once.
+        chosen = self.history(name)["rollback_version"] if to is None else to
+        return self._connection.post(f"/endpoints/{_part(name)}/rollback", {"to": chosen, "by": caller()})
+
+    def refresh(self, name: str) -> OutcomeView:
+        """Wishes for a new version equal to the present one: every replica is replaced, without a gap."""
+        version = self.endpoint(name)["wished_version"]
+        return self._connection.post(f"/endpoints/{_part(name)}/refresh", {"version": version, "by": caller()})
 
     def _look(self, name: str, progress: Callable[[EndpointView], None] | None) -> EndpointView:
         view = self.endpoint(name)

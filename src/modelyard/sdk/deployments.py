@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.domain.names import check_name
 from modelyard.errors import InvalidValue, NotFound
+from modelyard.sdk.account import caller
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.labels import label_from, project_of
 from modelyard.sdk.progress import Progress, no_progress
@@ -59,7 +60,7 @@ def deploy_file(
     models = {one.name: _local_model(plan.folder, one) for one in plan.endpoints}
     code = _send_code(connection, plan, progress)
     resources = [_resource(connection, one, code, models[one.name], progress) for one in plan.endpoints]
-    answer = connection.post("/deployments", {"project": project, "resources": resources})
+    answer = connection.post("/deployments", {"project": project, "by": caller(), "resources": resources})
     return Deployment(project, list(answer["outcomes"]), plan.notes)
 
 

@@ -20,6 +20,22 @@ class VersionView(TypedDict):
     reason: str | None
     model: str | None
     created_at: str
+    cause: str
+    """`deploy`, `rollback` or `refresh`."""
+    source: int | None
+    """The version that a rollback or a refresh repeats."""
+    by: str | None
+    """Who asked for it, as their client said."""
+
+
+class HistoryView(TypedDict):
+    name: str
+    wished_version: int
+    serving_version: int | None
+    rollback_version: int | None
+    """Where a rollback goes that names no version."""
+    versions: list[VersionView]
+    """Newest first."""
 
 
 class EndpointView(TypedDict):
@@ -98,8 +114,9 @@ class OutcomeView(TypedDict):
     kind: str
     name: str
     change: str
-    """`creating`, `updating` or `is up to date`."""
+    """`creating`, `updating`, `rolling back`, `refreshing` or `is up to date`."""
     version: int | None
+    source: NotRequired[int | None]
     sentence: str
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from modelyard.domain.endpoints import EndpointState, VersionState
+from modelyard.domain.endpoints import ERRORS, EndpointState, VersionState
 from modelyard.domain.runs import ENDED
 from modelyard.errors import DeadlinePassed, NotFound, Unavailable
 from modelyard.sdk.views import EndpointView, RunView
@@ -56,7 +56,7 @@ def endpoint_settled(version: int | None) -> Callable[[EndpointView], bool]:
         own = next((one["state"] for one in view["versions"] if one["number"] == wanted), None)
         if own == VersionState.FAILED:
             return True
-        if own == VersionState.READY and view["state"] == EndpointState.ERROR:
+        if own == VersionState.READY and view["state"] in ERRORS:
             return True
         return view["state"] == EndpointState.LIVE and view["serving_version"] == wanted
 

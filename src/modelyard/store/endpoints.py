@@ -1,11 +1,11 @@
 """Endpoints in the database: wishes, versions, what was last seen of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
-from modelyard.domain.deployments import Change, Outcome, decide_deployment
+from modelyard.domain.deployments import Change, Outcome, decide_deployment, decide_refresh, decide_rollback
 from modelyard.domain.endpoints import (
     Endpoint,
     EndpointSpec,
@@ -15,6 +15,7 @@ from modelyard.domain.endpoints import (
     endpoint_spec_from,
     endpoint_status_from,
     kept_versions,
+    origin_from,
 )
 from modelyard.domain.names import name_key, not_found
 from modelyard.store.database import Database
@@ -27,14 +28,30 @@ class SqlEndpoints:
     def __init__(self, yard: Database) -> None:
         self._yard = yard
 
-    def deploy(self, project: str, wanted: Mapping[str, EndpointSpec], now: float) -> list[Outcome]:
+    def deploy(
+        self, project: str, wanted: Mapping[str, EndpointSpec], now: float, by: str | None = None
+    ) -> list[Outcome]:
         keys = [name_key(name) for name in wanted]
         with self._yard.write() as connection:
             present = _load(connection, endpoints.c.key.in_(keys))
             outcomes = decide_deployment(project, wanted, present, _removed(connection, keys))
             for outcome, spec in zip(outcomes, wanted.values(), strict=True):
-                _apply(connection, project, outcome, spec, now)
+                _apply(connection, project, outcome, spec, now, by)
         return outcomes
+
+    def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
+        return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by)
+
+    def refresh(self, name: str, version: int | None, now: float, by: str | None = None) -> Outcome:
+        return self._repeat(name, lambda endpoint: decide_refresh(endpoint, version), now, by)
+
+    def _repeat(self, name: str, decide: Callable[[Endpoint], Outcome], now: float, by: str | None) -> Outcome:
+        with self._yard.write() as connection:
+            endpoint = _get(connection, name)
+            outcome = decide(endpoint)
+            source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
+            _apply(connection, endpoint.project, outcome, source.spec, now, by)
+        return outcome
 
     def get(self, name: str) -> Endpoint:
         with self._yard.read() as connection:
@@ -67,12 +84,14 @@ class SqlEndpoints:
             connection.execute(delete(endpoint_versions).where(endpoint_versions.c.endpoint_key == key))
             connection.execute(delete(endpoints).where(endpoints.c.key == key))
 
-    def mark_version(self, name: str, number: int, state: VersionState, reason: str | None) -> None:
+    def mark_version(
+        self, name: str, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False
+    ) -> None:
         with self._yard.write() as connection:
             connection.execute(
                 update(endpoint_versions)
                 .where(endpoint_versions.c.endpoint_key == name_key(name), endpoint_versions.c.number == number)
-                .values(state=state.value, reason=reason)
+                .values(state=state.value, reason=reason, out_of_memory=out_of_memory)
             )
 
     def put_status(self, name: str, status: EndpointStatus) -> None:
@@ -116,8 +135,15 @@ def _load(connection: Connection, which: ColumnElement[bool]) -> dict[str, Endpo
     ).all()
     versions: dict[str, list[EndpointVersion]] = {}
     for row in rows:
-        spec = endpoint_spec_from(row.spec)
-        version = EndpointVersion(row.number, spec, row.created_at, VersionState(row.state), row.reason)
+        version = EndpointVersion(
+            row.number,
+            endpoint_spec_from(row.spec),
+            row.created_at,
+            VersionState(row.state),
+            row.reason,
+            origin_from(row.origin or {}),
+            bool(row.out_of_memory),
+        )
         versions.setdefault(row.key, []).append(version)
     return {
         row.key: Endpoint(row.name, row.project, kept_versions(versions[row.key]), row.deleting_at is not None)
@@ -130,7 +156,9 @@ def _removed(connection: Connection, keys: list[str]) -> dict[str, int]:
     return {row.key: row.last_number for row in rows}
 
 
-def _apply(connection: Connection, project: str, outcome: Outcome, spec: EndpointSpec, now: float) -> None:
+def _apply(
+    connection: Connection, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None
+) -> None:
     if outcome.change is Change.UP_TO_DATE:
         return
     key = name_key(outcome.name)
@@ -143,6 +171,7 @@ def _apply(connection: Connection, project: str, outcome: Outcome, spec: Endpoin
             spec=asdict(spec),
             created_at=now,
             state=VersionState.NEW.value,
+            origin=asdict(outcome.origin(by)),
         )
     )
     _forget_old_versions(connection, key)

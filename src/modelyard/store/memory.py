@@ -2,11 +2,11 @@
 
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modelyard.domain.deployments import Change, Outcome, decide_deployment
+from modelyard.domain.deployments import Change, Outcome, decide_deployment, decide_refresh, decide_rollback
 from modelyard.domain.endpoints import (
     Endpoint,
     EndpointSpec,
@@ -48,12 +48,28 @@ class MemoryEndpoints:
         self._statuses: dict[str, EndpointStatus] = {}
         self._removed: dict[str, int] = {}
 
-    def deploy(self, project: str, wanted: Mapping[str, EndpointSpec], now: float) -> list[Outcome]:
+    def deploy(
+        self, project: str, wanted: Mapping[str, EndpointSpec], now: float, by: str | None = None
+    ) -> list[Outcome]:
         with self._lock:
             outcomes = decide_deployment(project, wanted, self._endpoints, self._removed)
             for outcome, spec in zip(outcomes, wanted.values(), strict=True):
-                self._apply(project, outcome, spec, now)
+                self._apply(project, outcome, spec, now, by)
             return outcomes
+
+    def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
+        return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by)
+
+    def refresh(self, name: str, version: int | None, now: float, by: str | None = None) -> Outcome:
+        return self._repeat(name, lambda endpoint: decide_refresh(endpoint, version), now, by)
+
+    def _repeat(self, name: str, decide: Callable[[Endpoint], Outcome], now: float, by: str | None) -> Outcome:
+        with self._lock:
+            endpoint = self.get(name)
+            outcome = decide(endpoint)
+            source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
+            self._apply(endpoint.project, outcome, source.spec, now, by)
+            return outcome
 
     def get(self, name: str) -> Endpoint:
         with self._lock:
@@ -81,13 +97,18 @@ class MemoryEndpoints:
                 self._statuses.pop(key, None)
                 del self._endpoints[key]
 
-    def mark_version(self, name: str, number: int, state: VersionState, reason: str | None) -> None:
+    def mark_version(
+        self, name: str, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False
+    ) -> None:
         key = name_key(name)
         with self._lock:
             found = self._endpoints.get(key)
             if found is not None:
                 marked = [
-                    replace(one, state=state, reason=reason) if one.number == number else one for one in found.versions
+                    replace(one, state=state, reason=reason, out_of_memory=out_of_memory)
+                    if one.number == number
+                    else one
+                    for one in found.versions
                 ]
                 self._endpoints[key] = replace(found, versions=kept_versions(marked))
 
@@ -104,11 +125,11 @@ class MemoryEndpoints:
         with self._lock:
             return dict(sorted(self._statuses.items()))
 
-    def _apply(self, project: str, outcome: Outcome, spec: EndpointSpec, now: float) -> None:
+    def _apply(self, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None) -> None:
         if outcome.change is Change.UP_TO_DATE or outcome.version is None:
             return
         key = name_key(outcome.name)
-        version = EndpointVersion(outcome.version, spec, now)
+        version = EndpointVersion(outcome.version, spec, now, origin=outcome.origin(by))
         found = self._endpoints.get(key)
         if found is None:
             self._endpoints[key] = Endpoint(outcome.name, project, (version,))
@@ -449,3 +470,7 @@ class MemoryArtifacts:
     def _place(self, one: TreeFile, target: Path) -> None:
         target.write_bytes(self.read(one.sha256))
         target.chmod(0o555 if one.executable else 0o444)
+
+    def _copy(self, one: TreeFile, target: Path) -> None:
+        target.write_bytes(self.read(one.sha256))
+        target.chmod(0o755 if one.executable else 0o644)

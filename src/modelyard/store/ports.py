@@ -19,8 +19,18 @@ from modelyard.domain.secrets import Masks, Secret
 class Endpoints(Protocol):
     """Wishes for endpoints and what was last seen of them. Names are compared by `name_key`."""
 
-    def deploy(self, project: str, wanted: Mapping[str, EndpointSpec], now: float) -> list[Outcome]:
+    def deploy(
+        self, project: str, wanted: Mapping[str, EndpointSpec], now: float, by: str | None = None
+    ) -> list[Outcome]:
         """Applies `decide_deployment` in one transaction: new endpoints, new versions, or nothing. Raises alike."""
+        ...
+
+    def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
+        """Applies `decide_rollback` in one transaction: a new version or nothing. Raises alike, and NotFound."""
+        ...
+
+    def refresh(self, name: str, version: int | None, now: float, by: str | None = None) -> Outcome:
+        """Applies `decide_refresh` in one transaction: a new version or nothing. Raises alike, and NotFound."""
         ...
 
     def get(self, name: str) -> Endpoint:
@@ -40,7 +50,9 @@ class Endpoints(Protocol):
         name counts on. Without effect on any other."""
         ...
 
-    def mark_version(self, name: str, number: int, state: VersionState, reason: str | None) -> None:
+    def mark_version(
+        self, name: str, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False
+    ) -> None:
         """Without effect where the version is gone."""
         ...
 

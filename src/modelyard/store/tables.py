@@ -32,6 +32,8 @@ endpoint_versions = Table(
     Column("created_at", Float, nullable=False),
     Column("state", String, nullable=False),
     Column("reason", String),
+    Column("origin", JSON),
+    Column("out_of_memory", Boolean),
 )
 
 endpoint_statuses = Table(

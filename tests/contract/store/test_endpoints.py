@@ -3,6 +3,7 @@ import pytest
 from modelyard.domain.deployments import Change
 from modelyard.domain.endpoints import (
     VERSIONS_KEPT,
+    Cause,
     EndpointSpec,
     EndpointState,
     EndpointStatus,
@@ -159,3 +160,34 @@ def test_a_status_comes_back_as_it_was_put(store):
 def test_a_status_of_an_endpoint_that_is_gone_is_not_kept(store):
     store.endpoints.put_status("price", STATUS)
     assert store.endpoints.statuses() == {}
+
+
+def test_a_rollback_is_a_new_version_that_remembers_what_it_repeats_and_who_asked(store):
+    deploy(store)
+    store.endpoints.mark_version("price", 1, VersionState.READY, None)
+    deploy(store, spec=B, now=2.0)
+    outcome = store.endpoints.roll_back("PRICE", None, 3.0, "ada@desk")
+    assert outcome.sentence == "rolling back price (endpoint) to version 1 as version 3"
+    made = store.endpoints.get("price").wished
+    assert (made.number, made.spec, made.created_at, made.state) == (3, A, 3.0, VersionState.NEW)
+    assert (made.origin.cause, made.origin.source, made.origin.by) == (Cause.ROLLBACK, 1, "ada@desk")
+    assert store.endpoints.roll_back("price", 1, 4.0).change is Change.UP_TO_DATE
+    assert store.endpoints.get("price").wished.number == 3
+    with pytest.raises(NotFound):
+        store.endpoints.roll_back("prize", None, 5.0)
+
+
+def test_a_refresh_is_a_new_version_of_the_same(store):
+    deploy(store, spec=B)
+    assert store.endpoints.refresh("price", 1, 2.0).version == 2
+    assert store.endpoints.refresh("price", 1, 2.0).change is Change.UP_TO_DATE
+    made = store.endpoints.get("price").wished
+    assert (made.number, made.spec, made.origin.cause, made.origin.source) == (2, B, Cause.REFRESH, 1)
+    with pytest.raises(Conflict):
+        store.endpoints.refresh("price", 7, 3.0)
+
+
+def test_a_version_remembers_that_it_ran_out_of_memory(store):
+    deploy(store)
+    store.endpoints.mark_version("price", 1, VersionState.FAILED, "out of memory", out_of_memory=True)
+    assert store.endpoints.get("price").wished.out_of_memory

@@ -16,6 +16,7 @@ def test_a_registered_model_is_deployed_in_its_newest_version(api: Api) -> None:
                 "name": "price",
                 "change": "creating",
                 "version": 1,
+                "source": None,
                 "sentence": "creating price (endpoint)",
             }
         ]

@@ -78,6 +78,34 @@ def test_get_shows_one_endpoint_with_its_versions(run: Run, yard: SmallYard, cap
     assert "version   state" in out
 
 
+def test_history_says_how_versions_came_about_and_where_a_rollback_goes(
+    run: Run, yard: SmallYard, capsys: Printed
+) -> None:
+    yard.add_endpoint("price", 2)
+    assert run("history", "price") == 0
+    header, row, *_, last = capsys.readouterr().out.splitlines()
+    assert header.split() == ["version", "state", "model", "when", "cause", "by", "reason"]
+    assert row.split()[:2] == ["2", "serving"]
+    assert row.split()[4:6] == ["deploy", "ada@desk"]
+    assert last == "`modelyard rollback price` goes back to version 1"
+
+
+def test_rollback_names_the_version_that_it_goes_to(run: Run, yard: SmallYard, capsys: Printed) -> None:
+    yard.add_endpoint("price", 2)
+    assert run("rollback", "price") == 0
+    assert "rolling back price (endpoint) as version 3" in capsys.readouterr().out
+    assert run("history", "price") == 0
+    assert "rollback to 1" in capsys.readouterr().out
+
+
+def test_refresh_waits_until_the_new_replicas_serve(run: Run, yard: SmallYard, capsys: Printed) -> None:
+    yard.add_endpoint("price")
+    assert run("refresh", "price") == 0
+    assert "price is live" in capsys.readouterr().out
+    yard.settles_as = "error"
+    assert run("refresh", "price") == 1
+
+
 def test_get_names_the_nearest_of_an_unknown_name(run: Run, yard: SmallYard, capsys: Printed) -> None:
     yard.add_endpoint("price")
     assert run("get", "prise") == 1

@@ -109,7 +109,7 @@ def test_a_replica_that_died_is_replaced_after_a_wait():
     decision = world.decide()
     assert decision.actions == ()
     assert decision.wake_at == world.now + restart_seconds(1)
-    assert "last failure: it was killed; next start in 0.5 s" in decision.sentence
+    assert "next start in 0.5 s; last failure: died: it was killed" in decision.sentence
     assert world.step(0.5).actions == (Start(1, False),)
 
 
@@ -156,7 +156,7 @@ def test_a_version_that_always_fails_is_failed_and_the_old_one_serves():
     while not any(isinstance(action, MarkFailed) for action in world.step(0.5).actions):
         assert world.now < 1100.0
     assert world.decision.state is EndpointState.ERROR
-    assert world.decision.sentence == "version 2 cannot start, version 1 serves: it raised"
+    assert world.decision.sentence == "version 2 cannot start, version 1 serves: failed to start: it raised"
     assert sum(one.version == 2 for one in world.facts.values()) == START_ATTEMPTS
     assert [one.id for one in world.ready] == old
     assert world.run(200).actions == ()
@@ -166,7 +166,7 @@ def test_a_first_version_that_cannot_start_leaves_an_error_with_the_reason():
     world = World(endpoint(version(1)), always_failing(1))
     decision = world.run(30)
     assert decision.state is EndpointState.ERROR
-    assert decision.sentence == "version 1 cannot start, and there is no earlier one: it raised"
+    assert decision.sentence == "version 1 cannot start, and there is no earlier one: failed to start: it raised"
     assert decision.actions == ()
     assert decision.serving_version is None
     assert len(world.facts) == START_ATTEMPTS
@@ -283,3 +283,47 @@ def test_a_death_during_an_update_is_made_up_for_by_the_new_version():
     world.die(first)
     assert world.step(1.0).actions == (Start(2, False),)
     assert world.run(10).state is EndpointState.LIVE
+
+
+def test_failures_are_told_apart_in_the_sentence():
+    def said(failure, ready=True):
+        world = World(endpoint(version(1, READY, replicas=2)))
+        first, _ = world.add(1, 2)
+        world.now += 100.0
+        world.die(first, failure)
+        return world.decide().sentence
+
+    assert "last failure: died: it was killed" in said(FailureKind.DIED)
+    assert "last failure: failed to start: it was killed" in said(FailureKind.START)
+    assert "last failure: failed its probe: it was killed" in said(FailureKind.PROBE)
+    assert "last failure: stuck in a call: it was killed" in said(FailureKind.STUCK)
+    assert "last failure: out of memory: it was killed" in said(FailureKind.OUT_OF_MEMORY)
+
+
+def test_a_version_that_runs_out_of_memory_has_a_state_of_its_own_that_stays():
+    world = World(endpoint(version(1)), outcomes=lambda _number, _fresh: FailureKind.OUT_OF_MEMORY)
+    while not any(isinstance(action, MarkFailed) for action in world.step(0.5).actions):
+        assert world.now < 1100
+    assert world.decision.state is EndpointState.OUT_OF_MEMORY
+    assert "out of memory" in world.decision.sentence
+    wished = world.endpoint.wished
+    assert wished.out_of_memory
+    world.facts.clear()
+    assert world.step().state is EndpointState.OUT_OF_MEMORY
+
+
+def test_a_ready_version_whose_replicas_all_ran_out_of_memory_says_so():
+    world = World(endpoint(version(1, READY)))
+    (first,) = world.add(1, 1)
+    world.die(first, FailureKind.OUT_OF_MEMORY)
+    assert world.decide().state is EndpointState.OUT_OF_MEMORY
+
+
+def test_replicas_that_end_one_after_the_other_are_called_a_crash_loop():
+    world = World(endpoint(version(1, READY)))
+    for _ in range(3):
+        (name,) = world.add(1, 1)
+        world.now += 1.0
+        world.die(name)
+        world.now += 1.0
+    assert "crash loop: 3 replicas ended one after the other" in world.decide().sentence

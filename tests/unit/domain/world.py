@@ -146,8 +146,8 @@ class World:
                 self._end(name, self.facts[name].failure)
             case MarkReady(number):
                 self._mark(number, VersionState.READY, None)
-            case MarkFailed(number, reason):
-                self._mark(number, VersionState.FAILED, reason)
+            case MarkFailed(number, reason, out_of_memory):
+                self._mark(number, VersionState.FAILED, reason, out_of_memory=out_of_memory)
             case Remove():
                 assert not self.live, "an endpoint was forgotten while something of it lived"
                 self.removed = True
@@ -159,9 +159,10 @@ class World:
             self.facts[name], state=ReplicaState.ENDED, ended_at=self.now, failure=failure, reason="it was killed"
         )
 
-    def _mark(self, number: int, state: VersionState, reason: str | None) -> None:
+    def _mark(self, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False) -> None:
         marked = [
-            replace(one, state=state, reason=reason) if one.number == number else one for one in self.endpoint.versions
+            replace(one, state=state, reason=reason, out_of_memory=out_of_memory) if one.number == number else one
+            for one in self.endpoint.versions
         ]
         self.endpoint = replace(self.endpoint, versions=tuple(marked))
 

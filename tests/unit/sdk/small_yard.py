@@ -49,7 +49,10 @@ class SmallYard:
             "name": name, "project": "p", "model": None, "state": state, "sentence": f"{name} is {state}",
             "ready": 1, "requested": 1, "up_to_date": 1, "serving_version": version, "wished_version": version,
             "created_at": THEN, "updated_at": THEN, "url": f"{self.url}/endpoints/{name}/invocations", "replicas": [],
-            "versions": [{"number": version, "state": "ready", "reason": None, "model": None, "created_at": THEN}],
+            "versions": [
+                {"number": version, "state": "ready", "reason": None, "model": None, "created_at": THEN,
+                 "cause": "deploy", "source": None, "by": "ada@desk"},
+            ],
             "notes": [],
         }  # fmt: skip
         self.endpoints[name] = view
@@ -139,6 +142,12 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"endpoints": list(yard.endpoints.values())}
             case ["endpoints", name]:
                 return self._look(name)
+            case ["endpoints", name, "history"]:
+                view = self._known(yard.endpoints, name)
+                return {
+                    "name": name, "wished_version": view["wished_version"], "serving_version": view["serving_version"],
+                    "rollback_version": 1, "versions": view["versions"][::-1],
+                }  # fmt: skip
             case ["runs"]:
                 wanted = self.query.get("training")
                 return {"runs": [one for one in yard.runs.values() if wanted in (None, one["training"])]}
@@ -171,6 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self, path: list[str]) -> Any:
         yard = self.held
+        if path[0] == "endpoints" and path[2] in ("rollback", "refresh"):
+            return self._repeat(path[1], path[2], json.loads(self.body))
         if path[0] == "endpoints":
             yard.predictions.append((self.body, self.headers["content-type"]))
             self._known(yard.endpoints, path[1])
@@ -206,6 +217,18 @@ class _Handler(BaseHTTPRequestHandler):
         view["serving_version"] = None
         sentence = f"creating {name} (endpoint)"
         return {"kind": "endpoint", "name": name, "change": "creating", "version": 1, "sentence": sentence}
+
+    def _repeat(self, name: str, cause: str, document: dict[str, Any]) -> dict[str, Any]:
+        source = document["to" if cause == "rollback" else "version"]
+        number = self._known(self.held.endpoints, name)["wished_version"] + 1
+        view = self.held.add_endpoint(name, number, "updating")
+        view["versions"][0] |= {"state": "new", "cause": cause, "source": source, "by": document["by"]}
+        change = "rolling back" if cause == "rollback" else "refreshing"
+        sentence = f"{change} {name} (endpoint) as version {number}"
+        return {
+            "kind": "endpoint", "name": name, "change": change, "version": number, "source": source,
+            "sentence": sentence,
+        }  # fmt: skip
 
     def _put(self, path: list[str]) -> Any:
         digest = hashlib.sha256(self.body).hexdigest()
