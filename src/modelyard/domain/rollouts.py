@@ -19,6 +19,7 @@ The rules, after Kubernetes' rolling update:
 * a live replica with a failure is of no use any more and is killed.
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,6 +29,15 @@ from modelyard.domain.replicas import STEADY_SECONDS, FailureKind, ReplicaFact, 
 
 START_ATTEMPTS = 3
 """Failed starts in a row after which a version that was never ready is given up."""
+
+CRASH_LOOP_FAILURES = 3
+"""Replicas that were ready and ended, in a row, from which on it is called a crash loop."""
+
+ENDED_KEPT = 10
+"""Ended replicas of an endpoint that are remembered in any case, with their output, for people."""
+
+BACK_OFF_ROUNDS = 8
+"""Rounds of failures after which the wait before the next start does not grow any more (see `restart_seconds`)."""
 
 LOOK_AGAIN_SECONDS = 1.0
 """How soon to look again at what is on its way, even if nothing is heard of it."""
@@ -74,6 +84,7 @@ class MarkFailed:
 
     version: int
     reason: str
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,6 @@ class Remove:
 Action = Start | Drain | Kill | MarkReady | MarkFailed | Remove
 
 
-    out_of_memory: bool = False
 @dataclass(frozen=True, slots=True)
 class Decision:
     actions: tuple[Action, ...]
@@ -245,6 +255,26 @@ def _needs_fresh(replicas: list[ReplicaFact], version: int) -> bool:
     return any(one.version == version and one.failure is FailureKind.HUNG_AFTER_FORK for one in replicas)
 
 
+def forgettable(endpoint: Endpoint, facts: Iterable[ReplicaFact], now: float) -> list[str]:
+    """Ids of the ended replicas that no decision will ask for any more: beyond the newest `ENDED_KEPT`, those that are
+    not among what `decide_rollout` looks at. That is, of each version that there is,
+
+    * the failures that nothing has made up for, as many as the wait before the next start can grow by;
+    * the newest that hung after its fork, for as long as the version exists.
+    """
+    replicas = list(facts)
+    ended = sorted((one for one in replicas if not one.live), key=lambda one: _ended_at(one, now), reverse=True)
+    kept = {one.id for one in ended[:ENDED_KEPT]}
+    for version in endpoint.versions:
+        failures_max = BACK_OFF_ROUNDS * max(1, version.spec.replicas)
+        kept |= {one.id for one in _failures_in_a_row(replicas, version.number, now)[-failures_max:]}
+        hung = (
+            one for one in ended if one.version == version.number and one.failure is FailureKind.HUNG_AFTER_FORK
+        )
+        kept |= {one.id for one in itertools.islice(hung, 1)}
+    return [one.id for one in ended if one.id not in kept]
+
+
 def _failures_in_a_row(replicas: list[ReplicaFact], version: int, now: float) -> list[ReplicaFact]:
     """Failures of a version that no steady replica has made up for, oldest first.
 
@@ -305,6 +335,12 @@ def _state(
     return EndpointState.UPDATING
 
 
+def _error(endpoint: Endpoint, failed: MarkFailed | None) -> EndpointState:
+    """The state of an endpoint whose wished version is given up, now or before."""
+    out_of_memory = failed.out_of_memory if failed else endpoint.wished.out_of_memory
+    return EndpointState.OUT_OF_MEMORY if out_of_memory else EndpointState.ERROR
+
+
 def _progress(
     target: EndpointVersion,
     ready: int,
@@ -321,6 +357,9 @@ def _progress(
         parts.append(f"crash loop: {len(failures)} replicas ended one after the other")
     if wait_seconds is not None:
         parts.append(f"next start in {wait_seconds:.1f} s")
+    # Last, because the lines of a log may follow it.
+    if ready < wanted and failures:
+        parts.append(f"last failure: {failures[-1].said or UNKNOWN_REASON}")
     return "; ".join(parts)
 
 
@@ -336,18 +375,9 @@ def _no_room(spec: EndpointSpec, ready: int) -> str:
     parts = [f"{spec.cpu_millis}m CPU"] if spec.cpu_millis else []
     parts += [f"{spec.memory_bytes // 2**20} MiB"] if spec.memory_bytes else []
     needs = " and ".join(parts) or "a place"
-def _error(endpoint: Endpoint, failed: MarkFailed | None) -> EndpointState:
-    """The state of an endpoint whose wished version is given up, now or before."""
-    out_of_memory = failed.out_of_memory if failed else endpoint.wished.out_of_memory
-    return EndpointState.OUT_OF_MEMORY if out_of_memory else EndpointState.ERROR
-
-
     progress = f"{ready} of {_count(spec.replicas, 'replica')} ready"
     return f"{progress}: another needs {needs}, which this machine does not have free"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-    # Last, because the lines of a log may follow it.
-    if ready < wanted and failures:
-        parts.append(f"last failure: {failures[-1].said or UNKNOWN_REASON}")
