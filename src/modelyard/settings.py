@@ -61,6 +61,11 @@ class Home:
         return self.root / "artifacts"
 
     @property
+    def data_remotes(self) -> Path:
+        """Data remotes, a folder each, laid out as DVC lays out any remote; made with the first object."""
+        return self.root / "dvc"
+
+    @property
     def packages(self) -> Path:
         """Packages laid out for running, a folder per digest."""
         return self.root / "packages"

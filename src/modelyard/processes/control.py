@@ -19,12 +19,16 @@ from modelyard.api.app import create_app
 from modelyard.api.yard import Yard
 from modelyard.clock import SystemClock
 from modelyard.console.pages import routes
+from modelyard.doors.dvc import DvcDoor
+from modelyard.doors.mount import Doors
 from modelyard.errors import StoreFailed
 from modelyard.log import start_log
 from modelyard.protocol.messages import encode
-from modelyard.settings import Home
+from modelyard.protocol.routes import DVC
+from modelyard.settings import Home, care_from
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.ports import Keys
+from modelyard.store.remotes import DataRemotes
 from modelyard.store.sqlite import open_store
 
 if TYPE_CHECKING:
@@ -43,7 +47,9 @@ async def serve(home: Home) -> None:
     clock = SystemClock()
     store = open_store(home)
     remember_key(store.keys, home, clock.now())
-    yard = Yard(store, FileArtifacts(home.artifacts), home, clock, lambda: poke(home.controller_socket))
+    yard = Yard(
+        store, FileArtifacts(home.artifacts), home, clock, lambda: poke(home.controller_socket), care_from(os.environ)
+    )
     loop = asyncio.get_running_loop()
 
     def in_process() -> "InProcess":
@@ -52,7 +58,9 @@ async def serve(home: Home) -> None:
 
         return InProcess(app, loop)
 
-    app = create_app(yard, routes(in_process, clock))
+    remotes = DataRemotes(home.data_remotes)
+    remotes.remove_leftovers()
+    app = Doors(create_app(yard, routes(in_process, clock)), {DVC: DvcDoor(remotes, store.keys)})
     listening = listen(home.control_socket)
     config = uvicorn.Config(
         app,

@@ -1,0 +1,53 @@
+"""The key, as clients of other protocols can present it: HTTP basic with a fixed user, or a header.
+
+Keys are compared as digests of 256-bit secrets: the time that a look-up takes says nothing about the key.
+"""
+
+import base64
+import binascii
+import hashlib
+
+from starlette.datastructures import Headers
+
+from modelyard.errors import Forbidden, Unauthorized
+from modelyard.protocol.routes import KEY
+from modelyard.store.ports import Keys
+
+USER = "yard"
+"""The user of HTTP basic; the password is the key."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def check_key(keys: Keys, headers: Headers, method: str) -> None:
+    """Raises Unauthorized without the yard's key, Forbidden where a web page asks for a change."""
+    origin = headers.get("origin")
+    if origin is not None and method not in _SAFE_METHODS:
+        raise Forbidden(f"cannot {method} for a page of {origin[:200]}", "use a client, not a browser")
+    key = _presented_key(headers)
+    if key is None:
+        raise Unauthorized(
+            "cannot answer without the yard's key",
+            f"use HTTP basic with user {USER} and the key as password, or the header {KEY}",
+        )
+    if not keys.is_owner(hashlib.sha256(key.encode()).hexdigest()):
+        raise Unauthorized("cannot answer: the key is not this yard's", "the right one is in the home's file `key`")
+
+
+def _presented_key(headers: Headers) -> str | None:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            return _basic_password(value.strip())
+        case _:
+            return headers.get(KEY)
+
+
+def _basic_password(encoded: str) -> str | None:
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return password if colon and user == USER else None
