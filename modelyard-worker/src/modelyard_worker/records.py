@@ -5,18 +5,23 @@ Each process has a folder of its own:
     order.json    what it was told to do (0600: it may hold a token); written by whoever starts it, first of all
     process.json  its identity; written by the process itself as its first act
     exit.json     how it ended; written by the process, or by the one that waited for it
-    output.log    what it printed; opened for appending
+    output.log    what it printed; opened for appending; whoever reads it is bothered by nothing in it
 """
 
 import json
 import os
 import time
-from typing import Any, Dict, NamedTuple, Optional
+from typing import IO, Any, Dict, NamedTuple, Optional
 
 ORDER = "order.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 OUTPUT = "output.log"
+
+TAIL_BYTES_MAX = 256 * 2**10
+"""How far from its end a file's last lines are looked for."""
+
+_BLOCK_BYTES = 64 * 2**10
 
 
 class Identity(NamedTuple):
@@ -110,3 +115,48 @@ def write_exit(folder: str, code: Optional[int], by: str, **facts: Any) -> None:
     path = os.path.join(folder, EXIT)
     if not os.path.exists(path):
         write_json(path, {"code": code, "by": by, "ended_at": time.time(), **facts})
+
+
+def tail(path: str, lines: int, bytes_max: int = TAIL_BYTES_MAX) -> str:
+    """The last `lines` lines within the last `bytes_max` bytes; empty where there is no such file. What is not UTF-8
+    is replaced."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.seek(tail_start(file, lines, bytes_max))
+            content = file.read(bytes_max)
+    except OSError:
+        return ""
+    return _whole_characters(content or b"").decode("utf-8", "replace")
+
+
+def tail_start(file: "IO[bytes]", lines: int, bytes_max: int = TAIL_BYTES_MAX) -> int:
+    """Where the last lines begin, looking back at most `bytes_max` bytes; leaves the file's position anywhere."""
+    end = file.seek(0, os.SEEK_END)
+    if lines <= 0:
+        return end
+    earliest = max(0, end - bytes_max)
+    wanted = lines
+    at = end
+    while at > earliest:
+        begin = max(earliest, at - _BLOCK_BYTES)
+        file.seek(begin)
+        block = file.read(at - begin)
+        # The line feed that ends the file ends its last line; it begins none.
+        upto = len(block) - 1 if at == end and block.endswith(b"\n") else len(block)
+        found = block.rfind(b"\n", 0, upto)
+        while found != -1:
+            wanted -= 1
+            if wanted == 0:
+                return begin + found + 1
+            upto = found
+            found = block.rfind(b"\n", 0, upto)
+        at = begin
+    return earliest
+
+
+def _whole_characters(content: bytes) -> bytes:
+    """Without the rest of a character that the beginning cuts through: continuation bytes are 10xxxxxx."""
+    cut = 0
+    while cut < min(3, len(content)) and content[cut] & 0xC0 == 0x80:
+        cut += 1
+    return content[cut:]

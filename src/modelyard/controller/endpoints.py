@@ -4,11 +4,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from modelyard.clock import Clock
-from modelyard.controller.replicas import Replicas
+from modelyard.controller.replicas import Replicas, is_ready, why_no_fork
+from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.endpoints import (
+    ERRORS,
     Endpoint,
     EndpointState,
     EndpointStatus,
@@ -19,7 +22,7 @@ from modelyard.domain.names import name_key
 from modelyard.domain.replicas import ReplicaFact, ReplicaState
 from modelyard.domain.rollouts import Decision, Drain, Kill, MarkFailed, MarkReady, Remove, Start, decide_rollout
 from modelyard.engines.ports import Engine, ReplicaOrder, ReplicaSight
-from modelyard.errors import ModelyardError
+from modelyard.errors import ModelyardError, StoreFailed
 from modelyard.protocol.table import EndpointEntry, ReplicaAddress
 from modelyard.store.ports import Artifacts, Store
 
@@ -30,13 +33,14 @@ class EndpointsPass:
     def __init__(
         self, store: Store, artifacts: Artifacts, engine: Engine, packages: Path, clock: Clock, wake: Callable[[], None]
     ) -> None:
-        self.replicas = Replicas(engine, clock, wake)
+        self.replicas = Replicas(engine, clock, wake, lambda text: mask(store, text))
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
         self._packages = packages
         self._clock = clock
         self._statuses: dict[str, EndpointStatus] = store.endpoints.statuses()
+        self._entries: dict[str, EndpointEntry] = {}
 
     async def __call__(self) -> tuple[dict[str, EndpointEntry], float | None]:
         """One pass: the entries of the table, and when to look again at the latest."""
@@ -46,21 +50,30 @@ class EndpointsPass:
         wake_at: float | None = None
         for endpoint in endpoints:
             key = name_key(endpoint.name)
-            sights = by_endpoint.get(key, [])
-            self.replicas.go_on_proving(sights, lambda sight, one=endpoint: _start_seconds(one, sight))
-            facts = self.replicas.facts(endpoint.name, sights)
-            now = self._clock.now()
-            decision = decide_rollout(endpoint, facts, now, self._room(endpoint))
-            removed = await self._apply(endpoint, decision, sights)
-            if removed:
-                continue
-            self._write_status(endpoint, decision, facts, now)
-            if not endpoint.deleting:
-                entries[key] = _entry(endpoint, decision, sights)
-            if decision.wake_at is not None:
-                wake_at = min(wake_at or decision.wake_at, decision.wake_at)
-            self.replicas.forget_old(sights)
+            try:
+                entry, again_at = await self._look(endpoint, by_endpoint.get(key, []))
+            except Exception:  # noqa: BLE001 (one endpoint in trouble must not stop the others, nor what it serves)
+                _log.exception("endpoint %s: its pass failed", endpoint.name)
+                entry, again_at = self._entries.get(key), None
+            if entry is not None:
+                entries[key] = entry
+            if again_at is not None:
+                wake_at = min(wake_at or again_at, again_at)
+        self._entries = entries
         return entries, wake_at
+
+    async def _look(self, endpoint: Endpoint, sights: list[ReplicaSight]) -> tuple[EndpointEntry | None, float | None]:
+        """One endpoint's part of the pass: its entry, None while it goes, and when to look again at the latest."""
+        self.replicas.go_on_proving(sights, lambda sight: _start_seconds(endpoint, sight))
+        facts = self.replicas.facts(endpoint.name, sights)
+        now = self._clock.now()
+        decision = decide_rollout(endpoint, facts, now, self._room(endpoint))
+        removed = await self._apply(endpoint, decision, facts, sights)
+        if removed:
+            return None, None
+        self._write_status(endpoint, decision, facts, now)
+        self.replicas.forget_old(endpoint, facts)
+        return None if endpoint.deleting else _entry(endpoint, decision, sights), decision.wake_at
 
     def _sights_by_endpoint(self, endpoints: list[Endpoint]) -> dict[str, list[ReplicaSight]]:
         """Replicas by the key of their endpoint. Those of no endpoint have no business here and are ended."""
@@ -82,12 +95,14 @@ class EndpointsPass:
 
     # -- applying ----------------------------------------------------------------------------------------------------
 
-    async def _apply(self, endpoint: Endpoint, decision: Decision, sights: list[ReplicaSight]) -> bool:
+    async def _apply(
+        self, endpoint: Endpoint, decision: Decision, facts: list[ReplicaFact], sights: list[ReplicaSight]
+    ) -> bool:
         """Does what was decided. True where the endpoint is gone now."""
         for action in decision.actions:
             match action:
                 case Start():
-                    await self._start(endpoint, action)
+                    await self._start(endpoint, action, facts)
                 case Drain():
                     self._engine.stop_replica(action.replica)
                 case Kill():
@@ -96,7 +111,11 @@ class EndpointsPass:
                     self._store.endpoints.mark_version(endpoint.name, action.version, VersionState.READY, None)
                 case MarkFailed():
                     self._store.endpoints.mark_version(
-                        endpoint.name, action.version, VersionState.FAILED, action.reason
+                        endpoint.name,
+                        action.version,
+                        VersionState.FAILED,
+                        action.reason,
+                        out_of_memory=action.out_of_memory,
                     )
                 case Remove():
                     self.replicas.forget_all(endpoint.name, sights)
@@ -106,26 +125,32 @@ class EndpointsPass:
                     return True
         return False
 
-    async def _start(self, endpoint: Endpoint, action: Start) -> None:
+    async def _start(self, endpoint: Endpoint, action: Start, facts: list[ReplicaFact]) -> None:
         version = endpoint.version(action.version)
         if version is None:
             return
         spec = version.spec
         folder = self._packages / spec.package
-        try:
-            if not folder.exists():
-                await asyncio.to_thread(self._artifacts.lay_out, spec.package, folder)
-        except (OSError, ModelyardError) as error:
-            # The start itself will fail and say so; here only the reason is better known.
-            _log.error("cannot lay out package %s: %s", spec.package, error)
         order = ReplicaOrder(
             id=f"{name_key(endpoint.name)[:20]}-{version.number}-{secrets.token_hex(4)}",
             endpoint=endpoint.name,
             version=version.number,
             spec=spec,
             package_folder=str(folder),
-            fresh=action.fresh,
+            why_fresh=why_no_fork(facts, version.number) if action.fresh else None,
         )
+        try:
+            if not folder.exists():
+                await asyncio.to_thread(self._artifacts.lay_out, spec.package, folder, share=True)
+        except ModelyardError as error:
+            _log.error("endpoint %s: %s", endpoint.name, error)
+            self.replicas.note_failed_start(order, error)
+            return
+        try:
+            order = replace(order, secrets=reveal(self._store, spec.secrets))
+        except ModelyardError as error:
+            self.replicas.note_failed_start(order, error)
+            return
         self.replicas.bring_up(order)
         # The task's first step writes the intent; the next look must see it.
         await asyncio.sleep(0)
@@ -135,7 +160,7 @@ class EndpointsPass:
     def _write_status(self, endpoint: Endpoint, decision: Decision, facts: list[ReplicaFact], now: float) -> None:
         key = name_key(endpoint.name)
         before = self._statuses.get(key)
-        ready = [one for one in facts if one.state is ReplicaState.READY]
+        ready = [one for one in facts if one.state is ReplicaState.READY and one.failure is None]
         status = EndpointStatus(
             state=decision.state,
             sentence=decision.sentence,
@@ -156,7 +181,11 @@ class EndpointsPass:
     def _event(self, endpoint: Endpoint, sentence: str) -> None:
         first = sentence.splitlines()[0]
         _log.info("endpoint %s: %s", endpoint.name, first)
-        self._store.events.add("endpoint", endpoint.name, first, self._clock.now())
+        try:
+            self._store.events.add("endpoint", endpoint.name, first, self._clock.now())
+        except StoreFailed as error:
+            # An event is for people; what it tells of has happened all the same.
+            _log.error("endpoint %s: %s", endpoint.name, error)
 
 
 def _start_seconds(endpoint: Endpoint, sight: ReplicaSight) -> float:
@@ -182,11 +211,11 @@ def _entry(endpoint: Endpoint, decision: Decision, sights: list[ReplicaSight]) -
     addresses = tuple(
         ReplicaAddress(one.id, one.version, one.socket, one.token, one.package)
         for one in sights
-        if one.alive and not one.stopping and "ready_at" in one.notes and one.id not in leaving
+        if is_ready(one) and one.id not in leaving
     )
     # A replica that is just being replaced is waited for; one that never was, or cannot be, is not.
     hopeless = decision.state is not EndpointState.LIVE and endpoint.wished.state is not VersionState.READY
-    hopeless = hopeless or decision.state in (EndpointState.ERROR, EndpointState.COMPUTE_UNAVAILABLE)
+    hopeless = hopeless or decision.state in (*ERRORS, EndpointState.COMPUTE_UNAVAILABLE)
     spec = serving.spec
     return EndpointEntry(
         name=endpoint.name,

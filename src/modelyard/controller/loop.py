@@ -1,7 +1,9 @@
 """The one loop: wait for a reason, run each pass, publish the table, survive whatever a pass raises."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Generator
 
 from modelyard.clock import Clock
 from modelyard.controller.endpoints import EndpointsPass
@@ -46,7 +48,7 @@ class Controller:
         """Until `stop`. Processes end with it: a controller that is to leave them alone is killed instead."""
         while not self._stopping:
             self._engine.changed.clear()
-            wake_at = await self._guarded_pass()
+            wake_at = await self.look()
             pause = POLL_SECONDS if wake_at is None else min(POLL_SECONDS, max(0.0, wake_at - self._clock.now()))
             try:
                 async with asyncio.timeout(pause):
@@ -55,24 +57,35 @@ class Controller:
                 continue
         await self._end()
 
-    async def _guarded_pass(self) -> float | None:
-        try:
-            return await self.look()
-        except Exception:  # noqa: BLE001 (whatever it was, the next pass begins from what is then there)
-            _log.exception("a pass failed")
-            return None
-
     async def look(self) -> float | None:
-        """One pass over everything: when to look again at the latest, or None."""
-        self._runs()
-        entries, wake_at = await self._endpoints()
-        self.publisher.publish(entries)
-        self._models()
+        """One pass over everything: when to look again at the latest, or None. A noun whose pass fails is looked at
+        again by the next one; the others go on."""
+        wake_at: float | None = None
+        with _survived("runs"):
+            self._runs()
+        with _survived("endpoints"):
+            entries, wake_at = await self._endpoints()
+            self.publisher.publish(entries)
+        with _survived("models"):
+            self._models()
         return wake_at
 
     async def _end(self) -> None:
+        """Nothing new is begun, everything is ended, and what became of it is written down."""
+        self._runs.leave()
+        await self._models.close()
         await self._endpoints.replicas.close()
+        await self._runs.settle()
         await self._engine.stop_everything(STOP_SECONDS)
-        self._runs()
-        await self._runs.close()
+        with _survived("runs"):
+            self._runs()
+        await self._runs.settle()
         await self._engine.close()
+
+
+@contextlib.contextmanager
+def _survived(noun: str) -> Generator[None]:
+    try:
+        yield
+    except Exception:  # noqa: BLE001 (whatever it was, the next pass begins from what is then there)
+        _log.exception("the pass over %s failed", noun)

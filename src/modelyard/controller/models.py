@@ -24,3 +24,9 @@ class ModelsPass:
             self._warm.update(cold)
             libraries = tuple(name for framework in cold for name in LIBRARIES[Framework(framework)])
             self._warming = asyncio.get_running_loop().create_task(self._engine.warm(libraries))
+
+    async def close(self) -> None:
+        """Gives up what is being warmed."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)

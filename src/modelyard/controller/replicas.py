@@ -3,28 +3,39 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from modelyard.clock import Clock
+from modelyard.domain.endpoints import Endpoint
 from modelyard.domain.names import name_key
 from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState
+from modelyard.domain.rollouts import forgettable
 from modelyard.engines.ports import Engine, Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
 
 REASON_LINES = 20
 REASON_LENGTH_MAX = 2000
 
-KEPT_PER_ENDPOINT = 10
-"""Ended replicas that are remembered, with their output, for back-off and for people."""
+PROVE_SECONDS_MIN = 1.0
+"""What a replica is given that an earlier controller had started, whatever of its limit is left."""
+
+_READY_AT = "ready_at"
+_FAILURE = "failure"
+_REASON = "reason"
 
 _log = logging.getLogger("modelyard.controller")
 
 
 class Replicas:
-    def __init__(self, engine: Engine, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, wake: Callable[[], None], mask: Callable[[str], str] = str
+    ) -> None:
+        """`mask` hides secrets in what goes into reasons: users' code printed it."""
         self._engine = engine
         self._clock = clock
         self._wake = wake
+        self._mask = mask
         self._coming: dict[str, asyncio.Task[None]] = {}
         self._never_started: dict[str, list[ReplicaFact]] = {}
 
@@ -32,49 +43,61 @@ class Replicas:
 
     def bring_up(self, order: ReplicaOrder) -> None:
         """Starts a replica in the background; its facts tell how it goes."""
-        self._coming[order.id] = asyncio.get_running_loop().create_task(self._bring_up(order))
-
-    async def _bring_up(self, order: ReplicaOrder) -> None:
-        try:
-            await self._engine.start_replica(order)
-            await self._prove(order.id, order.spec.start_seconds)
-        except ModelyardError as error:
-            _log.warning("replica %s: %s", order.id, error)
-            self._note_failed_start(order, error)
-        finally:
-            self._coming.pop(order.id, None)
-            self._wake()
+        self._begin(order.id, self._bring_up(order))
 
     def go_on_proving(self, sights: list[ReplicaSight], start_seconds: Callable[[ReplicaSight], float]) -> None:
         """Probes living replicas that nobody probes: those that an earlier controller had started."""
         for sight in sights:
-            if sight.alive and not sight.stopping and "ready_at" not in sight.notes and sight.id not in self._coming:
-                left = max(1.0, sight.started_at + start_seconds(sight) - self._clock.now())
-                self._coming[sight.id] = asyncio.get_running_loop().create_task(self._prove_found(sight.id, left))
+            if _is_unproved(sight) and sight.id not in self._coming:
+                left = sight.started_at + start_seconds(sight) - self._clock.now()
+                self._begin(sight.id, self._prove(sight.id, max(PROVE_SECONDS_MIN, left)))
 
-    async def _prove_found(self, replica: str, limit_seconds: float) -> None:
+    def _begin(self, replica: str, steps: Coroutine[Any, Any, None]) -> None:
+        self._coming[replica] = asyncio.get_running_loop().create_task(self._guarded(replica, steps))
+
+    async def _guarded(self, replica: str, steps: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._prove(replica, limit_seconds)
+            await steps
+        except Exception:  # noqa: BLE001 (whatever it was, the replica is looked at again from what is then there)
+            _log.exception("replica %s: cannot bring it up", replica)
         finally:
             self._coming.pop(replica, None)
             self._wake()
 
+    async def _bring_up(self, order: ReplicaOrder) -> None:
+        try:
+            await self._engine.start_replica(order)
+        except ModelyardError as error:
+            _log.warning("replica %s: %s", order.id, error)
+            self.note_failed_start(order, error)
+        else:
+            await self._prove(order.id, order.spec.start_seconds)
+
     async def _prove(self, replica: str, limit_seconds: float) -> None:
         result = await self._engine.probe_replica(replica, limit_seconds)
-        if result.ok:
-            self._engine.note_replica(replica, ready_at=self._clock.now())
+        sight = self._sight(replica)
+        if sight is None or not _is_unproved(sight):
             return
-        sight = next((one for one in self._engine.replicas() if one.id == replica), None)
-        if sight is not None and sight.alive and not sight.stopping:
-            self._engine.note_replica(replica, failure=_failure_kind(result, sight).value, reason=result.reason or "")
-            self._engine.stop_replica(replica, kill=True)
+        if result.ok:
+            self._engine.note_replica(replica, **{_READY_AT: self._clock.now()})
+        else:
+            self._give_up(replica, _failure_kind(result, sight), result.reason or "it failed its probe")
 
     def stuck(self, replica: str, seconds: float) -> None:
-        """One call in this replica does not end: it is killed."""
-        reason = f"one call had not ended after {seconds:.0f} s"
-        self._engine.note_replica(replica, failure=FailureKind.STUCK.value, reason=reason)
+        """One call in this replica does not end: it is killed. Harmless where it is gone, or going for another
+        reason."""
+        sight = self._sight(replica)
+        if sight is not None and sight.alive and _FAILURE not in sight.notes:
+            self._give_up(replica, FailureKind.STUCK, f"one call had not ended after {seconds:.0f} s")
+
+    def _give_up(self, replica: str, kind: FailureKind, reason: str) -> None:
+        # First the word: a controller that dies in between leaves a replica that the next one kills.
+        self._engine.note_replica(replica, **{_FAILURE: kind.value, _REASON: reason})
         self._engine.stop_replica(replica, kill=True)
         _log.warning("replica %s: %s; killed", replica, reason)
+
+    def _sight(self, replica: str) -> ReplicaSight | None:
+        return next((one for one in self._engine.replicas() if one.id == replica), None)
 
     # -- what is known -----------------------------------------------------------------------------------------------
 
@@ -84,7 +107,7 @@ class Replicas:
         return [self._fact(sight) for sight in sights] + never
 
     def _fact(self, sight: ReplicaSight) -> ReplicaFact:
-        ready_at = sight.notes.get("ready_at")
+        ready_at = sight.notes.get(_READY_AT)
         kind, reason = self._failure(sight)
         return ReplicaFact(
             id=sight.id,
@@ -95,36 +118,41 @@ class Replicas:
             drain_began_at=sight.stop_began_at,
             ended_at=sight.ended_at,
             failure=kind,
-            reason=reason,
+            reason=reason or (f"not forked: {sight.why_fresh}" if sight.alive and sight.why_fresh else None),
             forked=sight.forked,
             pid=sight.pid if sight.alive else None,
         )
 
     def _failure(self, sight: ReplicaSight) -> tuple[FailureKind | None, str | None]:
-        if sight.alive:
+        """What went wrong, and why: one line first, for lists, then the last lines of its output."""
+        noted = sight.notes.get(_FAILURE)
+        if noted is None and (sight.alive or sight.stopping or sight.interrupted):
             return None, None
-        noted = sight.notes.get("failure")
-        if noted is None and sight.stopping:
-            return None, None
-        kind = FailureKind(noted) if noted else (FailureKind.DIED if "ready_at" in sight.notes else FailureKind.START)
-        said = str(sight.notes.get("reason") or "") or _ending(sight)
+        kind = FailureKind(noted) if noted else FailureKind.DIED if _READY_AT in sight.notes else FailureKind.START
         tail = self._engine.output_tail(sight.id, REASON_LINES)
-        return kind, _shortened(f"{said}\n{tail}" if tail else said)
+        return kind, self._mask(_shortened(_first_line(sight, tail), tail))
 
-    def forget_old(self, sights: list[ReplicaSight]) -> None:
-        """Keeps the newest ended replicas of one endpoint, drops the others with their output."""
-        ended = sorted((one for one in sights if not one.alive), key=lambda one: one.ended_at or 0.0, reverse=True)
-        for sight in ended[KEPT_PER_ENDPOINT:]:
-            self._engine.forget_replica(sight.id)
+    # -- forgetting --------------------------------------------------------------------------------------------------
+
+    def forget_old(self, endpoint: Endpoint, facts: list[ReplicaFact]) -> None:
+        """Drops what nobody will ask for any more of the endpoint's ended replicas, with their output."""
+        self._forget(endpoint.name, forgettable(endpoint, facts, self._clock.now()))
 
     def forget_all(self, endpoint: str, sights: list[ReplicaSight]) -> None:
+        self._forget(endpoint, [one.id for one in sights])
         self._never_started.pop(name_key(endpoint), None)
-        for sight in sights:
-            self._engine.forget_replica(sight.id)
 
-    def _note_failed_start(self, order: ReplicaOrder, error: ModelyardError) -> None:
-        if any(one.id == order.id for one in self._engine.replicas()):
-            self._engine.note_replica(order.id, failure=FailureKind.START.value, reason=error.message)
+    def _forget(self, endpoint: str, replicas: Iterable[str]) -> None:
+        gone = set(replicas)
+        for replica in gone:
+            self._engine.forget_replica(replica)
+        never = self._never_started.get(name_key(endpoint), [])
+        never[:] = [one for one in never if one.id not in gone]
+
+    def note_failed_start(self, order: ReplicaOrder, error: ModelyardError) -> None:
+        """Remembers a start that came to nothing, whether or not the engine knows of it."""
+        if self._sight(order.id) is not None:
+            self._engine.note_replica(order.id, **{_FAILURE: FailureKind.START.value, _REASON: error.message})
             return
         now = self._clock.now()
         fact = ReplicaFact(
@@ -134,16 +162,31 @@ class Replicas:
             started_at=now,
             ended_at=now,
             failure=FailureKind.START,
-            reason=error.message,
+            reason=self._mask(error.message),
         )
-        kept = self._never_started.setdefault(name_key(order.endpoint), [])
-        kept.append(fact)
-        del kept[:-KEPT_PER_ENDPOINT]
+        self._never_started.setdefault(name_key(order.endpoint), []).append(fact)
 
     async def close(self) -> None:
-        for task in list(self._coming.values()):
+        tasks = list(self._coming.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._coming.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def is_ready(sight: ReplicaSight) -> bool:
+    """Whether gateways may send it requests."""
+    return sight.alive and not sight.stopping and _READY_AT in sight.notes and _FAILURE not in sight.notes
+
+
+def why_no_fork(facts: Iterable[ReplicaFact], version: int) -> str:
+    """Why replicas of a version are not forked, from the one that hung."""
+    hung = next((one for one in facts if one.version == version and one.failure is FailureKind.HUNG_AFTER_FORK), None)
+    reason = (hung.reason or "").partition("\n")[0] if hung is not None else ""
+    return f"a forked one hung: {reason}" if reason else "a forked one hung"
+
+
+def _is_unproved(sight: ReplicaSight) -> bool:
+    return sight.alive and not sight.stopping and _READY_AT not in sight.notes and _FAILURE not in sight.notes
 
 
 def _state(sight: ReplicaSight) -> ReplicaState:
@@ -151,7 +194,7 @@ def _state(sight: ReplicaSight) -> ReplicaState:
         return ReplicaState.ENDED
     if sight.stopping:
         return ReplicaState.DRAINING
-    return ReplicaState.READY if "ready_at" in sight.notes else ReplicaState.STARTING
+    return ReplicaState.READY if _READY_AT in sight.notes else ReplicaState.STARTING
 
 
 def _failure_kind(result: Probe, sight: ReplicaSight) -> FailureKind:
@@ -160,7 +203,16 @@ def _failure_kind(result: Probe, sight: ReplicaSight) -> FailureKind:
     return FailureKind.HUNG_AFTER_FORK if sight.forked else FailureKind.PROBE
 
 
-def _ending(sight: ReplicaSight) -> str:
+def _first_line(sight: ReplicaSight, tail: str) -> str:
+    """What it says about its own end, where it could; else why it was given up; else how it ended."""
+    noted = str(sight.notes.get(_REASON) or "")
+    ended_by_itself = sight.exit_code is not None and sight.exit_code > 0
+    if sight.reason and (ended_by_itself or not noted):
+        return sight.reason
+    return noted or _ending(sight, tail)
+
+
+def _ending(sight: ReplicaSight, tail: str) -> str:
     """How it ended, in words."""
     code = sight.exit_code
     if code is None:
@@ -171,8 +223,14 @@ def _ending(sight: ReplicaSight) -> str:
         except ValueError:
             name = f"signal {-code}"
         return f"it was killed by {name}"
-    return f"it ended with exit code {code}"
+    last = next((line.strip() for line in reversed(tail.splitlines()) if line.strip()), None)
+    return f"it ended with exit code {code}: {last}" if last else f"it ended with exit code {code}"
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= REASON_LENGTH_MAX else "..." + text[3 - REASON_LENGTH_MAX :]
+def _shortened(first: str, tail: str) -> str:
+    """The first line whole, and of the tail its end."""
+    first = first[:REASON_LENGTH_MAX]
+    left = REASON_LENGTH_MAX - len(first) - 1
+    if not tail or left <= len("..."):
+        return first
+    return f"{first}\n{tail}" if len(tail) <= left else f"{first}\n...{tail[3 - left :]}"

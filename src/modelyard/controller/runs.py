@@ -11,14 +11,15 @@ from typing import Any
 from modelyard_worker.job_environment import JobPlan, lay_out_job
 
 from modelyard.clock import Clock
-from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.models import Lineage
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
 from modelyard.engines.ports import Engine, JobOrder
-from modelyard.errors import ModelyardError, StoreFailed
+from modelyard.errors import Conflict, ModelyardError, StoreFailed
 from modelyard.packaging.frameworks import HEAD_BYTES, detect
 from modelyard.store.ports import Artifacts, Store
 from modelyard.version import VERSION
+
+LOST = "its process is gone and left no exit record: it was killed, or the machine went down"
 
 _log = logging.getLogger("modelyard.controller")
 
@@ -32,7 +33,9 @@ class RunsPass:
         folder: Path,
         clock: Clock,
         wake: Callable[[], None],
+        at_once: int | None = None,
     ) -> None:
+        """`at_once` is how many runs train at the same time; by default one a core."""
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
@@ -40,25 +43,38 @@ class RunsPass:
         self._clock = clock
         self._wake = wake
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._told_to_stop: set[str] = set()
-        self._at_once = max(1, len(os.sched_getaffinity(0)))
-        """Runs that train at the same time: one a core."""
+        self._at_once = at_once or max(1, len(os.sched_getaffinity(0)))
+        self._leaving = False
 
     def __call__(self) -> None:
         """One pass. What takes time goes on in the background and wakes the loop when it is done."""
         unfinished = self._store.runs.unfinished()
         facts = {run.id: self._engine.job(run.id) for run in unfinished}
-        training = sum(1 for run in unfinished if _is_training(run, facts[run.id]))
+        training = sum(self._takes_a_core(run, facts[run.id]) for run in unfinished)
         for run in unfinished:
             if run.id in self._under_way:
-                training += run.step is RunStep.PENDING
                 continue
             action = decide_run(run, facts[run.id])
             if action is RunAction.START:
-                if training >= self._at_once:
+                if training >= self._at_once or self._leaving:
                     continue
                 training += 1
-            self._do(action, run, facts[run.id])
+            try:
+                self._do(action, run, facts[run.id])
+            except Conflict as error:
+                # It was stopped, or ended, since it was looked at: the next pass begins from what is then there.
+                _log.info("run %s: %s", run.id, error)
+
+    def _takes_a_core(self, run: Run, fact: JobFact | None) -> bool:
+        return _is_alive(fact) or (fact is None and run.id in self._under_way)
+
+    def leave(self) -> None:
+        """From now on nothing is started; what runs is followed to its end."""
+        self._leaving = True
+
+    async def settle(self) -> None:
+        """Waits for what is under way. Nothing of it is lost where that is cut off."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     def _do(self, action: RunAction, run: Run, fact: JobFact | None) -> None:
         match action:
@@ -67,18 +83,16 @@ class RunsPass:
             case RunAction.UPLOAD:
                 self._begin(run, self._upload(run, fact or JobFact(alive=False)))
             case RunAction.STOP:
-                if run.id not in self._told_to_stop:
-                    self._told_to_stop.add(run.id)
-                    self._engine.stop_job(run.id)
+                # Asked at every pass: the process may have been on its way when it was asked first.
+                self._engine.stop_job(run.id)
             case RunAction.FAIL:
                 self._end(run, RunStatus.FAILED, RunStep.FAILED, fact, _reason(fact))
             case RunAction.END_STOPPED:
                 self._end_stopped(run, fact)
             case RunAction.LOSE:
-                reason = "its process is gone and left no exit record: it was killed, or the machine went down"
-                self._end(run, RunStatus.LOST, RunStep.LOST, fact, reason)
+                self._end(run, RunStatus.LOST, RunStep.LOST, fact, LOST)
             case RunAction.WAIT:
-                if fact is not None and fact.alive and run.step is RunStep.DOWNLOADING:
+                if _is_alive(fact) and run.step in (RunStep.PENDING, RunStep.DOWNLOADING):
                     # The controller that started it was killed before it could write so.
                     self._store.runs.move(run.id, run.status, RunStep.TRAINING, self._clock.now())
 
@@ -88,22 +102,37 @@ class RunsPass:
         self._under_way[run.id] = asyncio.get_running_loop().create_task(self._guarded(run, steps))
 
     async def _guarded(self, run: Run, steps: Coroutine[Any, Any, None]) -> None:
+        """Whatever is under way ends with a word about it, and what cannot even be written down is tried again by a
+        later pass; only the pass's own rhythm does so, lest a full disk keeps two cores busy."""
         try:
-            await steps
-        except (ModelyardError, OSError) as error:
-            message = error.message if isinstance(error, ModelyardError) else f"cannot go on: {error}"
-            _log.warning("run %s: %s", run.id, message)
-            self._end(run, RunStatus.FAILED, RunStep.FAILED, None, message)
+            try:
+                await steps
+            except Conflict as error:
+                _log.info("run %s: %s", run.id, error)
+            except Exception as error:  # noqa: BLE001 (whatever it was, the run must not wait for ever)
+                message = error.message if isinstance(error, ModelyardError) else f"cannot go on: {error!r}"
+                _log.warning("run %s: %s", run.id, message, exc_info=not isinstance(error, ModelyardError))
+                self._end(run, RunStatus.FAILED, RunStep.FAILED, None, message)
+        except ModelyardError:
+            _log.exception("run %s: cannot write down what became of it", run.id)
+        else:
+            self._wake()
         finally:
             self._under_way.pop(run.id, None)
-            self._wake()
 
     async def _start(self, run: Run) -> None:
+        """Raises Conflict where a stop was asked for already; the next pass sees to it."""
         self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.DOWNLOADING, self._clock.now())
         order = await asyncio.to_thread(self._lay_out, run)
+        if self._leaving or self._store.runs.get(run.id).stop_requested:
+            return
         await self._engine.start_job(order)
-        self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.TRAINING, self._clock.now())
         self._event(run, "training")
+        try:
+            self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.TRAINING, self._clock.now())
+        except ModelyardError as error:
+            # It runs, and the next pass sees so: what cannot be written down now must not make it a failure.
+            _log.warning("run %s: %s", run.id, error)
 
     def _lay_out(self, run: Run) -> JobOrder:
         """Inputs and code as files below the run's folder, in SageMaker's layout; what a dead controller began goes."""
@@ -112,9 +141,9 @@ class RunsPass:
         data = base / "input" / "data"
         data.mkdir(parents=True)
         for channel, tree in run.spec.inputs.items():
-            self._artifacts.lay_out(tree, data / channel)
+            self._artifacts.lay_out(tree, data / channel, share=False)
         if run.spec.code is not None:
-            self._artifacts.lay_out(run.spec.code, base / "code")
+            self._artifacts.lay_out(run.spec.code, base / "code", share=False)
         plan = JobPlan(
             name=run.id,
             base=str(base),
@@ -134,10 +163,10 @@ class RunsPass:
             environment=process.environment,
             max_runtime_seconds=run.spec.max_runtime_seconds,
             stop_grace_seconds=run.spec.stop_grace_seconds,
-            secrets=reveal(self._store, run.spec.secrets),
         )
 
     async def _upload(self, run: Run, fact: JobFact) -> None:
+        """Raises Conflict where a stop was asked for meanwhile; the next pass completes it all the same."""
         self._store.runs.move(run.id, run.status, RunStep.UPLOADING, self._clock.now(), metrics=fact.metrics)
         version = await asyncio.to_thread(self._register, run, fact) if run.spec.model else None
         self._end(run, RunStatus.COMPLETED, RunStep.COMPLETED, fact, None, version)
@@ -189,7 +218,6 @@ class RunsPass:
         reason: str | None,
         version: int | None = None,
     ) -> None:
-        reason = None if reason is None else mask(self._store, reason)
         self._store.runs.move(
             run.id,
             status,
@@ -200,22 +228,21 @@ class RunsPass:
             metrics=fact.metrics if fact is not None else None,
             model_version=version,
         )
-        self._told_to_stop.discard(run.id)
         registered = f", registered {run.spec.model}:{version}" if version else ""
         self._event(run, f"{status.value}{registered}{f': {reason}' if reason else ''}")
 
     def _event(self, run: Run, sentence: str) -> None:
         first = sentence.splitlines()[0]
         _log.info("run %s: %s", run.id, first)
-        self._store.events.add("run", run.id, first, self._clock.now())
+        try:
+            self._store.events.add("run", run.id, first, self._clock.now())
+        except StoreFailed as error:
+            # An event is for people; what it tells of has happened all the same.
+            _log.error("run %s: %s", run.id, error)
 
-    async def close(self) -> None:
-        """Lets what is under way end; nothing of it is lost if it cannot."""
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-
-def _is_training(run: Run, fact: JobFact | None) -> bool:
-    return (fact is not None and fact.alive) or (fact is None and run.step is RunStep.DOWNLOADING)
+def _is_alive(fact: JobFact | None) -> bool:
+    return fact is not None and fact.alive
 
 
 def _reason(fact: JobFact | None) -> str:

@@ -41,8 +41,9 @@ class Server:
                     stop_following = self._publisher.follow(lambda told: self._write(writer, told))
                 else:
                     self._take(message)
-        except (OSError, ValueError) as error:
-            _log.warning("a peer on the controller's socket: %s", error)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # A peer that cannot be understood is let go; it connects anew and is told everything again.
+            _log.warning("a peer on the controller's socket: %r", error)
         finally:
             if stop_following is not None:
                 stop_following()

@@ -268,9 +268,7 @@ def forgettable(endpoint: Endpoint, facts: Iterable[ReplicaFact], now: float) ->
     for version in endpoint.versions:
         failures_max = BACK_OFF_ROUNDS * max(1, version.spec.replicas)
         kept |= {one.id for one in _failures_in_a_row(replicas, version.number, now)[-failures_max:]}
-        hung = (
-            one for one in ended if one.version == version.number and one.failure is FailureKind.HUNG_AFTER_FORK
-        )
+        hung = (one for one in ended if one.version == version.number and one.failure is FailureKind.HUNG_AFTER_FORK)
         kept |= {one.id for one in itertools.islice(hung, 1)}
     return [one.id for one in ended if one.id not in kept]
 

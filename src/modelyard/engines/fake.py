@@ -1,6 +1,7 @@
 """An engine that pretends: no processes, no waiting. Tests script what becomes of each replica and job.
 
-By default a replica starts at once and its probe is answered; `plan` says otherwise for the ones to come.
+By default a replica starts at once and its probe is answered; `plans` says otherwise for the ones to come. `successor`
+is the engine of a controller that comes after a dead one: what ran, runs.
 """
 
 import asyncio
@@ -13,135 +14,209 @@ from modelyard.domain.runs import JobFact
 from modelyard.engines.ports import JobOrder, Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import StartFailed
 
+ROOM_MAX = 2**31
+"""Room for replicas that reserve nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of one replica: `refused` fails its start, `probe` is what its probe answers."""
+    """What becomes of one replica."""
 
     refused: str | None = None
-    probe: Probe = field(default_factory=lambda: Probe(ok=True))
+    """Its start fails with this."""
+    cannot_fork: str | None = None
+    """A fork is refused with this, so a fresh process is started."""
+    probe: Probe | None = field(default_factory=lambda: Probe(ok=True))
+    """What its probe answers; None leaves the probe without an answer until `answer_probe`."""
+
+
+@dataclass(slots=True)
+class _Machine:
+    """What outlives an engine: the processes and the records of them."""
+
+    replicas: dict[str, ReplicaSight] = field(default_factory=dict[str, ReplicaSight])
+    specs: dict[str, EndpointSpec] = field(default_factory=dict[str, EndpointSpec])
+    planned: dict[str, Plan] = field(default_factory=dict[str, Plan])
+    output: dict[str, str] = field(default_factory=dict[str, str])
+    jobs: dict[str, JobFact] = field(default_factory=dict[str, JobFact])
+    job_orders: dict[str, JobOrder] = field(default_factory=dict[str, JobOrder])
 
 
 class FakeEngine:
-    def __init__(self, clock: Clock | None = None, capacity: int = 1000) -> None:
+    """Implements `ports.Engine`."""
+
+    def __init__(self, clock: Clock | None = None, *, cpu_millis: int = 2**31, memory_bytes: int = 2**60) -> None:
         self.changed = asyncio.Event()
         self.plans: deque[Plan] = deque()
         """For the next starts, in order; then all goes well."""
-        self.jobs: dict[str, JobFact] = {}
-        self.job_orders: dict[str, JobOrder] = {}
-        self._capacity = capacity
         self._clock = clock or SystemClock()
-        self._replicas: dict[str, ReplicaSight] = {}
-        self._planned: dict[str, Plan] = {}
-        self._output: dict[str, str] = {}
+        self._cpu_millis = cpu_millis
+        self._memory_bytes = memory_bytes
+        self._machine = _Machine()
+        self._answers: dict[str, asyncio.Future[Probe]] = {}
 
     # -- what tests do -----------------------------------------------------------------------------------------------
 
-    def die(self, replica: str, exit_code: int = -9, output: str = "") -> None:
+    def successor(self) -> "FakeEngine":
+        """A new engine that finds what this one, which must not be used any more, has left."""
+        found = FakeEngine(self._clock, cpu_millis=self._cpu_millis, memory_bytes=self._memory_bytes)
+        found._machine = self._machine
+        return found
+
+    def die(self, replica: str, exit_code: int = -9, output: str = "", reason: str | None = None) -> None:
         """The replica's process ends by itself."""
-        self._output[replica] = output
-        self._end(replica, exit_code)
+        self._machine.output[replica] = output
+        self._end(replica, exit_code, reason)
+
+    def reboot(self) -> None:
+        """The machine goes down and comes back: no process is left, and none has recorded its end."""
+        for name, sight in self._machine.replicas.items():
+            if sight.alive:
+                self._machine.replicas[name] = replace(sight, interrupted=True)
+                self._end(name, None)
+        for name, job in self._machine.jobs.items():
+            if job.alive:
+                self._machine.jobs[name] = JobFact(alive=False)
+
+    def answer_probe(self, replica: str, answer: Probe) -> None:
+        """Answers a probe that its plan left without an answer."""
+        self._answers.setdefault(replica, asyncio.get_running_loop().create_future()).set_result(answer)
 
     def finish_stopping(self) -> None:
         """Replicas that drain have finished."""
-        for sight in list(self._replicas.values()):
+        for sight in list(self._machine.replicas.values()):
             if sight.alive and sight.stopping:
                 self._end(sight.id, 0)
 
-    def finish_job(self, job: str, exit_code: int = 0, failure: str | None = None) -> None:
-        fact = JobFact(alive=False, exit_code=exit_code, ended_by="exit", failure=failure, ended_at=self._clock.now())
-        self.jobs[job] = fact
-        self.changed.set()
+    def finish_job(
+        self, job: str, exit_code: int = 0, failure: str | None = None, metrics: dict[str, float] | None = None
+    ) -> None:
+        self._end_job(job, JobFact(False, exit_code, "exit", failure, self._clock.now(), metrics or {}))
+
+    def finish_job_by_limit(self, job: str) -> None:
+        """The job's own wrapper ends it because its time is over."""
+        self._end_job(job, JobFact(False, -15, "max_runtime", None, self._clock.now()))
+
+    def lose_job(self, job: str) -> None:
+        """The job's processes are killed, and nobody could write down so."""
+        self._end_job(job, JobFact(alive=False))
+
+    @property
+    def job_orders(self) -> dict[str, JobOrder]:
+        return self._machine.job_orders
 
     # -- the port ----------------------------------------------------------------------------------------------------
 
-    def room(self, spec: EndpointSpec) -> int:  # noqa: ARG002 (here replicas have no size)
-        return max(0, self._capacity - sum(one.alive for one in self._replicas.values()))
+    def room(self, spec: EndpointSpec) -> int:
+        living = [self._machine.specs[one.id] for one in self._machine.replicas.values() if one.alive]
+        fits = ROOM_MAX
+        if spec.cpu_millis:
+            fits = (self._cpu_millis - sum(one.cpu_millis or 0 for one in living)) // spec.cpu_millis
+        if spec.memory_bytes:
+            free = self._memory_bytes - sum(one.memory_bytes or 0 for one in living)
+            fits = min(fits, free // spec.memory_bytes)
+        return max(0, fits)
 
     async def start_replica(self, order: ReplicaOrder) -> None:
+        if order.id in self._machine.replicas:
+            raise StartFailed(f"cannot start replica {order.id}: it is known already")
         plan = self.plans.popleft() if self.plans else Plan()
-        self._planned[order.id] = plan
-        self._replicas[order.id] = ReplicaSight(
+        why_fresh = order.why_fresh or plan.cannot_fork
+        self._machine.planned[order.id] = plan
+        self._machine.specs[order.id] = order.spec
+        self._machine.replicas[order.id] = ReplicaSight(
             id=order.id,
             endpoint=order.endpoint,
             version=order.version,
             package=order.spec.package,
             alive=True,
-            pid=len(self._replicas) + 1,
+            pid=len(self._machine.specs),
             started_at=self._clock.now(),
-            forked=not order.fresh,
-            why_fresh=None,
+            forked=why_fresh is None,
+            why_fresh=why_fresh,
             stopping=False,
             stop_began_at=None,
             ended_at=None,
             exit_code=None,
+            reason=None,
+            interrupted=False,
             socket=f"/fake/{order.id}",
             token="0" * 64,
             notes={},
         )
         if plan.refused is not None:
-            self._output[order.id] = plan.refused
+            self._machine.output[order.id] = f"{plan.refused}\n"
             self._end(order.id, None)
             raise StartFailed(plan.refused)
 
-    async def probe_replica(self, replica: str, limit_seconds: float) -> Probe:  # noqa: ARG002 (it never waits)
-        if not self._replicas[replica].alive:
+    async def probe_replica(self, replica: str, limit_seconds: float) -> Probe:  # noqa: ARG002 (here no time passes)
+        sight = self._machine.replicas.get(replica)
+        if sight is None or not sight.alive:
             return Probe(ok=False, reason="its process ended")
-        return self._planned[replica].probe
+        planned = self._machine.planned[replica].probe
+        if planned is not None:
+            return planned
+        return await self._answers.setdefault(replica, asyncio.get_running_loop().create_future())
 
     def replicas(self) -> list[ReplicaSight]:
-        return list(self._replicas.values())
+        return list(self._machine.replicas.values())
 
     def note_replica(self, replica: str, **notes: str | float) -> None:
-        if replica in self._replicas:
-            sight = self._replicas[replica]
-            self._replicas[replica] = replace(sight, notes={**sight.notes, **notes})
+        sight = self._machine.replicas.get(replica)
+        if sight is not None:
+            self._machine.replicas[replica] = replace(sight, notes={**sight.notes, **notes})
 
     def stop_replica(self, replica: str, *, kill: bool = False) -> None:
-        sight = self._replicas.get(replica)
+        sight = self._machine.replicas.get(replica)
         if sight is None or not sight.alive:
             return
+        if not sight.stopping:
+            self._machine.replicas[replica] = replace(sight, stopping=True, stop_began_at=self._clock.now())
         if kill:
             self._end(replica, -9)
-        elif not sight.stopping:
-            self._replicas[replica] = replace(sight, stopping=True, stop_began_at=self._clock.now())
 
     def output_tail(self, replica: str, lines: int = 20) -> str:
-        return "\n".join(self._output.get(replica, "").splitlines()[-lines:])
+        return "\n".join(self._machine.output.get(replica, "").splitlines()[-lines:])
 
     def forget_replica(self, replica: str) -> None:
-        if replica in self._replicas and not self._replicas[replica].alive:
-            del self._replicas[replica]
+        sight = self._machine.replicas.get(replica)
+        if sight is not None and not sight.alive:
+            del self._machine.replicas[replica]
+            self._machine.output.pop(replica, None)
 
     async def start_job(self, order: JobOrder) -> None:
-        if order.id not in self.jobs:
-            self.job_orders[order.id] = order
-            self.jobs[order.id] = JobFact(alive=True)
+        if order.id not in self._machine.jobs:
+            self._machine.job_orders[order.id] = order
+            self._machine.jobs[order.id] = JobFact(alive=True)
 
     def job(self, job: str) -> JobFact | None:
-        return self.jobs.get(job)
+        return self._machine.jobs.get(job)
 
-    def stop_job(self, job: str, *, kill: bool = False) -> None:
-        fact = self.jobs.get(job)
+    def stop_job(self, job: str) -> None:
+        fact = self._machine.jobs.get(job)
         if fact is not None and fact.alive:
-            ended = JobFact(alive=False, exit_code=-15, ended_by="stop", ended_at=self._clock.now())
-            self.jobs[job] = JobFact(alive=False) if kill else ended
-            self.changed.set()
+            self._end_job(job, JobFact(False, -15, "stop", None, self._clock.now()))
 
     async def warm(self, libraries: tuple[str, ...]) -> None:
         """Everything is warm."""
 
-    async def stop_everything(self, limit_seconds: float) -> None:  # noqa: ARG002 (it never waits)
-        for replica in list(self._replicas):
+    async def stop_everything(self, limit_seconds: float) -> None:  # noqa: ARG002 (here no time passes)
+        for replica in list(self._machine.replicas):
             self.stop_replica(replica)
         self.finish_stopping()
-        for job in list(self.jobs):
+        for job in list(self._machine.jobs):
             self.stop_job(job)
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _end(self, replica: str, exit_code: int | None) -> None:
-        sight = self._replicas[replica]
-        self._replicas[replica] = replace(sight, alive=False, ended_at=self._clock.now(), exit_code=exit_code)
+    def _end(self, replica: str, exit_code: int | None, reason: str | None = None) -> None:
+        sight = self._machine.replicas[replica]
+        self._machine.replicas[replica] = replace(
+            sight, alive=False, ended_at=self._clock.now(), exit_code=exit_code, reason=reason
+        )
+        self.changed.set()
+
+    def _end_job(self, job: str, fact: JobFact) -> None:
+        self._machine.jobs[job] = fact
         self.changed.set()

@@ -17,8 +17,8 @@ class ReplicaOrder:
     version: int
     spec: EndpointSpec
     package_folder: str
-    fresh: bool = False
-    """In a process of its own instead of a fork of a template."""
+    why_fresh: str | None = None
+    """Why it must be in a process of its own; None for a fork of a template."""
     python: str | None = None
     """Interpreter of the package's own environment; None for the yard's."""
     secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -57,12 +57,17 @@ class ReplicaSight:
     forked: bool
     """False where it runs in a fresh process, for whatever reason."""
     why_fresh: str | None
-    """Why a fork was not possible, where one was wanted."""
+    """Why it was not forked, from its order or from what refused to fork."""
     stopping: bool
-    """It was told to drain."""
+    """It was told to go, politely or by force. What becomes of it then is no failure of its own."""
     stop_began_at: float | None
     ended_at: float | None
     exit_code: int | None
+    """As the shell has it, negative for a signal; None where nobody saw the end."""
+    reason: str | None
+    """What it recorded about its own end: for a failed start the exception, in one line."""
+    interrupted: bool
+    """It ended with the machine, or with the controller that was just starting it: no failure of its own either."""
     socket: str
     token: str
     notes: dict[str, str | float]
@@ -78,18 +83,22 @@ class Probe:
 
 class Engine(Protocol):
     changed: asyncio.Event
-    """Set whenever a process that was alive has ended."""
+    """Set whenever a process that was alive has ended; may be set for nothing."""
 
     def room(self, spec: EndpointSpec) -> int:
-        """How many more replicas of this size fit now."""
+        """How many more replicas of this size fit now: what the living ones reserve is taken; who reserves nothing fits
+        always."""
         ...
 
     async def start_replica(self, order: ReplicaOrder) -> None:
-        """Starts a replica; returns when its process exists. The intent is on disk before. Raises StartFailed."""
+        """Starts a replica; returns when its process exists. The intent is on disk before: from then on the replica is
+        known. Where forking is refused or fails, a fresh process is started, and `why_fresh` says why. Raises
+        StartFailed, also for an id that is known already."""
         ...
 
     async def probe_replica(self, replica: str, limit_seconds: float) -> Probe:
-        """Asks a replica for proof that it predicts: waits for its socket, shakes hands, runs its probe."""
+        """Asks a replica for proof that it predicts: waits for its socket as long as its process lives, at most
+        `limit_seconds`, shakes hands, runs its probe. Never raises."""
         ...
 
     def replicas(self) -> list[ReplicaSight]:
@@ -97,11 +106,12 @@ class Engine(Protocol):
         ...
 
     def note_replica(self, replica: str, **notes: str | float) -> None:
-        """Writes facts down beside the replica, durably, so that they outlive the controller. Merges."""
+        """Writes facts down beside the replica, durably, so that they outlive the controller. Merges. Harmless where it
+        is not known."""
         ...
 
     def stop_replica(self, replica: str, *, kill: bool = False) -> None:
-        """Tells it to drain and go, or ends it at once. Harmless where it is gone."""
+        """Tells it to drain and go, or ends it at once; either is remembered. Harmless where it is gone."""
         ...
 
     def output_tail(self, replica: str, lines: int = 20) -> str:
@@ -109,7 +119,7 @@ class Engine(Protocol):
         ...
 
     def forget_replica(self, replica: str) -> None:
-        """Drops the record of an ended replica, its output included."""
+        """Drops the record of an ended replica, its output included. Without effect while it lives."""
         ...
 
     async def start_job(self, order: JobOrder) -> None:
@@ -117,11 +127,11 @@ class Engine(Protocol):
         ...
 
     def job(self, job: str) -> JobFact | None:
-        """What is seen of a job; None where no process of that id was ever started."""
+        """What is seen of a job; None where it never came to a process. Not alive and without an exit code: lost."""
         ...
 
-    def stop_job(self, job: str, *, kill: bool = False) -> None:
-        """Asks a job to end with its grace, or ends it at once. Harmless where it is gone."""
+    def stop_job(self, job: str) -> None:
+        """Asks a job to end with its grace. Harmless where it is gone, and when asked again."""
         ...
 
     async def warm(self, libraries: tuple[str, ...]) -> None:
@@ -129,8 +139,8 @@ class Engine(Protocol):
         ...
 
     async def stop_everything(self, limit_seconds: float) -> None:
-        """Ends every process of this engine: politely, then after the limit by force. Jobs record that they were
-        stopped."""
+        """Ends every process of this engine: politely, then after the limit by force. Jobs are on record as stopped,
+        whichever it took."""
         ...
 
     async def close(self) -> None:

@@ -26,6 +26,14 @@ CHUNK_BYTES = 2**20
 
 _BLOB_MODE = 0o444
 _EXECUTABLE_MODE = 0o555
+_WRITABLE_MODE = 0o644
+_WRITABLE_EXECUTABLE_MODE = 0o755
+
+_COPY_BYTES = 2**30
+"""How much the kernel is asked to copy at once."""
+
+_NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+"""Between these two files the kernel does not copy by itself."""
 
 _NO_LINK = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EACCES})
 """Another device, too many links, or a file system without them: then a copy does as well."""
@@ -103,8 +111,8 @@ class FileArtifacts:
             files.append(TreeFile(path, sha256, size_bytes, executable))
         return self.put_tree(files)
 
-    def lay_out(self, digest: str, folder: Path) -> None:
-        build_folder(self.tree(digest), folder, self._place)
+    def lay_out(self, digest: str, folder: Path, *, share: bool) -> None:
+        build_folder(self.tree(digest), folder, self._share if share else self._copy)
 
     def _path(self, sha256: str) -> Path:
         check_digest(sha256)
@@ -139,10 +147,17 @@ class FileArtifacts:
             blob.path.rename(path)
             sync_folder(path.parent)
 
-    def _place(self, one: TreeFile, target: Path) -> None:
+    def _copy(self, one: TreeFile, target: Path) -> None:
+        _copy(self._blob(one), target, _WRITABLE_EXECUTABLE_MODE if one.executable else _WRITABLE_MODE)
+
+    def _blob(self, one: TreeFile) -> Path:
         blob = self._path(one.sha256)
         if not blob.is_file():
             raise _not_there(one.sha256)
+        return blob
+
+    def _share(self, one: TreeFile, target: Path) -> None:
+        blob = self._blob(one)
         if one.executable:
             _copy(blob, target, _EXECUTABLE_MODE)
             return
@@ -200,10 +215,25 @@ def _read_chunks(path: Path) -> Iterator[bytes]:
 
 def _copy(blob: Path, target: Path, mode: int) -> None:
     with blob.open("rb") as source, target.open("xb") as copy:
-        shutil.copyfileobj(source, copy, CHUNK_BYTES)
+        if not _copied_by_kernel(source.fileno(), copy.fileno()):
+            shutil.copyfileobj(source, copy, CHUNK_BYTES)
         copy.flush()
         os.fchmod(copy.fileno(), mode)
         os.fsync(copy.fileno())
+
+
+def _copied_by_kernel(source: int, target: int) -> bool:
+    """Lets the kernel copy: file systems that can do so only note that the content is the same, until one is written
+    to. False where it does not do it between these two, and then nothing was copied."""
+    copied = 0
+    try:
+        while count := os.copy_file_range(source, target, _COPY_BYTES):
+            copied += count
+    except OSError as error:
+        if copied or error.errno not in _NO_KERNEL_COPY:
+            raise
+        return False
+    return True
 
 
 def _remove_older(folder: Path, oldest: float) -> None:

@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-TAIL_BYTES_MAX = 256 * 2**10
-"""How far from its end a file's last lines are looked for."""
+from modelyard_worker import records
+from modelyard_worker.records import TAIL_BYTES_MAX, tail_start
 
 CHUNK_BYTES = 64 * 2**10
 
@@ -21,14 +21,7 @@ POLL_SECONDS = 0.2
 def tail(path: Path, lines: int, bytes_max: int = TAIL_BYTES_MAX) -> str:
     """The last `lines` lines within the last `bytes_max` bytes; empty where there is no such file. What is not UTF-8
     is replaced."""
-    file = _open(path)
-    if file is None:
-        return ""
-    with file:
-        start = _tail_start(file, lines, bytes_max)
-        file.seek(start)
-        content = file.read(bytes_max)
-    return _whole_characters(content).decode(errors="replace")
+    return records.tail(str(path), lines, bytes_max)
 
 
 async def follow(
@@ -47,7 +40,7 @@ async def follow(
             if file is None:
                 file = _open(path)
                 if file is not None:
-                    file.seek(_tail_start(file, lines, TAIL_BYTES_MAX))
+                    file.seek(tail_start(file, lines))
             while file is not None:
                 for chunk in _chunks(file):
                     yield chunk
@@ -71,29 +64,6 @@ def _open(path: Path) -> IO[bytes] | None:
         return None
 
 
-def _tail_start(file: IO[bytes], lines: int, bytes_max: int) -> int:
-    """Where the last lines begin, looking back at most `bytes_max` bytes; leaves the file's position anywhere."""
-    end = file.seek(0, os.SEEK_END)
-    if lines <= 0:
-        return end
-    earliest = max(0, end - bytes_max)
-    wanted = lines
-    at = end
-    while at > earliest:
-        begin = max(earliest, at - CHUNK_BYTES)
-        file.seek(begin)
-        block = file.read(at - begin)
-        # The line feed that ends the file ends its last line; it begins none.
-        upto = len(block) - 1 if at == end and block.endswith(b"\n") else len(block)
-        while (found := block.rfind(b"\n", 0, upto)) != -1:
-            wanted -= 1
-            if wanted == 0:
-                return begin + found + 1
-            upto = found
-        at = begin
-    return earliest
-
-
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := file.read(CHUNK_BYTES):
         yield chunk
@@ -115,11 +85,3 @@ def _reopen(path: Path, file: IO[bytes]) -> IO[bytes] | None:
     if successor is not None:
         file.close()
     return successor
-
-
-def _whole_characters(content: bytes) -> bytes:
-    """Without the rest of a character that the beginning cuts through: continuation bytes are 10xxxxxx."""
-    cut = 0
-    while cut < min(3, len(content)) and content[cut] & 0xC0 == 0x80:
-        cut += 1
-    return content[cut:]

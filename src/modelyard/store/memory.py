@@ -464,10 +464,10 @@ class MemoryArtifacts:
             ]
         )
 
-    def lay_out(self, digest: str, folder: Path) -> None:
-        build_folder(self.tree(digest), folder, self._place)
+    def lay_out(self, digest: str, folder: Path, *, share: bool) -> None:
+        build_folder(self.tree(digest), folder, self._share if share else self._copy)
 
-    def _place(self, one: TreeFile, target: Path) -> None:
+    def _share(self, one: TreeFile, target: Path) -> None:
         target.write_bytes(self.read(one.sha256))
         target.chmod(0o555 if one.executable else 0o444)
 

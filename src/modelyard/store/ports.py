@@ -280,9 +280,11 @@ class Artifacts(Protocol):
         that leads outside, to nothing or in a circle, NotFound where there is no such folder."""
         ...
 
-    def lay_out(self, digest: str, folder: Path) -> None:
+    def lay_out(self, digest: str, folder: Path, *, share: bool) -> None:
         """Writes a tree's files below `folder`, which must not exist yet (else Conflict); appears whole or not at all.
-        Files may share their content with the store and must not be written to."""
+
+        `share=True`: files may share their content with the store and must not be written to. `share=False`: they are
+        copies for whoever reads the folder, writable; nothing that is done to them reaches the store."""
         ...
 
 

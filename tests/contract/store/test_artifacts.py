@@ -90,7 +90,7 @@ def test_what_is_not_there_is_not_found(artifacts, tmp_path):
     for call in (
         lambda: artifacts.read(ABSENT),
         lambda: artifacts.tree(ABSENT),
-        lambda: artifacts.lay_out(ABSENT, tmp_path / "out"),
+        lambda: artifacts.lay_out(ABSENT, tmp_path / "out", share=True),
         lambda: artifacts.put_file(tmp_path / "absent"),
         lambda: artifacts.put_folder(tmp_path / "absent"),
         lambda: artifacts.put_tree([TreeFile("a", ABSENT, 1)]),
@@ -107,7 +107,7 @@ def test_a_digest_that_is_none_never_becomes_a_path(artifacts, tmp_path, text):
         lambda: artifacts.missing([text]),
         lambda: artifacts.read(text),
         lambda: artifacts.tree(text),
-        lambda: artifacts.lay_out(text, tmp_path / "out"),
+        lambda: artifacts.lay_out(text, tmp_path / "out", share=True),
         lambda: put(artifacts, text, HELLO),
         lambda: artifacts.put_tree([TreeFile("a", text, 5)]),
     ):
@@ -126,7 +126,7 @@ def test_the_same_files_give_the_same_tree_in_any_order(artifacts):
 def test_an_empty_tree_is_a_tree(artifacts, tmp_path):
     digest = artifacts.put_tree([])
     assert artifacts.tree(digest) == []
-    artifacts.lay_out(digest, tmp_path / "out")
+    artifacts.lay_out(digest, tmp_path / "out", share=True)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -147,7 +147,7 @@ def test_a_path_longer_than_file_systems_allow_is_refused(artifacts, path):
 
 def test_paths_that_differ_only_in_case_or_are_not_ascii_are_fine(artifacts, tmp_path):
     digest = tree_of(artifacts, "a", "A", "\u00fcber/\u6a21\u578b.bin", "...", "-rf", "a b")
-    artifacts.lay_out(digest, tmp_path / "out")
+    artifacts.lay_out(digest, tmp_path / "out", share=True)
     assert (tmp_path / "out" / "\u00fcber" / "\u6a21\u578b.bin").read_bytes() == HELLO
     assert len(list((tmp_path / "out").iterdir())) == 6
 
@@ -179,7 +179,7 @@ def test_a_size_that_is_not_the_blobs_is_refused(artifacts):
 def test_a_blob_that_is_no_tree_or_a_harmful_one_is_never_laid_out(artifacts, tmp_path, content):
     digest = artifacts.put_bytes(content)
     with pytest.raises(InvalidValue):
-        artifacts.lay_out(digest, tmp_path / "out")
+        artifacts.lay_out(digest, tmp_path / "out", share=True)
     assert list(tmp_path.glob("*out*")) == []
 
 
@@ -193,7 +193,7 @@ def test_a_folder_comes_back_as_it_was(artifacts, tmp_path):
     (source / "folder").symlink_to("deep")
     os.mkfifo(source / "pipe")
     digest = artifacts.put_folder(source)
-    artifacts.lay_out(digest, tmp_path / "some" / "where" / "out")
+    artifacts.lay_out(digest, tmp_path / "some" / "where" / "out", share=True)
     out = tmp_path / "some" / "where" / "out"
     found = {str(one.relative_to(out)): one.read_text() for one in out.rglob("*") if one.is_file()}
     assert found == {
@@ -225,5 +225,5 @@ def test_a_folder_that_exists_is_never_laid_out_into(artifacts, tmp_path):
     (tmp_path / "full" / "mine").write_text("mine")
     for name in ("empty", "full", "file"):
         with pytest.raises(Conflict, match="exists already"):
-            artifacts.lay_out(digest, tmp_path / name)
+            artifacts.lay_out(digest, tmp_path / name, share=True)
     assert [one.name for one in (tmp_path / "full").iterdir()] == ["mine"]

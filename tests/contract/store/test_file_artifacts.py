@@ -67,14 +67,14 @@ def test_what_was_half_laid_out_goes_when_it_is_old(artifacts, tmp_path):
     left = tmp_path / ".out.aside-0123"
     left.mkdir()
     os.utime(left, (1.0, 1.0))
-    artifacts.lay_out(artifacts.put_tree([]), tmp_path / "out")
+    artifacts.lay_out(artifacts.put_tree([]), tmp_path / "out", share=True)
     assert not left.exists()
 
 
 def test_laid_out_files_share_the_blob_and_executable_ones_are_copies(artifacts, root, tmp_path):
     artifacts.put_bytes(HELLO)
     files = [TreeFile("plain", HELLO_SHA256, 5), TreeFile("bin/run", HELLO_SHA256, 5, executable=True)]
-    artifacts.lay_out(artifacts.put_tree(files), tmp_path / "out")
+    artifacts.lay_out(artifacts.put_tree(files), tmp_path / "out", share=True)
     assert (tmp_path / "out" / "plain").samefile(blob(root))
     assert not (tmp_path / "out" / "bin" / "run").samefile(blob(root))
     assert stat.S_IMODE((tmp_path / "out" / "bin" / "run").stat().st_mode) == 0o555
@@ -89,7 +89,7 @@ def test_files_are_copied_when_the_folder_is_on_another_device(artifacts, root, 
     artifacts.put_bytes(HELLO)
     digest = artifacts.put_tree([TreeFile("plain", HELLO_SHA256, 5)])
     try:
-        artifacts.lay_out(digest, other)
+        artifacts.lay_out(digest, other, share=True)
         assert (other / "plain").read_bytes() == HELLO
         assert stat.S_IMODE((other / "plain").stat().st_mode) == 0o444
     finally:
@@ -103,7 +103,7 @@ def test_a_tree_whose_blob_has_vanished_is_laid_out_not_at_all(artifacts, root, 
     digest = artifacts.put_tree([TreeFile("a/b", other, 5), TreeFile("z", HELLO_SHA256, 5)])
     blob(root).unlink()
     with pytest.raises(NotFound, match=HELLO_SHA256):
-        artifacts.lay_out(digest, tmp_path / "out")
+        artifacts.lay_out(digest, tmp_path / "out", share=True)
     assert [one.name for one in tmp_path.iterdir()] == ["artifacts"]
 
 

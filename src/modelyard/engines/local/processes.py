@@ -12,11 +12,11 @@ from modelyard_worker.records import OUTPUT, Identity, boot_id, is_alive, start_
 
 from modelyard.errors import StartFailed
 
-_SECRETS = ("MODELYARD_API_KEY",)
-"""What the yard's own environment may hold and user code must not see."""
+_OURS = "MODELYARD_"
+_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "_URL", "DSN")
+"""What makes a variable of ours one that user code must not see. An address may carry a password."""
 
 NUMERIC_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
 
 _OF_ONE_PYTHON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 """What holds for the yard's interpreter alone: another environment would import through it what is not its own."""
@@ -26,12 +26,20 @@ def worker_environment(numeric_threads: int, added: Mapping[str, str], python: s
     """The environment of a worker: the yard's own without its secrets, numeric libraries held to so many threads.
 
     `python` is the interpreter of an environment of its own, None for the yard's."""
-    withheld = _SECRETS if python is None else (*_SECRETS, *_OF_ONE_PYTHON)
-    environment = {key: value for key, value in os.environ.items() if key not in withheld}
+    environment = {key: value for key, value in os.environ.items() if not is_secret_of_the_yard(key)}
+    if python is not None:
+        environment = {key: value for key, value in environment.items() if key not in _OF_ONE_PYTHON}
     environment.update({name: str(numeric_threads) for name in NUMERIC_THREADS})
     environment["PYTHONUNBUFFERED"] = "1"
     environment.update(added)
     return environment
+
+
+def is_secret_of_the_yard(variable: str) -> bool:
+    """Whether the name of an environment variable says that it holds a secret of the yard's own. Those of other systems
+    are the user's to hand to their code."""
+    name = variable.upper()
+    return name.startswith(_OURS) and any(word in name for word in _SECRET_WORDS)
 
 
 def start_worker(
@@ -63,8 +71,28 @@ def identity_of(pid: int) -> Identity | None:
     return None if start is None else Identity(boot_id(), pid, start)
 
 
+def identity_of_child(child: subprocess.Popen[bytes]) -> Identity:
+    """Who our child is. Until it is waited for its pid is nobody else's, so one that has ended already is known too."""
+    return Identity(boot_id(), child.pid, start_ticks(child.pid) or 0)
+
+
+def kill(identity: Identity) -> None:
+    """Ends that very process at once; harmless where it is gone."""
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if is_alive(identity):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)
+
+
 class Watched:
-    """A living process under watch: `ended` is called once, on the loop, when it is gone. Ours to reap or not."""
+    """A process under watch: `ended` is called once, on the loop, when it is gone. Ours to reap or not."""
 
     def __init__(self, identity: Identity, ended: Callable[[], None], child: subprocess.Popen[bytes] | None) -> None:
         self.identity = identity
@@ -84,6 +112,11 @@ class Watched:
             return
         self._pidfd = pidfd
         self._loop.add_reader(pidfd, self._end)
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, as the shell has it; None while it lives, and where it was not ours to wait for."""
+        return self._child.returncode if self._child is not None else None
 
     def send(self, number: signal.Signals) -> None:
         """Harmless where it is gone."""
