@@ -1,10 +1,10 @@
 """What every route works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelyard.clock import Clock
-from modelyard.settings import Home
+from modelyard.settings import CareSettings, Home
 from modelyard.store.ports import Artifacts, Store
 
 
@@ -16,3 +16,4 @@ class Yard:
     clock: Clock
     poke: Callable[[], None]
     """Tells the controller that something was committed; never fails nor blocks."""
+    care: CareSettings = field(default_factory=CareSettings)
