@@ -1,9 +1,12 @@
-"""A model file without code: requests are rows of numbers, and one call of the model answers a whole batch."""
+"""A model file without code: requests are rows of numbers, or arrays by name; one call answers a whole batch."""
 
 from typing import Any, Dict, List, Sequence, Tuple
 
+from modelyard_worker import media
 from modelyard_worker.frames import END, pack_meta
+from modelyard_worker.inputs import read_inputs
 from modelyard_worker.loaders import Loader
+from modelyard_worker.outputs import check_accepted, write_outputs
 from modelyard_worker.request import Request
 from modelyard_worker.rows import WRITABLE, choose_written, read_rows, write_rows
 from modelyard_worker.servable import Answer
@@ -20,6 +23,7 @@ class BareModel:
         self._loader = loader
         self._model = model
         self._features = loader.features(model)
+        self._inputs = loader.inputs(model)
         self._metas: Dict[str, bytes] = {kind: pack_meta({"status": 200, "type": kind}) for kind in WRITABLE}
 
     def predict(self, requests: Sequence[Request]) -> List[Answer]:
@@ -27,12 +31,20 @@ class BareModel:
 
         asked = requests[0].meta
         kind = choose_written(asked.accept)
-        rows, counts = read_rows(asked.type, [request.body for request in requests], self._features)
-        predicted: Any = self._loader.predict(self._model, rows)
+        bodies = [request.body for request in requests]
+        if self._inputs is None:
+            given, counts = read_rows(asked.kind, bodies, self._features)
+        else:
+            given, counts = read_inputs(asked.kind, bodies, self._inputs)
+        predicted: Any = self._loader.predict(self._model, given)
+        if predicted.__class__ is dict:
+            check_accepted(asked.accept)
+            meta = self._metas[media.JSON]
+            return [(END, meta, body) for body in write_outputs(predicted, counts)]
         if predicted.__class__ is not np.ndarray:
             predicted = np.asarray(predicted)
-        if predicted.shape[:1] != rows.shape[:1]:
-            raise ValueError(f"cannot tell rows apart: {len(rows)} went in and shape {predicted.shape} came out")
+        if predicted.shape[:1] != (sum(counts),):
+            raise ValueError(f"cannot tell rows apart: {sum(counts)} went in and shape {predicted.shape} came out")
         meta = self._metas[kind]
         return [(END, meta, body) for body in write_rows(kind, predicted, counts)]
 

@@ -1,4 +1,7 @@
-"""Bodies as bytes and as values: JSON, CSV, NPY. orjson is used when it is found; both ways give the same values."""
+"""Bodies as bytes and as values: JSON, JSON Lines, CSV, NPY and NPZ.
+
+orjson is used when it is found; both ways give the same values.
+"""
 
 import csv
 import dataclasses
@@ -7,10 +10,13 @@ import io
 import json
 import math
 import uuid
+import zipfile
+import zlib
 from array import array
-from typing import Any, Callable, List, Optional, Tuple, cast
+from importlib import import_module
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, cast
 
-from modelyard_worker.request import unreadable
+from modelyard_worker.request import Refusal, unreadable
 
 _orjson: Optional[Any]
 try:
@@ -49,6 +55,26 @@ def read_json(body: bytes) -> Any:
         return parse_json(body)
     except (ValueError, RecursionError) as error:
         raise unreadable(f"cannot read the body as JSON: {error}" if body else "cannot read an empty body") from error
+
+
+def read_lines(body: bytes) -> List[Any]:
+    """JSON Lines: one value a line, empty lines left out. Raises Refusal naming the line that is not JSON."""
+    found: List[Any] = []
+    for number, line in enumerate(body.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(parse_json(line))
+        except (ValueError, RecursionError) as error:
+            raise unreadable(f"cannot read line {number} of the body as JSON: {error}") from error
+    if not found:
+        raise unreadable("cannot read an empty body")
+    return found
+
+
+def write_lines(values: Iterable[Any]) -> bytes:
+    """Raises TypeError or ValueError where JSON has nothing for a value."""
+    return b"".join(write_json(value) + b"\n" for value in values)
 
 
 _PLAIN: Tuple[Tuple[str, Callable[[Any], Any]], ...] = (
@@ -206,13 +232,49 @@ def _cell(value: Any) -> str:
 
 
 def read_npy(body: bytes) -> Any:
-    """An array from NumPy's own format; never one with objects in it. Raises Refusal where it is not one."""
-    import numpy as np
+    """An array from NumPy's own format; never one with objects in it.
 
+    Raises Refusal where it is not one, or NumPy is not there.
+    """
+    np = library("numpy", "NPY")
     try:
-        return np.load(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError, SyntaxError, TypeError, OverflowError) as error:
+        found = np.load(io.BytesIO(body), allow_pickle=False)
+    except _NPY_ERRORS as error:
         raise unreadable(f"cannot read the body as NPY: {error}") from error
+    if not isinstance(found, np.ndarray):
+        raise unreadable("cannot read the body as NPY: it is NPZ, an archive of arrays")
+    return found
+
+
+def read_npz(body: bytes) -> Dict[str, Any]:
+    """The arrays of NumPy's archive by their names. Raises Refusal as `read_npy`, and beyond NPZ_BYTES_MAX."""
+    np = library("numpy", "NPZ")
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            size = sum(one.file_size for one in archive.infolist())
+        if size > NPZ_BYTES_MAX:
+            raise unreadable(f"cannot read the body as NPZ: it unpacks to {size} bytes, the limit is {NPZ_BYTES_MAX}")
+        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (*_NPY_ERRORS, zipfile.BadZipFile, zlib.error) as error:
+        raise unreadable(f"cannot read the body as NPZ: {error}") from error
+
+
+NPZ_BYTES_MAX = 1024 * 2**20
+"""What an archive may unpack to: a few bytes of a ZIP file can stand for very many."""
+
+_NPY_ERRORS = (ValueError, OSError, EOFError, MemoryError, SyntaxError, TypeError, OverflowError)
+
+
+def library(name: str, what: str) -> Any:
+    """A library that reads a kind of body. Raises Refusal (415) naming it where the environment has it not."""
+    try:
+        return import_module(name)
+    except ImportError:
+        message = (
+            f"cannot read a body of {what}: {name} is not in this endpoint's environment; add it to the requirements"
+        )
+        raise Refusal(415, "invalid_value", message) from None
 
 
 def write_npy(value: Any) -> bytes:

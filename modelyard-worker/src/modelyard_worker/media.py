@@ -9,8 +9,26 @@ NPY = "application/x-npy"
 TEXT = "text/plain"
 BYTES = "application/octet-stream"
 FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+NPZ = "application/x-npz"
+PARQUET = "application/vnd.apache.parquet"
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+ARROW_FILE = "application/vnd.apache.arrow.file"
 LINES = "application/x-ndjson"
+LINES_NAMES = (LINES, "application/jsonlines", "application/x-jsonlines", "application/jsonl")
+"""JSON, one value a line: the first is what IANA's register comes closest to, the second is SageMaker's."""
 EVENTS = "text/event-stream"
+PNG = "image/png"
+JPEG = "image/jpeg"
+
+_SAME = {
+    **dict.fromkeys(LINES_NAMES, LINES),
+    "application/parquet": PARQUET,
+    "application/x-parquet": PARQUET,
+    "application/x-numpy": NPY,
+    "application/csv": CSV,
+}
+"""Other names of one thing, as clients use them."""
 
 CACHE_SIZE = 512
 """Different Accept headers that are remembered."""
@@ -19,6 +37,16 @@ CACHE_SIZE = 512
 def media_type(content_type: str) -> str:
     """The type alone, in lower case: `Text/CSV; charset=utf-8` is `text/csv`."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def known(content_type: str) -> str:
+    """A media type under the name that is used here: `application/jsonlines` is `application/x-ndjson`."""
+    return _SAME.get(content_type, content_type)
+
+
+def is_json(content_type: str) -> bool:
+    """Without a type, or with the one that curl gives to -d, JSON is what people mean."""
+    return content_type in (JSON, FORM, "") or content_type.endswith("+json")
 
 
 @lru_cache(maxsize=CACHE_SIZE)

@@ -238,7 +238,7 @@ class PredictorClass:
         arguments: Dict[str, Any] = {}
         for what, parameter in self._parameters.items():
             if what == "payload":
-                arguments[parameter] = self._reader(request.meta.type, request.body)
+                arguments[parameter] = self._reader(request.meta.kind, request.body)
             elif what == "headers":
                 arguments[parameter] = dict(request.meta.headers)
             elif what == "query_params":
@@ -248,7 +248,7 @@ class PredictorClass:
         return arguments
 
     def _gathered(self, requests: Sequence[Request]) -> Dict[str, Any]:
-        payloads = [self._reader(one.meta.type, one.body) for one in requests]
+        payloads = [self._reader(one.meta.kind, one.body) for one in requests]
         return dict.fromkeys(self._parameters.values(), payloads)
 
     def _split(self, requests: Sequence[Request], results: Any) -> List[Answer]:

@@ -5,7 +5,7 @@ from typing import Any, Dict, NamedTuple, Optional, Protocol, Tuple
 from urllib.parse import parse_qsl
 
 from modelyard_worker.frames import unpack_meta
-from modelyard_worker.media import media_type
+from modelyard_worker.media import known, media_type
 
 METAS_MAX = 1024
 """Metas remembered by their bytes. Requests of one kind repeat the same bytes."""
@@ -45,6 +45,9 @@ class Meta(NamedTuple):
     """What a REQUEST's meta says. `key` is what the members of one batch have in common."""
 
     type: str
+    """As the caller said it, without parameters."""
+    kind: str
+    """The same under the name that is used here."""
     accept: str
     key: Tuple[str, str]
     headers: Dict[str, str]
@@ -61,6 +64,7 @@ def read_meta(meta: bytes) -> Meta:
     identifier = found.get("id")
     return Meta(
         kind,
+        known(kind),
         accept,
         (kind, accept),
         _headers(found.get("headers") or ()),

@@ -5,19 +5,22 @@ become one array and one call of the model. A request's answer is the same bytes
 
     read     JSON [[..], [..]], [..] (one row), {"instances": [..]}, {"inputs": [..]}; null is NaN
              CSV without a header; an empty cell is NaN
-             NPY of one or two dimensions
-    written  JSON: a list with one value a row; CSV: one value a line; NPY
+             JSON Lines: a row a line, as a list or an object with "features"
+             NPY of one or two dimensions, NPZ with one such array; Parquet and Arrow with columns of numbers
+    written  JSON: a list with one value a row; JSON Lines and CSV: one value a line; NPY
 """
 
 import math
 from array import array
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, cast
 
-from modelyard_worker import bodies, media
+from modelyard_worker import bodies, columns, media
 from modelyard_worker.request import Refusal, unacceptable, unreadable, unsupported
 
-READABLE = f"{media.JSON}, {media.CSV} and {media.NPY}"
-WRITABLE = (media.JSON, media.CSV, media.NPY)
+READABLE = (
+    f"{media.JSON}, {media.CSV}, {media.NPY}, {media.NPZ}, {media.LINES}, {media.PARQUET} and {media.ARROW_STREAM}"
+)
+WRITABLE = (media.JSON, media.CSV, media.NPY, *media.LINES_NAMES)
 
 
 def read_rows(content_type: str, batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[int]]:
@@ -115,13 +118,37 @@ def _read_csv(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[i
 
 
 def _read_npy(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[int]]:
+    return _joined([bodies.read_npy(body) for body in batch], width)
+
+
+def _read_npz(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[int]]:
+    found = [bodies.read_npz(body) for body in batch]
+    for arrays in found:
+        if len(arrays) != 1:
+            raise unreadable(f"cannot read the body as rows: it has {len(arrays)} arrays instead of one")
+    return _joined([next(iter(arrays.values())) for arrays in found], width)
+
+
+def _read_columns(kind: str) -> "Reader":
+    return lambda batch, width: _joined([columns.as_array(columns.read_columns(kind, one)) for one in batch], width)
+
+
+def _read_lines(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[int]]:
+    return _read_json([bodies.write_plain_json(_rows_of_lines(body)) for body in batch], width)
+
+
+def _rows_of_lines(body: bytes) -> List[Any]:
+    return [
+        cast("Dict[str, Any]", row).get("features") if isinstance(row, dict) else row for row in bodies.read_lines(body)
+    ]
+
+
+def _joined(found_arrays: Sequence[Any], width: Optional[int]) -> Tuple[Any, List[int]]:
     import numpy as np
 
     arrays: List[Any] = []
-    for body in batch:
-        found = bodies.read_npy(body)
-        if found.ndim == 1:
-            found = found.reshape(1, -1)
+    for one in found_arrays:
+        found = one.reshape(1, -1) if one.ndim == 1 else one
         if found.ndim != 2 or not len(found) or found.dtype.kind not in "fiub":
             raise unreadable(f"cannot read an array of shape {found.shape} and type {found.dtype} as rows of numbers")
         width = found.shape[1] if width is None else width
@@ -132,13 +159,18 @@ def _read_npy(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[i
     return (arrays[0] if len(arrays) == 1 else np.concatenate(arrays)), counts
 
 
-_READERS: Dict[str, Callable[[Sequence[bytes], Optional[int]], Tuple[Any, List[int]]]] = {
+Reader = Callable[[Sequence[bytes], Optional[int]], Tuple[Any, List[int]]]
+
+_READERS: Dict[str, Reader] = {
     media.JSON: _read_json,
     # Without a type, or with the one that curl gives to -d, JSON is what people mean.
     "": _read_json,
     media.FORM: _read_json,
     media.CSV: _read_csv,
     media.NPY: _read_npy,
+    media.NPZ: _read_npz,
+    media.LINES: _read_lines,
+    **{kind: _read_columns(kind) for kind in columns.KINDS},
 }
 
 
@@ -157,6 +189,8 @@ def write_rows(content_type: str, predicted: Any, counts: List[int]) -> List[byt
     values: List[Any] = predicted.tolist()
     if content_type == media.CSV:
         return [bodies.write_csv(values[begin:end]) for begin, end in _spans(counts)]
+    if content_type in media.LINES_NAMES:
+        return [bodies.write_lines(values[begin:end]) for begin, end in _spans(counts)]
     write = bodies.write_plain_json
     if len(values) == len(counts):
         return [write([value]) for value in values]

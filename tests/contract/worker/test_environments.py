@@ -261,3 +261,57 @@ class Predictor:
         answer = client.ask(b"a,b\n1,2\n3,4\n", "text/csv", accept="text/csv")
         assert answer.body == b"a,b,total\n1,2,3\n3,4,7\n"
         assert client.ask(b"", "text/csv").status == 400
+
+
+@pytest.mark.parametrize("elsewhere", [pytest.param(environment("pandas", "pyarrow"), id="pyarrow")], indirect=True)
+def test_parquet_and_arrow_are_read_as_tables_arrays_and_records(elsewhere: Place) -> None:
+    code = """
+import io
+import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
+
+def bodies():
+    table, parquet, arrow = pa.table({"a": [1, 3], "b": [2.0, 4.0]}), io.BytesIO(), io.BytesIO()
+    pq.write_table(table, parquet)
+    with pa.ipc.new_stream(arrow, table.schema) as writer:
+        writer.write_table(table)
+    return {"parquet": parquet.getvalue().hex(), "arrow": arrow.getvalue().hex()}
+
+class Predictor:
+    def predict(self, payload: HINT):
+        return bodies() if isinstance(payload, bytes) else SHOWN
+"""
+    made = elsewhere.package(code.replace("HINT", "bytes").replace("SHOWN", "0"))
+    with elsewhere.replica(made) as replica:
+        found = {name: bytes.fromhex(text) for name, text in replica.connect().ask(b"").json.items()}
+    kinds = {"parquet": "application/vnd.apache.parquet", "arrow": "application/vnd.apache.arrow.stream"}
+    for hint, shown in [
+        ("pd.DataFrame", "payload.to_dict(orient='records')"),
+        ("np.ndarray", "[dict(zip('ab', row)) for row in payload.tolist()]"),
+        ("list", "payload"),
+    ]:
+        with elsewhere.replica(elsewhere.package(code.replace("HINT", hint).replace("SHOWN", shown))) as replica:
+            client = replica.connect()
+            for name, kind in kinds.items():
+                assert client.ask(found[name], kind).json == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
+                assert client.ask(b"nonsense", kind).status == 400
+
+
+@pytest.mark.parametrize("elsewhere", [pytest.param(environment("pillow"), id="pillow")], indirect=True)
+def test_images_are_read_and_written(elsewhere: Place) -> None:
+    code = """
+from PIL import Image
+
+class Predictor:
+    def predict(self, payload: Image.Image):
+        return payload.resize((2, 1)).convert("RGBA")
+"""
+    draw = "import sys; from PIL import Image; Image.new('RGB', (8, 8), 'red').save(sys.stdout.buffer, 'PNG')"
+    png = subprocess.run([elsewhere.python, "-c", draw], capture_output=True, check=True, timeout=60).stdout
+    with elsewhere.replica(elsewhere.package(code)) as replica:
+        client = replica.connect()
+        small = client.ask(png, "image/png")
+        assert (small.status, small.meta["type"], small.body[:4]) == (200, "image/png", b"\x89PNG")
+        assert client.ask(png, "image/png", accept="image/jpeg").body[:2] == b"\xff\xd8"
+        refused = client.ask(b"no image", "image/png")
+        assert (refused.status, refused.meta["error"]) == (400, "invalid_value")
+        assert client.ask(b"{}", "application/json").status == 415
