@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 from modelyard.api import artifacts, deployments, description, endpoints, events, links, models, runs, secrets, status
 from modelyard.api.access import Access
 from modelyard.api.errors import handle_errors
+from modelyard.api.room import Room
 from modelyard.api.yard import Yard
 from modelyard.protocol.routes import API
 from modelyard.version import VERSION
@@ -24,4 +25,4 @@ def create_app(yard: Yard, pages: list[BaseRoute] | None = None) -> ASGIApp:
     description.add_description(app)
     app.router.routes.extend(pages or [])
     handle_errors(app)
-    return Access(app, yard)
+    return Access(Room(app, yard), yard)

@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from modelyard_worker.records import Identity, is_alive, read_json
 
+from modelyard.api.room import disk_of
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.disk import Disk
 from modelyard.version import VERSION
 
 RUNS_COUNTED_MAX = 100_000
@@ -24,6 +26,15 @@ class ProcessView:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskView:
+    free_bytes: int
+    total_bytes: int
+    limit_bytes: int
+    """Below so much free space new work is refused."""
+    refusing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     version: str
     url: str
@@ -31,6 +42,7 @@ class StatusView:
     started_at: str
     processes: list[ProcessView]
     counts: dict[str, int]
+    disk: DiskView
 
 
 def routes(yard: Yard) -> APIRouter:
@@ -51,9 +63,14 @@ def routes(yard: Yard) -> APIRouter:
                 "models": len(yard.store.models.select()),
                 "runs": len(yard.store.runs.select(limit=RUNS_COUNTED_MAX)),
             },
+            disk=_disk_view(disk_of(yard)),
         )
 
     return router
+
+
+def _disk_view(disk: Disk) -> DiskView:
+    return DiskView(disk.free_bytes, disk.total_bytes, disk.limit_bytes, disk.short)
 
 
 def _processes(yard: Yard, written: dict[str, Any]) -> list[ProcessView]:

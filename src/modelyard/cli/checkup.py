@@ -15,11 +15,11 @@ from pathlib import Path
 
 from modelyard.cli.supervisor import find_supervisor
 from modelyard.cli.times import size
+from modelyard.domain.disk import free_limit_bytes
 from modelyard.errors import ModelyardError
 from modelyard.sdk.client import Client
-from modelyard.settings import SOCKET_PATH_BYTES_MAX, Home
+from modelyard.settings import SOCKET_PATH_BYTES_MAX, Home, care_from
 
-DISK_BYTES_MIN = 1 * 2**30
 MEMORY_BYTES_MIN = 1 * 2**30
 FORK_SECONDS = 20.0
 SQLITE_MIN = (3, 35, 0)
@@ -110,10 +110,12 @@ def _sockets(home: Home) -> Iterator[Finding]:
 
 
 def _disk(home: Home) -> Iterator[Finding]:
-    free = shutil.disk_usage(_existing(home.root)).free
-    good = free >= DISK_BYTES_MIN
-    remedy = None if good else "free some space, or set MODELYARD_HOME to another disk"
-    yield Finding("disk", _verdict(good), f"{size(free)} free", remedy)
+    found = shutil.disk_usage(_existing(home.root))
+    care = care_from(os.environ)
+    limit = free_limit_bytes(found.total, care.disk_free_bytes_min, care.disk_free_share_min)
+    good = found.free >= limit
+    remedy = None if good else f"new work is refused until {size(limit)} are free: `modelyard gc`, or free some space"
+    yield Finding("disk", _verdict(good), f"{size(found.free)} free", remedy)
 
 
 def _sqlite(home: Home) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """The yard itself: up, down, status, doctor, version."""
 
 import os
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from modelyard.cli.session import open_client
 from modelyard.cli.times import age, size
 from modelyard.settings import YardSettings, home_from
 from modelyard.version import VERSION
+
+if TYPE_CHECKING:
+    from modelyard.sdk.views import DiskView
 
 DEFAULTS = YardSettings()
 
@@ -107,6 +110,7 @@ def status(output: Output = Format.PRETTY) -> None:
     say_table(("process", "pid", "state", "memory"), rows)
     total = sum(one["pss_bytes"] or 0 for one in found["processes"])
     say(f"together {size(total)}")
+    _say_disk(found["disk"])
     say()
     say(
         ", ".join(
@@ -115,6 +119,15 @@ def status(output: Output = Format.PRETTY) -> None:
     )
     for one in endpoints:
         say(f"{one['name']}: {one['state']}, {one['ready']}/{one['requested']} ready; {first_line(one['sentence'])}")
+
+
+def _say_disk(disk: "DiskView") -> None:
+    say(f"disk {size(disk['free_bytes'])} free of {size(disk['total_bytes'])}")
+    if disk["refusing"]:
+        say(
+            f"new work is refused until {size(disk['limit_bytes'])} are free: `modelyard gc` frees what nothing needs;"
+            " predictions go on"
+        )
 
 
 def doctor(output: Output = Format.PRETTY) -> None:

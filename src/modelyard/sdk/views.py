@@ -101,6 +101,14 @@ class ProcessView(TypedDict):
     pss_bytes: int | None
 
 
+class DiskView(TypedDict):
+    free_bytes: int
+    total_bytes: int
+    limit_bytes: int
+    """Below so much free space new work is refused."""
+    refusing: bool
+
+
 class StatusView(TypedDict):
     version: str
     url: str
@@ -108,6 +116,7 @@ class StatusView(TypedDict):
     started_at: str
     processes: list[ProcessView]
     counts: dict[str, int]
+    disk: DiskView
 
 
 class OutcomeView(TypedDict):

@@ -136,6 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
                 process = {"name": "gateway", "pid": 7, "alive": True, "pss_bytes": 50 * 2**20}
                 return {
                     "version": "0.1.0", "url": yard.url, "home": "/h", "started_at": THEN, "processes": [process],
+                    "disk": {"free_bytes": 2**40, "total_bytes": 2**41, "limit_bytes": 2**30, "refusing": False},
                     "counts": {"endpoints": len(yard.endpoints), "models": len(yard.models), "runs": len(yard.runs)},
                 }  # fmt: skip
             case ["endpoints"]:
