@@ -2,27 +2,39 @@
 
 The tree holds `package.json` (its format stands in `modelyard_worker.packages`), `code/...` and `model/...`. It is
 canonical: the same predictor, code and model give the same digest, so a deploy that changes nothing is seen as such.
-Without a predictor the code is left out, so that touching a script does not replace replicas that never run it.
+Without a predictor the code is left out, so that touching a script does not replace replicas that never run it; only
+what a bare model requires stands in its place.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from modelyard_worker.packages import FORMAT, PACKAGE
+from modelyard_worker.packages import FORMAT, PACKAGE, EnvironmentSpec
 
 from modelyard.errors import InvalidValue
-from modelyard.packaging.frameworks import HEAD_BYTES, Detection, Head, detect, loader_for
-from modelyard.packaging.requirements import requested_environment
+from modelyard.packaging.frameworks import (
+    DEFAULT_REQUIREMENTS,
+    FOLDER_FRAMEWORKS,
+    HEAD_BYTES,
+    Detection,
+    Head,
+    detect,
+    loader_for,
+)
+from modelyard.packaging.requirements import REQUIREMENTS, requested_environment
 
 HEAD_READ_BYTES_MAX = 256 * 2**20
 """Larger files are judged by their names alone, because the store hands out whole files."""
 
 CONFIG_BYTES_MAX = 256 * 2**10
 """The predictor's configuration as JSON."""
+
+_FROM_REQUIREMENTS = EnvironmentSpec(None, REQUIREMENTS, "", None)
 
 
 class StoredFile(Protocol):
@@ -99,6 +111,9 @@ def build_package(
         "model": _model_document(detection, model_name, model_version) if detection else None,
         "libraries": list(detection.libraries) if detection else [],
     }
+    if parsed is None and detection is not None:
+        code = _model_requirements(artifacts, model, detection)
+        document |= {"environment": _FROM_REQUIREMENTS._asdict()} if code else {}
     if predictor and parsed is not None:
         environment = _read_environment(artifacts, code, parsed.path, predictor.get("python"))
         # Left out where there is none, so that a package of before has the digest that it had.
@@ -138,6 +153,22 @@ def _read_environment(
     return spec._asdict() if spec is not None else None
 
 
+def _model_requirements(artifacts: Artifacts[FileT], model: Sequence[FileT], detection: Detection) -> list[FileT]:
+    """The requirements.txt of a bare model: what lies beside it, else what its framework needs; none where the yard's
+    own environment has that."""
+    beside = PurePosixPath(detection.file or REQUIREMENTS)
+    folder = beside if detection.framework in FOLDER_FRAMEWORKS and detection.file else beside.parent
+    own = next((file for file in model if file.path == str(folder / REQUIREMENTS)), None)
+    if own is not None:
+        return [replace(own, path=REQUIREMENTS)]
+    needed = DEFAULT_REQUIREMENTS.get(detection.framework) if detection.framework else None
+    if needed is None or find_spec(needed.module) is not None:
+        return []
+    content = "".join(f"{line}\n" for line in needed.lines).encode()
+    digest = artifacts.put_bytes(content)
+    return [replace(model[0], path=REQUIREMENTS, sha256=digest, size_bytes=len(content), executable=False)]
+
+
 def _inside(path: str, field: str) -> str:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or "\0" in path or "\\" in path:
@@ -159,7 +190,7 @@ def _detect_model(
     if found.framework is None:
         raise InvalidValue(
             f"cannot serve the model without a predictor: {found.reason}",
-            "write a predictor, or name a single .ubj, .json, .joblib or .pkl file",
+            "write a predictor, or name a single model file: .ubj, .joblib, .lgb, .cbm, .onnx, .pt2, .keras, ...",
         )
     return found
 

@@ -7,10 +7,11 @@ import joblib
 import numpy as np
 import pytest
 import xgboost
+from modelyard_worker.loaders import loaders
 from sklearn.linear_model import LogisticRegression
 
 from modelyard.errors import InvalidValue
-from modelyard.packaging.frameworks import HEAD_BYTES, Detection, Framework, detect, loader_for
+from modelyard.packaging.frameworks import HEAD_BYTES, LIBRARIES, Detection, Framework, detect, loader_for
 
 
 def looked_at(folder: Path) -> Detection:
@@ -55,9 +56,82 @@ def test_a_pickle_under_xgboosts_name_is_not_taken_for_its_format() -> None:
     assert detect(["xgboost-model"], lambda _name: b"\x80\x04").framework is None
 
 
-@pytest.mark.parametrize(("name", "kind"), [("m.onnx", "ONNX"), ("m.pt", "PyTorch"), ("m.keras", "Keras")])
-def test_models_without_loader_are_called_by_their_kind(name: str, kind: str) -> None:
-    assert kind in str(detect([name], lambda _name: b"").reason)
+@pytest.mark.parametrize(
+    ("name", "begins", "framework"),
+    [
+        ("model.txt", b"tree\nversion=v4\n", "lightgbm"),
+        ("model.lgb", b"tree\n", "lightgbm"),
+        ("xgboost-model", b"tree\n", "lightgbm"),
+        ("model.cbm", b"CBM1", "catboost"),
+        ("model.bin", b"CBM1", "catboost"),
+        ("m.onnx", b"\x08\x0a\x12\x08skl2onnx", "onnx"),
+        ("m.pt", b"PK\x03\x04", "pytorch"),
+        ("m.pt2", b"PK\x03\x04", "pytorch"),
+        ("m.keras", b"PK\x03\x04", "keras"),
+        ("m.skops", b"PK\x03\x04", "skops"),
+        ("M.ONNX", b"", "onnx"),
+    ],
+)
+def test_each_framework_is_known_by_its_files(name: str, begins: bytes, framework: str) -> None:
+    found = detect([name, "README.md"], lambda path: begins if path == name else b"# hello")
+    assert (found.framework, found.file) == (framework, name)
+
+
+@pytest.mark.parametrize(
+    ("paths", "framework", "file"),
+    [
+        (["MLmodel", "model.pkl", "requirements.txt", "python_env.yaml"], "mlflow", None),
+        (["model/MLmodel", "model/model.ubj"], "mlflow", "model"),
+        (["MLmodel", "data/model/saved_model.pb"], "mlflow", None),
+        (["saved_model.pb", "variables/variables.index", "assets/words.txt"], "tensorflow", None),
+        (["1/saved_model.pb", "1/variables/variables.index", "notes.md"], "tensorflow", "1"),
+    ],
+)
+def test_a_folder_that_is_the_model_hides_the_files_in_it(paths: list[str], framework: str, file: str | None) -> None:
+    found = detect(paths, lambda _path: b"")
+    assert (found.framework, found.file) == (framework, file)
+
+
+def test_two_folders_are_two_models() -> None:
+    found = detect(["1/saved_model.pb", "2/saved_model.pb"], lambda _path: b"")
+    assert found.reason == "several files look like the model: 1 (tensorflow), 2 (tensorflow)"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("weights.pth", "weights.pth looks like a PyTorch file without code (a state_dict)"),
+        ("model.h5", "model.h5 looks like Keras's old HDF5 format"),
+        ("model.safetensors", "weights without code"),
+        ("data.csv", "no file looks like a model of xgboost, sklearn, skops, lightgbm"),
+    ],
+)
+def test_what_has_no_loader_is_called_by_its_kind(name: str, reason: str) -> None:
+    assert reason in str(detect([name], lambda _name: b"\x80\x02").reason)
+
+
+def test_no_file_is_read_whose_name_says_that_it_is_no_model() -> None:
+    read: list[str] = []
+
+    def head(path: str) -> bytes:
+        read.append(path)
+        return b""
+
+    assert detect(["weights.parquet", "image.png", "notes.md"], head).framework is None
+    assert read == []
+
+
+def test_every_framework_has_a_loader_that_declares_the_same_libraries() -> None:
+    known = loaders()
+    assert set(known) == {one.value for one in Framework}
+    for framework in Framework:
+        assert set(LIBRARIES[framework]) <= set(known[framework].libraries)
+
+
+def test_a_file_of_another_framework_is_refused_by_what_it_is() -> None:
+    with pytest.raises(InvalidValue, match=r"model\.cbm is a CatBoost model; it does not load as xgboost") as refused:
+        loader_for("xgboost", ["model.cbm"], lambda _name: b"CBM1")
+    assert "framework: catboost" in str(refused.value.hint)
 
 
 def test_whoever_names_the_framework_is_believed() -> None:
