@@ -96,41 +96,6 @@ def test_a_predictor_reads_any_model(artifacts: FileArtifacts, code: str, tmp_pa
     assert json.loads(artifacts.read(document.sha256))["model"]["framework"] is None
 
 
-def environment_of(artifacts: FileArtifacts, package: str) -> tuple[dict[str, str] | None, str]:
-    """What the package asks for, and its requirements.txt."""
-    files = {one.path: one for one in artifacts.tree(package)}
-    document = json.loads(artifacts.read(files["package.json"].sha256))
-    asked = files.get("code/requirements.txt")
-    return document.get("environment"), artifacts.read(asked.sha256).decode() if asked else ""
-
-
-@pytest.fixture
-def yard_without_guests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another environment happens to have must not decide here."""
-    monkeypatch.setattr("modelyard.packaging.package.find_spec", lambda _module: None)
-
-
-@pytest.mark.usefixtures("yard_without_guests")
-def test_a_bare_model_that_the_yard_cannot_load_asks_for_its_library(artifacts: FileArtifacts, tmp_path: Path) -> None:
-    trees = tree(artifacts, tmp_path / "trees", model_DOT_lgb=b"tree\n")
-    package = build_package(artifacts, predictor=None, code_tree=None, model_tree=trees)
-    environment, requirements = environment_of(artifacts, package)
-    assert environment == {"python": None, "kind": "requirements.txt", "folder": "", "lock": None}
-    assert requirements == "lightgbm>=4\nscikit-learn\n"
-
-
-def test_a_bare_model_that_the_yard_can_load_runs_in_its_environment(artifacts: FileArtifacts, model: str) -> None:
-    package = build_package(artifacts, predictor=None, code_tree=None, model_tree=model)
-    assert environment_of(artifacts, package) == (None, "")
-
-
-@pytest.mark.usefixtures("yard_without_guests")
-def test_requirements_beside_a_bare_model_count(artifacts: FileArtifacts, tmp_path: Path) -> None:
-    trees = tree(artifacts, tmp_path / "own", model_DOT_lgb=b"tree\n", requirements_DOT_txt=b"lightgbm==4.6.0\n")
-    package = build_package(artifacts, predictor=None, code_tree=None, model_tree=trees)
-    assert environment_of(artifacts, package)[1] == "lightgbm==4.6.0\n"
-
-
 def test_nothing_to_run_is_refused(artifacts: FileArtifacts) -> None:
     with pytest.raises(InvalidValue, match="neither a model nor a predictor"):
         build_package(artifacts, predictor=None, code_tree=None, model_tree=None)
