@@ -22,6 +22,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Set
 from modelyard_worker.frames import ANSWER, CHUNK_BYTES, ERROR, HEADER
 from modelyard_worker.request import Refusal, Request
 from modelyard_worker.servable import Answer, Servable, error_answer, max_in_flight
+from modelyard_worker.stamps import running
 
 TURN_SECONDS = 0.001
 """For so long calls that hold one request follow each other before their answers are sent and the socket is read."""
@@ -95,6 +96,7 @@ class Batcher:
         try:
             if len(batch) == 1:
                 return [self._answer_alone(batch[0])]
+            running.set(batch)
             try:
                 return self._servable.predict(batch)
             except (Exception, SystemExit) as error:  # noqa: BLE001 (the user's code raises what it likes)
@@ -104,8 +106,10 @@ class Batcher:
             return answers
         finally:
             self.busy_since = None
+            running.set(())
 
     def _answer_alone(self, request: Request) -> Answer:
+        running.set((request,))
         try:
             request.fetch_body(self._max_body_bytes)
             return self._servable.predict((request,))[0]
@@ -225,6 +229,7 @@ class Tasks(Batcher):
     async def _answer_batch(self, batch: List[Request]) -> List[Answer]:
         if len(batch) == 1:
             return [await self._answer_one(batch[0])]
+        running.set(batch)
         try:
             return await self._servable.predict_async(batch)
         except (Exception, SystemExit) as error:  # noqa: BLE001 (the user's code raises what it likes)
@@ -234,6 +239,7 @@ class Tasks(Batcher):
         return answers
 
     async def _answer_one(self, request: Request) -> Answer:
+        running.set((request,))
         try:
             request.fetch_body(self._max_body_bytes)
             return (await self._servable.predict_async((request,)))[0]

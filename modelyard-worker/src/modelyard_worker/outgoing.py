@@ -1,6 +1,7 @@
 """Answers that take more than one frame: long ones in pieces, generators part by part, as the gateway grants credit."""
 
 import asyncio
+import contextvars
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, AsyncIterator, Optional
 
@@ -9,6 +10,7 @@ from modelyard_worker.batching import failed, report
 from modelyard_worker.frames import ANSWER, BODY, CANCEL, END, WINDOW_BYTES, pack, pack_meta, parts
 from modelyard_worker.request import Request
 from modelyard_worker.servable import MESSAGE_LENGTH_MAX
+from modelyard_worker.stamps import running
 
 _NO_MORE = object()
 
@@ -36,6 +38,7 @@ class Outgoing:
 
     async def send_parts(self, answer: Parts, pool: ThreadPoolExecutor) -> None:
         """A generator's parts. What it raises is an error where nothing was sent yet, else breaks the answer off."""
+        running.set((self._request,))
         source = answer.source if answer.asynchronous else _in_thread(answer.source, pool)
         try:
             async for part in source:  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType] (either is one)
@@ -78,10 +81,11 @@ class Outgoing:
 async def _in_thread(generator: Any, pool: ThreadPoolExecutor) -> AsyncIterator[Any]:
     """A plain generator's parts without holding up the loop: each step runs in the pool, one at a time."""
     loop = asyncio.get_running_loop()
+    context: Any = contextvars.copy_context()
     step: Optional[asyncio.Future[Any]] = None
     try:
         while True:
-            step = loop.run_in_executor(pool, next, generator, _NO_MORE)
+            step = loop.run_in_executor(pool, context.run, next, generator, _NO_MORE)
             part = await asyncio.shield(step)
             if part is _NO_MORE:
                 return

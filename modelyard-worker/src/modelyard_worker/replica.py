@@ -29,6 +29,7 @@ from modelyard_worker.predictor import Loaded, load_servable
 from modelyard_worker.records import write_exit, write_identity
 from modelyard_worker.servable import Servable, Serving
 from modelyard_worker.service import Service
+from modelyard_worker.stamps import stamp_output
 
 BACKLOG = 128
 REASON_LENGTH_MAX = 1000
@@ -52,7 +53,7 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
     """Serves until it is told to leave; returns the exit code. `loaded` is what a template had ready."""
     write_identity(folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _print_by_lines()
+    stamp_output()
     try:
         package = read_package(order.package)
         servable = load_servable(package, Serving(order.endpoint, order.version), order.numeric_threads, loaded)
@@ -69,12 +70,6 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
         # A call that never returns would hold its thread, and with it the interpreter's ordinary end.
         forking.end(0)
     return 0
-
-
-def _print_by_lines() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            cast("Any", stream).reconfigure(line_buffering=True)
 
 
 def listen(path: str) -> socket.socket:

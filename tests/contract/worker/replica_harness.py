@@ -17,6 +17,7 @@ from typing import Any
 
 from modelyard_worker import frames, handshake, records
 from modelyard_worker.frames import END, Decoder, Frame, pack, pack_meta, unpack_meta
+from modelyard_worker.stamps import without_stamps
 
 LIMIT_SECONDS = 20.0
 """Nothing here takes longer; a test that waits past it has failed."""
@@ -209,6 +210,11 @@ class Replica:
 
     @property
     def output(self) -> str:
+        """What it printed, without stamps."""
+        return without_stamps(self.stamped_output)
+
+    @property
+    def stamped_output(self) -> str:
         path = self.folder / records.OUTPUT
         return path.read_text() if path.exists() else ""
 
