@@ -143,8 +143,8 @@ def record(folder: str, order: JobOrder, code: int, by: str) -> None:
 
 
 def failure_reason(folder: str, base: str, code: int) -> Optional[str]:
-    """Why it failed: the failure file, else the signal, else the exception or the last line in the output; None for
-    exit 0 without a failure file."""
+    """Why it failed: the failure file, else the signal, else the exception or the last line in the output, with the
+    exit code beside it; None for exit 0 without a failure file."""
     stated = _head(failure_file(base))
     if stated:
         return stated
@@ -153,7 +153,10 @@ def failure_reason(folder: str, base: str, code: int) -> Optional[str]:
     if code < 0:
         return f"killed by {_signal_name(-code)}"
     last = last_words(os.path.join(folder, OUTPUT))
-    return (last or f"exit code {code}, and nothing was printed")[:FAILURE_LENGTH_MAX]
+    if last is None:
+        return f"exit code {code}, and nothing was printed"
+    ending = f" (exit code {code})"
+    return last[: FAILURE_LENGTH_MAX - len(ending)] + ending
 
 
 def _head(path: str) -> str:

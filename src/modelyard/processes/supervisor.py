@@ -27,6 +27,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelyard_worker.records import Identity, is_alive, own_identity, read_identity, read_json, start_ticks, write_json
 
@@ -45,7 +46,12 @@ STEADY_SECONDS = 10.0
 STOP_SECONDS = {"gateway": 15.0, "controller": 60.0, "control": 10.0}
 """How long each may take to end, in this order, before it is killed."""
 
+START_SECONDS = 10.0
+"""How long a controller that is started only to end everything may take to listen."""
+
 HANDOVER_SECONDS = 3.0
+_DOUBLINGS_MAX = 16
+_PAUSE_SECONDS = 0.02
 PR_SET_CHILD_SUBREAPER = 36
 
 _log = logging.getLogger("modelyard.supervisor")
@@ -138,11 +144,7 @@ class Supervisor:
     def _find_living(self) -> dict[str, Identity]:
         """What a dead supervisor's processes are still at work, if they are of this version and address."""
         written = read_json(str(self._home.processes)) or {}
-        living: dict[str, Identity] = {}
-        for one in written.get("processes") or ():
-            identity = Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))
-            if is_alive(identity):
-                living[str(one["name"])] = identity
+        living = {name: identity for name, identity in _written_processes(written) if is_alive(identity)}
         same = written.get("version") == VERSION and written.get("arguments") == self._arguments()
         if living and not same:
             _log.info("replacing %s: another version or address", ", ".join(living))
@@ -177,9 +179,12 @@ class Supervisor:
     def _adopt(self, found: dict[str, Identity]) -> None:
         for kept in self._kept:
             identity = found.get(kept.name)
-            if identity is not None:
-                kept.identity = identity
+            if identity is None:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                # One that ends just now is found ended at the first look, like any other.
                 kept.pidfd = os.pidfd_open(identity.pid)
+                kept.identity = identity
                 kept.started_at = time.monotonic()
                 _log.info("adopted %s (pid %d)", kept.name, identity.pid)
 
@@ -229,7 +234,7 @@ class Supervisor:
         code = kept.child.poll() if kept.child is not None else None
         lived = time.monotonic() - kept.started_at
         kept.failures = 0 if lived >= STEADY_SECONDS else kept.failures + 1
-        pause = min(RESTART_SECONDS_MAX, RESTART_SECONDS_FIRST * 2.0 ** (kept.failures - 1)) if kept.failures else 0.0
+        pause = _pause_seconds(kept.failures)
         if not self._stopping:
             _log.warning("%s ended (%s) after %.1f s; starting it again in %.1f s", kept.name, code, lived, pause)
         if kept.pidfd is not None:
@@ -291,12 +296,13 @@ class Supervisor:
                     continue
                 # Only the controller can end replicas and jobs in order.
                 self._start(kept)
+                _wait_until_it_listens(self._home.controller_socket)
             identity = kept.identity
             if identity is not None:
                 _log.info("ending %s", name)
                 _end(identity, STOP_SECONDS[name])
                 if kept.child is not None:
-                    kept.child.wait()
+                    kept.child.poll()
         self._reap_orphans()
         _end_leftovers(self._home)
         for pid in _descendants_of(os.getpid()):
@@ -353,6 +359,32 @@ def _take_over(path: Path) -> socket.socket | None:
         except OSError:
             return None
     return socket.socket(fileno=descriptors[0]) if descriptors else None
+
+
+def _wait_until_it_listens(path: Path) -> None:
+    """Until somebody answers at that socket, or the limit has passed."""
+    limit = time.monotonic() + START_SECONDS
+    while time.monotonic() < limit:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.connect(str(path))
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _pause_seconds(failures: int) -> float:
+    """How long to wait before the next start after so many failures in a row."""
+    if not failures:
+        return 0.0
+    return min(RESTART_SECONDS_MAX, RESTART_SECONDS_FIRST * 2.0 ** min(failures - 1, _DOUBLINGS_MAX))
+
+
+def _written_processes(document: dict[str, Any]) -> list[tuple[str, Identity]]:
+    """Names and identities in `processes.json`; what cannot be read is nobody."""
+    found: list[tuple[str, Identity]] = []
+    for one in document.get("processes") or ():
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            found.append((str(one["name"]), Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))))
+    return found
 
 
 def _is_loopback(host: str) -> bool:
@@ -414,8 +446,7 @@ def clean(home: Home) -> int:
     with _lock(home):
         written = read_json(str(home.processes)) or {}
         ended = 0
-        for one in written.get("processes") or ():
-            identity = Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))
+        for _, identity in _written_processes(written):
             if is_alive(identity):
                 _end(identity)
                 ended += 1

@@ -42,7 +42,7 @@ def test_the_wrapper_states_its_identity_before_anything_else(jobs: Jobs) -> Non
 
 def test_an_exception_is_the_reason(jobs: Jobs) -> None:
     record = jobs.start("raise ValueError('no rows')").end()
-    assert (record["code"], record["failure"]) == (1, "ValueError: no rows")
+    assert (record["code"], record["failure"]) == (1, "ValueError: no rows (exit code 1)")
 
 
 def test_the_failure_file_wins_and_is_cut(jobs: Jobs) -> None:
