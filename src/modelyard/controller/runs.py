@@ -11,6 +11,7 @@ from typing import Any
 from modelyard_worker.job_environment import JobPlan, lay_out_job
 
 from modelyard.clock import Clock
+from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.models import Lineage
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
 from modelyard.engines.ports import Engine, JobOrder
@@ -163,6 +164,7 @@ class RunsPass:
             environment=process.environment,
             max_runtime_seconds=run.spec.max_runtime_seconds,
             stop_grace_seconds=run.spec.stop_grace_seconds,
+            secrets=reveal(self._store, run.spec.secrets),
         )
 
     async def _upload(self, run: Run, fact: JobFact) -> None:
@@ -218,6 +220,7 @@ class RunsPass:
         reason: str | None,
         version: int | None = None,
     ) -> None:
+        reason = None if reason is None else mask(self._store, reason)
         self._store.runs.move(
             run.id,
             status,
