@@ -1,9 +1,11 @@
 """Endpoints: what is wished, which versions there are, and what people see of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
 
 VERSIONS_KEPT = 20
 """How many of an endpoint's newest versions are remembered, beside the one to fall back to."""
@@ -18,6 +20,9 @@ class EndpointSpec:
     model: str | None = None
     """`price:3` where a registered model is served."""
     replicas: int = 1
+    """How many there are where nothing scales them; else what was last decided (see `Endpoint.scaled`)."""
+    autoscaling: Autoscaling | None = None
+    """None keeps to `replicas`."""
     cpu_millis: int | None = None
     """Thousandths of a core that one replica reserves; None reserves nothing. Only what the yard file states is
     reserved: tiny endpoints share the cores, and the operating system divides them."""
@@ -107,6 +112,19 @@ class Endpoint:
         return next((one for one in self.versions if one.number == number), None)
 
     @property
+    def governing(self) -> EndpointVersion:
+        """The version whose settings count: the wished one, or what serves in its stead where it cannot start."""
+        return (self.fallback or self.wished) if self.wished.state is VersionState.FAILED else self.wished
+
+    def scaled(self, replicas: int) -> "Endpoint":
+        """The same endpoint, with so many replicas wished wherever a version scales."""
+        versions = tuple(
+            one if one.spec.autoscaling is None else replace(one, spec=replace(one.spec, replicas=replicas))
+            for one in self.versions
+        )
+        return replace(self, versions=versions)
+
+    @property
     def fallback(self) -> EndpointVersion | None:
         """The newest version before the wished one that has been ready."""
         return _fallback(self.versions)
@@ -171,7 +189,10 @@ class EndpointStatus:
 
 def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
     """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
-    return EndpointSpec(**{key: document[key] for key in EndpointSpec.__dataclass_fields__ if key in document})
+    fields = {key: document[key] for key in EndpointSpec.__dataclass_fields__ if key in document}
+    if fields.get("autoscaling") is not None:
+        fields["autoscaling"] = autoscaling_from(fields["autoscaling"])
+    return EndpointSpec(**fields)
 
 
 def origin_from(document: dict[str, Any]) -> Origin:
