@@ -1,15 +1,18 @@
 """Projects under DVC, and a yard that is their remote."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import yard  # noqa: F401 (a fixture: pytest finds it by its name here)
+from tests.acceptance.conftest import yard
 from tests.acceptance.yard import Yard
 from tests.guests.dvc.project import DVC, Project
 
 REMOTE = "houses"
+
+__all__ = ["yard"]
+"""A fixture: pytest finds it by its name here."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,11 +22,11 @@ def _installed() -> None:
 
 
 @pytest.fixture
-def project(yard: Yard, tmp_path: Path) -> Iterator[Project]:  # noqa: F811 (the fixture above)
+def project(yard: Yard, tmp_path: Path) -> Project:  # noqa: F811 (the fixture above)
     """A project with the yard as its remote."""
     one = Project(tmp_path / "project").begin()
     one.use_remote(f"{yard.url}/dvc/{REMOTE}", yard.key)
-    yield one
+    return one
 
 
 @pytest.fixture

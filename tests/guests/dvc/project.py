@@ -71,7 +71,9 @@ class Project:
     @property
     def _environment(self) -> dict[str, str]:
         """Nothing of whoever runs the test."""
-        author = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        author = {
+            f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
         return {
             **author,
             "PATH": f"{DVC.parent}{os.pathsep}{os.environ['PATH']}",
