@@ -22,7 +22,7 @@ def _installed() -> None:
 
 
 @pytest.fixture
-def project(yard: Yard, tmp_path: Path) -> Project:  # noqa: F811 (the fixture above)
+def project(yard: Yard, tmp_path: Path) -> Project:
     """A project with the yard as its remote."""
     one = Project(tmp_path / "project").begin()
     one.use_remote(f"{yard.url}/dvc/{REMOTE}", yard.key)
@@ -30,7 +30,7 @@ def project(yard: Yard, tmp_path: Path) -> Project:  # noqa: F811 (the fixture a
 
 
 @pytest.fixture
-def clone(yard: Yard, project: Project, tmp_path: Path) -> Callable[[], Project]:  # noqa: F811 (as above)
+def clone(yard: Yard, project: Project, tmp_path: Path) -> Callable[[], Project]:
     """Another work tree of the project, on a machine that has none of its data."""
 
     def make() -> Project:
