@@ -45,6 +45,8 @@ class Predictor(Strict):
     class_name: Annotated[str | None, Field(alias="class")] = None
     config: dict[str, Any] | None = None
     python_path: str | None = None
+    python: str | None = None
+    """A version such as 3.12, where the package wants another than the yard's."""
 
 
 class Spec(Strict):

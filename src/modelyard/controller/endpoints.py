@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelyard.clock import Clock
+from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.replicas import Replicas, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.endpoints import (
@@ -31,12 +32,20 @@ _log = logging.getLogger("modelyard.controller")
 
 class EndpointsPass:
     def __init__(
-        self, store: Store, artifacts: Artifacts, engine: Engine, packages: Path, clock: Clock, wake: Callable[[], None]
+        self,
+        store: Store,
+        artifacts: Artifacts,
+        engine: Engine,
+        environments: EnvironmentsPass,
+        packages: Path,
+        clock: Clock,
+        wake: Callable[[], None],
     ) -> None:
         self.replicas = Replicas(engine, clock, wake, lambda text: mask(store, text))
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
+        self._environments = environments
         self._packages = packages
         self._clock = clock
         self._statuses: dict[str, EndpointStatus] = store.endpoints.statuses()
@@ -68,6 +77,7 @@ class EndpointsPass:
         facts = self.replicas.facts(endpoint.name, sights)
         now = self._clock.now()
         decision = decide_rollout(endpoint, facts, now, self._room(endpoint))
+        decision = await self._environments.hold_back(endpoint, decision)
         removed = await self._apply(endpoint, decision, facts, sights)
         if removed:
             return None, None
@@ -137,6 +147,7 @@ class EndpointsPass:
             version=version.number,
             spec=spec,
             package_folder=str(folder),
+            python=self._environments.python_of(spec.package),
             why_fresh=why_no_fork(facts, version.number) if action.fresh else None,
         )
         try:

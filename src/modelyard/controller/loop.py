@@ -7,10 +7,12 @@ from collections.abc import Generator
 
 from modelyard.clock import Clock
 from modelyard.controller.endpoints import EndpointsPass
+from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
 from modelyard.controller.table import Publisher
 from modelyard.engines.ports import Engine
+from modelyard.packaging.environments import FOLDER, Environments
 from modelyard.settings import Home
 from modelyard.store.ports import Artifacts, Store
 
@@ -29,8 +31,10 @@ class Controller:
         self._engine = engine
         self._clock = clock
         self._stopping = False
-        self._endpoints = EndpointsPass(store, artifacts, engine, home.packages, clock, self.wake)
-        self._runs = RunsPass(store, artifacts, engine, home.runs, clock, self.wake)
+        environments = Environments(home.root / FOLDER)
+        self._environments = EnvironmentsPass(store, artifacts, environments, home.packages, clock, self.wake)
+        self._endpoints = EndpointsPass(store, artifacts, engine, self._environments, home.packages, clock, self.wake)
+        self._runs = RunsPass(store, artifacts, engine, self._environments, home.runs, clock, self.wake)
         self._models = ModelsPass(store, engine)
 
     def wake(self) -> None:
@@ -68,11 +72,14 @@ class Controller:
             self.publisher.publish(entries)
         with _survived("models"):
             self._models()
+        with _survived("environments"):
+            self._environments()
         return wake_at
 
     async def _end(self) -> None:
         """Nothing new is begun, everything is ended, and what became of it is written down."""
         self._runs.leave()
+        await self._environments.close()
         await self._models.close()
         await self._endpoints.replicas.close()
         await self._runs.settle()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from modelyard_worker.job_environment import JobPlan, lay_out_job
 
 from modelyard.clock import Clock
+from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.models import Lineage
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
@@ -31,6 +33,7 @@ class RunsPass:
         store: Store,
         artifacts: Artifacts,
         engine: Engine,
+        environments: EnvironmentsPass,
         folder: Path,
         clock: Clock,
         wake: Callable[[], None],
@@ -40,6 +43,7 @@ class RunsPass:
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
+        self._environments = environments
         self._folder = folder
         self._clock = clock
         self._wake = wake
@@ -124,10 +128,11 @@ class RunsPass:
     async def _start(self, run: Run) -> None:
         """Raises Conflict where a stop was asked for already; the next pass sees to it."""
         self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.DOWNLOADING, self._clock.now())
-        order = await asyncio.to_thread(self._lay_out, run)
-        if self._leaving or self._store.runs.get(run.id).stop_requested:
+        base = await asyncio.to_thread(self._lay_out, run)
+        python = await self._python(run, base)
+        if self._unwanted(run):
             return
-        await self._engine.start_job(order)
+        await self._engine.start_job(_order(run, base, python, reveal(self._store, run.spec.secrets)))
         self._event(run, "training")
         try:
             self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.TRAINING, self._clock.now())
@@ -135,8 +140,17 @@ class RunsPass:
             # It runs, and the next pass sees so: what cannot be written down now must not make it a failure.
             _log.warning("run %s: %s", run.id, error)
 
-    def _lay_out(self, run: Run) -> JobOrder:
-        """Inputs and code as files below the run's folder, in SageMaker's layout; what a dead controller began goes."""
+    async def _python(self, run: Run, base: Path) -> str | None:
+        """The interpreter of the environment that the run's code asks for; None is the yard's own."""
+        if run.spec.entry is None:
+            return None
+        return await self._environments.python_for_run(run.id, base, run.spec.entry, lambda: self._unwanted(run))
+
+    def _unwanted(self, run: Run) -> bool:
+        return self._leaving or self._store.runs.get(run.id).stop_requested
+
+    def _lay_out(self, run: Run) -> Path:
+        """Inputs and code as files below the run's folder, which is returned; what a dead controller began goes."""
         base = self._folder / run.id / "ml"
         shutil.rmtree(base, ignore_errors=True)
         data = base / "input" / "data"
@@ -145,27 +159,7 @@ class RunsPass:
             self._artifacts.lay_out(tree, data / channel, share=False)
         if run.spec.code is not None:
             self._artifacts.lay_out(run.spec.code, base / "code", share=False)
-        plan = JobPlan(
-            name=run.id,
-            base=str(base),
-            entry=run.spec.entry,
-            algorithm=run.spec.algorithm,
-            channels=sorted(run.spec.inputs),
-            content_types=run.spec.content_types,
-            hyperparameters=run.spec.hyperparameters,
-            environment=run.spec.environment,
-            python_path=run.spec.python_path,
-        )
-        process = lay_out_job(plan)
-        return JobOrder(
-            id=run.id,
-            base=str(base),
-            command=tuple(process.command),
-            environment=process.environment,
-            max_runtime_seconds=run.spec.max_runtime_seconds,
-            stop_grace_seconds=run.spec.stop_grace_seconds,
-            secrets=reveal(self._store, run.spec.secrets),
-        )
+        return base
 
     async def _upload(self, run: Run, fact: JobFact) -> None:
         """Raises Conflict where a stop was asked for meanwhile; the next pass completes it all the same."""
@@ -242,6 +236,39 @@ class RunsPass:
         except StoreFailed as error:
             # An event is for people; what it tells of has happened all the same.
             _log.error("run %s: %s", run.id, error)
+
+
+def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str]) -> JobOrder:
+    """What to run, in SageMaker's layout below `base`; with `python`, or the yard's own where it is None."""
+    plan = JobPlan(
+        name=run.id,
+        base=str(base),
+        entry=run.spec.entry,
+        algorithm=run.spec.algorithm,
+        channels=sorted(run.spec.inputs),
+        content_types=run.spec.content_types,
+        hyperparameters=run.spec.hyperparameters,
+        environment=run.spec.environment,
+        python_path=run.spec.python_path,
+        python=python or sys.executable,
+    )
+    process = lay_out_job(plan)
+    return JobOrder(
+        id=run.id,
+        base=str(base),
+        command=tuple(process.command),
+        environment={**_first_on_path(python), **process.environment},
+        max_runtime_seconds=run.spec.max_runtime_seconds,
+        stop_grace_seconds=run.spec.stop_grace_seconds,
+        secrets=secrets,
+    )
+
+
+def _first_on_path(python: str | None) -> dict[str, str]:
+    """What lets a script find the programs of its own environment."""
+    if python is None:
+        return {}
+    return {"PATH": os.pathsep.join((str(Path(python).parent), os.environ.get("PATH", os.defpath)))}
 
 
 def _is_alive(fact: JobFact | None) -> bool:

@@ -43,7 +43,7 @@ class EndpointResource:
     model: str | None = None
     """`price`, `price:3`, or a path relative to the file's folder (it has a dot or a slash)."""
     predictor: dict[str, Any] | None = None
-    """`{path, class, config, python_path}`."""
+    """`{path, class, config, python_path, python?}`."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """Fields of `EndpointSpec` but `package` and `model`."""
     notes: tuple[str, ...] = ()
@@ -116,6 +116,7 @@ def _predictor(fields: EndpointFields) -> dict[str, Any] | None:
         "class": fields.predictor.class_name,
         "config": fields.predictor.config or {},
         "python_path": fields.predictor.python_path,
+        **({"python": fields.predictor.python} if fields.predictor.python else {}),
     }
 
 

@@ -4,6 +4,7 @@ Fields of Cortex that have no effect yet are read and type-checked, so that its 
 which. Optional fields that a file leaves out stay out: defaults belong to the domain, not to the file.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -51,6 +52,13 @@ def _only_python(value: Any) -> Any:
     raise refuse("python")
 
 
+def _python_version(value: Any) -> Any:
+    # Without quotes YAML reads 3.10 as the number 3.1.
+    if value is not None and not (isinstance(value, str) and re.fullmatch(r"3\.\d{1,2}(\.\d{1,3})?", value)):
+        raise refuse('a version of Python in quotes, such as "3.12"')
+    return value
+
+
 def _none_of(what: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         if type(value) is not int or value != 0:
@@ -78,6 +86,7 @@ class PredictorFields(_Schema):
     class_name: Annotated[str | None, Field(alias="class")] = None
     config: dict[str, Any] | None = None
     python_path: str | None = None
+    python: Annotated[str | None, BeforeValidator(_python_version)] = None
     env: Environment | None = None
 
 

@@ -26,7 +26,7 @@ from modelyard_worker.records import read_json, write_json
 
 from modelyard.errors import InvalidValue, ModelyardError, NotFound, StartFailed
 from modelyard.packaging.installer import Installer
-from modelyard.packaging.requirements import PROJECT_LOCK
+from modelyard.packaging.requirements import PROJECT, PROJECT_LOCK, REQUIREMENTS
 from modelyard.packaging.worker_wheel import worker_wheel
 
 FOLDER = "environments"
@@ -55,6 +55,7 @@ _ASIDE = ".aside-"
 _OWN_OPTIONS = re.compile(r"\s*(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)\b")
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9]", re.MULTILINE)
 _LOCAL = re.compile(r"^\s*(-e\b|--editable\b|\.{1,2}/|\.$|/|file:|[^#\s]+\s*@\s*(file:|\.))", re.MULTILINE)
+_HASHED = re.compile(r"^[^#]*--hash=", re.MULTILINE)
 _INCLUDES = re.compile(r"^\s*(-r|-c|--requirement|--constraint)\b", re.MULTILINE)
 
 Say = Callable[[str], None]
@@ -226,7 +227,11 @@ _REMEDY = "mend the requirements, or see that the package registry can be reache
 
 
 async def resolve(installer: Installer, kind: str, folder: Path, python: str, log: Path) -> str:
-    """All that the file `kind` in `folder` requires, as a lock with hashes. Raises StartFailed with uv's words."""
+    """All that the file `kind` in `folder` requires, as a lock with hashes. Raises StartFailed with uv's words.
+
+    Requirements with hashes are a lock already, and are taken as they are: resolving them would replace the hashes."""
+    if kind == REQUIREMENTS and _HASHED.search(text := _read(folder / kind)):
+        return text
     try:
         if kind == PROJECT_LOCK:
             words = ["export", "--locked", "--no-dev", "--no-emit-project", "--format", "requirements-txt"]
@@ -254,7 +259,7 @@ def asked_digest(package: Package) -> str:
         lock = _read(Path(package.folder) / spec.lock)
         digest.update(b"lock\0" + lock.encode() + _content_of(folder, [] if not _LOCAL.search(lock) else None))
     elif spec.kind is not None:
-        names = [spec.kind, "pyproject.toml"] if spec.kind == PROJECT_LOCK else [spec.kind]
+        names = [spec.kind, PROJECT] if spec.kind == PROJECT_LOCK else [spec.kind]
         text = _read(folder / spec.kind)
         elsewhere = _LOCAL.search(text) or _INCLUDES.search(text) or '{ directory = "' in text
         digest.update(_content_of(folder, None if elsewhere else names))
