@@ -34,7 +34,7 @@ from modelyard_worker.records import Identity, is_alive, own_identity, read_iden
 from modelyard.errors import Conflict, ModelyardError, StartFailed
 from modelyard.log import start_log
 from modelyard.settings import Home, YardSettings, home_from
-from modelyard.store.migrate import needs_migration
+from modelyard.store.migrate import create_missing, needs_migration
 from modelyard.version import VERSION
 
 LISTEN_BACKLOG = 2048
@@ -135,6 +135,7 @@ class Supervisor:
         aside.rename(path)
 
     def _migrate(self) -> None:
+        create_missing(self._home)
         if needs_migration(self._home):
             command = [sys.executable, "-m", "modelyard.processes.migrate", "--home", str(self._home.root)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)

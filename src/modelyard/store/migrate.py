@@ -1,7 +1,9 @@
 """Whether the databases of a home are at this version's schema, and bringing them there.
 
 Asked at every start, so this module is light: it reads three one-row tables with the standard library. Alembic, which
-takes a third of a second to import, comes in only when there is something to do.
+takes a second to come in and do its work, does so only for a database that is behind. One that is not there yet is
+made from `schema.sql`, which holds what all revisions together lead to; a test compares the two, and where a revision
+is newer than that file, Alembic makes the database too.
 
 Each database has a history of its own, a folder of revisions under `migrations/`; a revision is named by the
 beginning of its file's name.
@@ -17,6 +19,9 @@ from modelyard.settings import Home
 DATABASES = ("yard", "queue", "history")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+SCHEMA = "schema.sql"
+STATEMENT_END = ";\n"
 
 READ_SECONDS_MAX = 15.0
 """How long to wait for a database that another process is just changing."""
@@ -38,10 +43,46 @@ def migrate(home: Home) -> None:
     Harmless when several processes do it at once. Raises StoreFailed like `needs_migration`."""
     if not needs_migration(home):
         return
+    create_missing(home)
+    if not needs_migration(home):
+        return
     from modelyard.store.upgrade import upgrade  # noqa: PLC0415 (Alembic is slow to import and seldom needed)
 
     for database in DATABASES:
         upgrade(database_path(home, database), MIGRATIONS / database)
+
+
+def create_missing(home: Home) -> None:
+    """Makes those databases that are not there, at the newest revision, with the standard library alone. Harmless when
+    several processes do it at once. Raises StoreFailed."""
+    for database in DATABASES:
+        path = database_path(home, database)
+        if _present_revision(path) is None:
+            _create(path, MIGRATIONS / database / SCHEMA, max(_revisions(database)))
+
+
+def _create(path: Path, schema: Path, revision: str) -> None:
+    first, *statements = schema.read_text(encoding="utf-8").split(STATEMENT_END) if schema.exists() else [""]
+    if first != schema_heading(revision):
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=READ_SECONDS_MAX, isolation_level=None)) as connection:
+            # It stays with the file: from the first on, readers wait for nobody.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            # Another process may have been first.
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+                for statement in filter(str.strip, statements):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StoreFailed(f"cannot make database {path}: {error}", "see that its folder is writable") from error
+
+
+def schema_heading(revision: str) -> str:
+    """How `schema.sql` begins: it says up to which revision it is good."""
+    return f"-- What the revisions up to {revision} lead to, as SQLite writes it down. Made by contributing/schemas.py"
 
 
 def _revisions(database: str) -> set[str]:

@@ -1,0 +1,29 @@
+-- What the revisions up to r0001 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE runs (
+	sequence INTEGER NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	id VARCHAR NOT NULL, 
+	training_key VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	project VARCHAR NOT NULL, 
+	spec JSON NOT NULL, 
+	status VARCHAR NOT NULL, 
+	step VARCHAR NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	started_at FLOAT, 
+	ended_at FLOAT, 
+	steps JSON NOT NULL, 
+	exit_code INTEGER, 
+	failure_reason VARCHAR, 
+	stop_requested BOOLEAN NOT NULL, 
+	metrics JSON NOT NULL, 
+	model_version INTEGER, 
+	PRIMARY KEY (sequence), 
+	UNIQUE ("key")
+);
+CREATE UNIQUE INDEX runs_by_training ON runs (training_key, number);
+CREATE INDEX runs_by_status ON runs (status);
