@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,8 +10,10 @@ from starlette.responses import StreamingResponse
 
 from modelyard.api.access import own_origin
 from modelyard.api.masked import masked
+from modelyard.api.moments import moment
 from modelyard.api.outcomes import OutcomeView, outcome_view
-from modelyard.api.output import LINES_DEFAULT, LINES_MAX, endpoint_output, text_stream
+from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
+from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
 from modelyard.api.secrets import secret_notes
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -28,7 +30,8 @@ from modelyard.domain.endpoints import (
 )
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
-from modelyard.protocol.routes import ENDPOINTS, INVOCATIONS
+from modelyard.protocol.routes import ENDPOINTS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
+from modelyard.store.log_lines import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,22 @@ def _replica_view(one: ReplicaStatus) -> ReplicaView:
     )
 
 
+class LogsAsked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    lines: Annotated[int, Field(ge=0, le=LINES_MAX)] = LINES_DEFAULT
+    """The last of those that are wanted."""
+    follow: bool = False
+    replica: str | None = None
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None = None
+    """At least so grave."""
+    since: str | None = None
+    """A time as RFC 3339 has it, or how long ago: `10m`."""
+    request: Annotated[str | None, Field(max_length=REQUEST_ID_LENGTH_MAX)] = None
+    format: Literal["text", "json"] = "text"
+    """`json` is a JSON object a line."""
+
+
 def _wish(yard: Yard, outcome: Outcome) -> OutcomeView:
     """What follows a new wish: the event that people read, and word to the controller."""
     if outcome.change is not Change.UP_TO_DATE:
@@ -244,11 +263,16 @@ def routes(yard: Yard) -> APIRouter:
         return _wish(yard, yard.store.endpoints.refresh(name, refresh.version, yard.clock.now(), refresh.by))
 
     @router.get("/endpoints/{name}/logs", response_class=StreamingResponse)
-    def show_logs(
-        name: str, lines: Annotated[int, Query(ge=0, le=LINES_MAX)] = LINES_DEFAULT, *, follow: bool = False
-    ) -> StreamingResponse:
-        """What its replicas printed, as text; with `follow`, and then what they print."""
-        endpoint = yard.store.endpoints.get(name)
-        return text_stream(masked(yard, endpoint_output(yard, endpoint.name, lines, follow=follow)))
+    def show_logs(name: str, asked: Annotated[LogsAsked, Query()]) -> StreamingResponse:
+        """What its replicas printed, each line with its time, its level and the request that it is about; with
+        `follow`, and then what they print."""
+        endpoint = yard.store.endpoints.get(name).name
+        replica_folders(yard, endpoint, asked.replica)
+        since = moment(asked.since, yard.clock.now()) if asked.since else None
+        wanted = Wanted(asked.level, iso(since) if since is not None else None, asked.request)
+        question = LogQuestion(asked.lines, asked.replica, wanted, asked.format == "json")
+        if asked.follow:
+            return text_stream(masked(yard, Followed(yard, endpoint, question).lines()))
+        return text_stream(masked(yard, replica_output(yard, endpoint, question)))
 
     return router

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -296,18 +297,40 @@ def _one_line(answer: Any) -> str:
     return json.dumps(answer, ensure_ascii=False)
 
 
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
 def logs(
     name: Annotated[str, typer.Argument(help="Endpoint, run, or training (its newest run).")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is printed from now on.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 100,
+    replica: Annotated[str | None, typer.Option(help="One replica's alone.")] = None,
+    level: Annotated[Level | None, typer.Option(case_sensitive=False, help="At least so grave.")] = None,
+    since: Annotated[str | None, typer.Option(help="How long ago (10m, 2h), or a time (2026-01-31T12:00:00Z).")] = None,
+    request: Annotated[str | None, typer.Option(help="One request's alone, by its x-request-id.")] = None,
     output: Output = Format.PRETTY,
 ) -> None:
     """Show what an endpoint's replicas, or a run, have printed."""
+    chosen = {"replica": replica, "level": level.value if level else None, "since": since, "request": request}
+    as_json = output is Format.JSON
     with open_client() as client:
         kind, found = _find_printing(client, name)
-        read = client.endpoint_logs if kind == "endpoint" else client.run_logs
-        for line in read(found, lines=lines, follow=follow):
-            say(json.dumps({"line": line})) if output is Format.JSON else say(line)
+        if kind == "endpoint":
+            for line in client.endpoint_logs(found, lines=lines, follow=follow, as_json=as_json, **chosen):
+                say(line)
+            return
+        if any(chosen.values()):
+            given = ", ".join(f"--{option}" for option, value in chosen.items() if value)
+            raise InvalidValue(
+                f"cannot choose lines of run {found} by {given}", "a run has one process, whose lines have no stamps"
+            )
+        for line in client.run_logs(found, lines=lines, follow=follow):
+            say(json.dumps({"line": line})) if as_json else say(line)
 
 
 def _find_printing(client: "Client", name: str) -> tuple[str, str]:

@@ -192,9 +192,33 @@ class Client:
             progress(view)
         return view
 
-    def endpoint_logs(self, name: str, *, lines: int = LOG_LINES, follow: bool = False) -> Iterator[str]:
-        """The last lines that the replicas printed; with `follow`, and then what they print, without end."""
-        return self._connection.lines(f"/endpoints/{_part(name)}/logs", {"lines": lines, "follow": follow})
+    def endpoint_logs(
+        self,
+        name: str,
+        *,
+        lines: int = LOG_LINES,
+        follow: bool = False,
+        replica: str | None = None,
+        level: str | None = None,
+        since: str | None = None,
+        request: str | None = None,
+        as_json: bool = False,
+    ) -> Iterator[str]:
+        """The last lines that the replicas printed; with `follow`, and then what they print, without end.
+
+        `level` is the least that is wanted (`WARNING`), `since` how long ago (`10m`) or an RFC 3339 time, `request` the
+        id of one request. With `as_json` each line is a JSON object of replica, at, level, requests, text.
+        """
+        asked = {
+            "lines": lines,
+            "follow": follow,
+            "replica": replica,
+            "level": level.upper() if level else None,
+            "since": since,
+            "request": request,
+            "format": "json" if as_json else "text",
+        }
+        return self._connection.lines(f"/endpoints/{_part(name)}/logs", asked)
 
     # Runs
 
@@ -333,7 +357,6 @@ class Client:
     def delete_model(self, name: str, version: int | None = None) -> int:
         """Forgets a version, or all; returns how many."""
         return int(self._connection.delete(f"/models/{_part(name)}", {"version": version})["deleted"])
-
 
     # Secrets
 

@@ -106,6 +106,16 @@ def test_refresh_waits_until_the_new_replicas_serve(run: Run, yard: SmallYard, c
     assert run("refresh", "price") == 1
 
 
+def test_logs_asks_for_what_was_chosen(run: Run, yard: SmallYard, capsys: Printed) -> None:
+    yard.add_endpoint("price")
+    yard.add_run("fit-1", "fit")
+    assert run("logs", "price", "--level", "warning", "--since", "10m", "--request", "abc", "-n", "5") == 0
+    assert yard.requests[-1] == ("GET", "/api/v1/endpoints/price/logs")
+    assert yard.queries[-1].items() >= {"level": "WARNING", "since": "10m", "request": "abc", "lines": "5"}.items()
+    assert run("logs", "fit-1", "--level", "warning") == 1
+    assert "whose lines have no stamps" in capsys.readouterr().err
+
+
 def test_get_names_the_nearest_of_an_unknown_name(run: Run, yard: SmallYard, capsys: Printed) -> None:
     yard.add_endpoint("price")
     assert run("get", "prise") == 1

@@ -23,6 +23,7 @@ class SmallYard:
     models: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    queries: list[dict[str, str]] = field(default_factory=list)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     specs: list[dict[str, Any]] = field(default_factory=list)
     predictions: list[tuple[bytes, str]] = field(default_factory=list)
@@ -108,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.held.requests.append((self.command, parts.path))
+        self.held.queries.append(self.query)
         try:
             if parts.path.startswith("/api") and self.headers.get("authorization") != f"Bearer {KEY}":
                 raise _RefusalError(401, "unauthorized", "cannot answer without the key")
