@@ -94,13 +94,17 @@ class LocalEngine:
         self._templates.end_all()
         for job in self._jobs.living():
             self._jobs.stop(job)
-        for replica in self._replicas.living():
-            self._replicas.stop(replica, kill=False)
-        await self._wait(limit_seconds, self._anything_lives)
+        await self._wait(limit_seconds, self._told_and_alive)
         self._jobs.kill_all()
         for replica in self._replicas.living():
             self._replicas.stop(replica, kill=True)
         await self._wait(KILL_SECONDS, self._anything_lives)
+
+    def _told_and_alive(self) -> bool:
+        """Tells replicas to go, again and again: the second word means that no gateway will come any more."""
+        for replica in self._replicas.living():
+            self._replicas.stop(replica, kill=False)
+        return self._anything_lives()
 
     def _anything_lives(self) -> bool:
         return bool(self._replicas.living() or self._jobs.living() or self._templates.living())
