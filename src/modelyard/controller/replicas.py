@@ -9,7 +9,7 @@ from typing import Any
 from modelyard.clock import Clock
 from modelyard.domain.endpoints import Endpoint
 from modelyard.domain.names import name_key
-from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState
+from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState, wants_memory
 from modelyard.domain.rollouts import forgettable
 from modelyard.engines.ports import Engine, Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
@@ -129,6 +129,8 @@ class Replicas:
         if noted is None and (sight.alive or sight.stopping or sight.interrupted):
             return None, None
         kind = FailureKind(noted) if noted else FailureKind.DIED if _READY_AT in sight.notes else FailureKind.START
+        if sight.out_of_memory or (kind is FailureKind.START and wants_memory(sight.reason)):
+            kind = FailureKind.OUT_OF_MEMORY
         tail = self._engine.output_tail(sight.id, REASON_LINES)
         return kind, self._mask(_shortened(_first_line(sight, tail), tail))
 
@@ -215,6 +217,8 @@ def _first_line(sight: ReplicaSight, tail: str) -> str:
 def _ending(sight: ReplicaSight, tail: str) -> str:
     """How it ended, in words."""
     code = sight.exit_code
+    if sight.out_of_memory:
+        return "the system killed it to free memory"
     if code is None:
         return "its process is gone and left no record"
     if code < 0:

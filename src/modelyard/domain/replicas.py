@@ -38,6 +38,12 @@ FAILURE_WORDS = {
 """What people read before the reason."""
 
 
+def wants_memory(reason: str | None) -> bool:
+    """Whether the exception that a process ended with says that memory was what it lacked: Python's, numpy's, torch's
+    are all called so."""
+    return (reason or "").partition(":")[0].rpartition(".")[2].endswith("MemoryError")
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaFact:
     """What the engine and the probe say about one replica. Times are wall clock, None where it has not come to that."""

@@ -72,6 +72,8 @@ class ReplicaSight:
     token: str
     notes: dict[str, str | float]
     """What the controller wrote down about it with `note_replica`."""
+    out_of_memory: bool = False
+    """The system killed it to free memory, as far as that can be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,10 @@ from typing import Any
 from modelyard_worker import orders
 from modelyard_worker.packages import read_package
 from modelyard_worker.records import EXIT, ORDER, OUTPUT, Identity, boot_id, read_identity, read_json, tail, write_json
+from modelyard_worker.stamps import without_stamps
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.engines.local.memory import MemoryWatch
 from modelyard.engines.local.probe import PROBE_SECONDS, probe
 from modelyard.engines.local.processes import (
     Watched,
@@ -64,6 +66,7 @@ class _Facts:
     exit_code: int | None = None
     reason: str | None = None
     interrupted: bool = False
+    out_of_memory: bool = False
     notes: dict[str, str | float] = field(default_factory=dict[str, str | float])
 
 
@@ -96,6 +99,7 @@ class Replicas:
         self._templates = templates
         self._changed = changed
         self._probe_seconds = probe_seconds
+        self._memory = MemoryWatch()
         self._known: dict[str, _Replica] = {}
         self._closed = False
         for left in sorted(folder.iterdir()):
@@ -105,6 +109,7 @@ class Replicas:
     # -- what is there -----------------------------------------------------------------------------------------------
 
     def sights(self) -> list[ReplicaSight]:
+        self._memory.look()
         for name, one in self._known.items():
             self._look_for_process(name, one)
         return [_sight(one) for one in self._known.values()]
@@ -252,7 +257,7 @@ class Replicas:
     # -- its end -----------------------------------------------------------------------------------------------------
 
     def output_tail(self, name: str, lines: int) -> str:
-        return tail(str(self._folder / name / OUTPUT), lines)
+        return without_stamps(tail(str(self._folder / name / OUTPUT), lines))
 
     def forget(self, name: str) -> None:
         found = self._known.get(name)
@@ -293,6 +298,7 @@ class Replicas:
         facts = replica.facts
         facts.ended_at = float(record.get("ended_at") or time.time())
         facts.exit_code, facts.reason, facts.interrupted = code, record.get("reason"), interrupted
+        facts.out_of_memory = code == -signal.SIGKILL and not facts.killed and self._memory.struck()
         with contextlib.suppress(OSError):
             self._write_facts(replica)
         self._templates.keep_only(self._in_use)
@@ -364,6 +370,7 @@ def _sight(one: _Replica) -> ReplicaSight:
         exit_code=facts.exit_code,
         reason=facts.reason,
         interrupted=facts.interrupted,
+        out_of_memory=facts.out_of_memory,
         socket=one.order.socket,
         token=one.order.token,
         notes=dict(facts.notes),
