@@ -190,9 +190,6 @@ class CareSettings:
     run_folders_bytes_max: float = 20 * 2**30
     """All folders of ended runs together; beyond it those that ended first go, whatever their age."""
 
-    replicas_kept_seconds: float = 7 * 86400
-    """How long after its end a replica's folder, with its log, stays."""
-
     packages_kept_seconds: float = 1 * 86400
     """How long a package that no endpoint has stays laid out."""
 
