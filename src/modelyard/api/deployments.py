@@ -12,10 +12,10 @@ from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.domain.deployments import Change, Outcome
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
-from modelyard.domain.models import parse_model_reference
+from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
-from modelyard.errors import InvalidValue, ModelyardError
+from modelyard.errors import Conflict, InvalidValue, ModelyardError
 from modelyard.packaging.package import build_package
 
 RESOURCES_MAX = 100
@@ -35,7 +35,7 @@ class ModelSource(Strict):
     """Exactly one of a registered model and a tree of files."""
 
     reference: str | None = None
-    """`price`, `price:3`."""
+    """`price`, `price:3`, `price@champion`."""
     tree: str | None = None
     framework: str | None = None
 
@@ -50,7 +50,8 @@ class Predictor(Strict):
 
 
 class Spec(Strict):
-    """Fields of `domain.endpoints.EndpointSpec` without `package` and `model`; what is left out has its default."""
+    """Fields of `domain.endpoints.EndpointSpec` without those about the package and the model; what is left out has its
+    default."""
 
     replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX)] = 1
     cpu_millis: Annotated[int, Field(ge=1)] | None = None
@@ -63,6 +64,8 @@ class Spec(Strict):
     timeout_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = 60.0
     max_body_bytes: Annotated[int, Field(ge=1, le=BODY_BYTES_MAX)] = 6 * 2**20
     idempotent: bool = True
+    require_approval: bool = False
+    """Refuses a model that is not registered, or whose version nobody has approved."""
     start_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = 120.0
     drain_seconds: Annotated[float, Field(ge=0, le=SECONDS_MAX)] = 60.0
     max_surge: str = "25%"
@@ -146,7 +149,7 @@ def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
         )
     except ModelyardError as error:
         raise type(error)(f"{error.message} (endpoint {resource.name})", error.hint) from error
-    return EndpointSpec(package=package, model=model.reference, **resource.spec.model_dump())
+    return EndpointSpec(package=package, model=model.reference, model_asked=model.asked, **resource.spec.model_dump())
 
 
 def _check_spec(yard: Yard, resource: Resource) -> None:
@@ -168,6 +171,7 @@ class _Model:
     name: str | None = None
     version: int | None = None
     framework: str | None = None
+    asked: str | None = None
 
     @property
     def reference(self) -> str | None:
@@ -176,6 +180,11 @@ class _Model:
 
 def _resolve_model(yard: Yard, resource: Resource) -> _Model:
     source = resource.model
+    if resource.spec.require_approval and (source is None or source.reference is None):
+        raise Conflict(
+            "cannot require approval of a model that is not registered",
+            "`modelyard register` it and name it, or leave `require_approval` out",
+        )
     if source is None:
         return _Model()
     if (source.reference is None) == (source.tree is None):
@@ -183,5 +192,7 @@ def _resolve_model(yard: Yard, resource: Resource) -> _Model:
     if source.reference is None:
         return _Model(tree=source.tree, framework=source.framework)
     asked = parse_model_reference(source.reference)
-    found = yard.store.models.get(asked.model, asked.version)
-    return _Model(found.tree, found.model, found.version, source.framework or found.framework)
+    found = yard.store.models.resolve(asked)
+    if resource.spec.require_approval:
+        check_approved(found, f"endpoint {resource.name}")
+    return _Model(found.tree, found.model, found.version, source.framework or found.framework, str(asked))

@@ -1,14 +1,24 @@
-"""The registry: models and their versions."""
+"""The registry: models, their versions, and what is said of a version: aliases, tags, the approval."""
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.api.lineage import ServedView, served_by, served_now
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
-from modelyard.domain.models import Lineage, ModelVersion
+from modelyard.domain.endpoints import BY_LENGTH_MAX
+from modelyard.domain.models import (
+    NOTE_LENGTH_MAX,
+    TAGS_MAX,
+    Approval,
+    ApprovalState,
+    Lineage,
+    ModelReference,
+    ModelVersion,
+)
 from modelyard.domain.names import check_name
 from modelyard.packaging.frameworks import HEAD_BYTES, loader_for
 from modelyard.packaging.package import HEAD_READ_BYTES_MAX, detect_tree
@@ -23,6 +33,39 @@ class Registration(BaseModel):
     framework: str | None = None
 
 
+By = Annotated[str | None, Field(max_length=BY_LENGTH_MAX)]
+
+
+class Promotion(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: Annotated[int, Field(ge=1)]
+    by: By = None
+
+
+class Tags(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tags: Annotated[dict[str, str | None], Field(min_length=1, max_length=TAGS_MAX)]
+    """Null takes a tag away."""
+
+
+class Decision(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    state: Literal["pending", "approved", "rejected"]
+    by: By = None
+    note: Annotated[str | None, Field(max_length=NOTE_LENGTH_MAX)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    state: str
+    by: str | None
+    at: str | None
+    note: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class ModelView:
     model: str
@@ -34,6 +77,28 @@ class ModelView:
     created_at: str
     project: str
     lineage: dict[str, Any]
+    aliases: list[str]
+    tags: dict[str, str]
+    approval: ApprovalView
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersionView(ModelView):
+    """A version with its lineage in both directions: `lineage` is what made it."""
+
+    serving: list[ServedView]
+    """Endpoints that serve it now."""
+    served: list[ServedView]
+    """Every version of an endpoint that is remembered and has served it, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AliasView:
+    model: str
+    alias: str
+    version: int
+    previous: int | None
+    """The version that had it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +118,38 @@ class DeletedView:
 
 
 def model_view(one: ModelVersion) -> ModelView:
-    return ModelView(
-        model=one.model,
-        version=one.version,
-        reference=one.reference,
-        tree=one.tree,
-        size_bytes=one.size_bytes,
-        framework=one.framework,
-        created_at=iso(one.created_at),
-        project=one.project,
-        lineage=asdict(one.lineage),
+    return ModelView(**_fields(one))
+
+
+def version_view(yard: Yard, one: ModelVersion) -> ModelVersionView:
+    endpoints, statuses = yard.store.endpoints.select(), yard.store.endpoints.statuses()
+    return ModelVersionView(
+        **_fields(one),
+        serving=served_now(one.reference, endpoints, statuses),
+        served=served_by(one.reference, endpoints),
     )
+
+
+def _fields(one: ModelVersion) -> dict[str, Any]:
+    return {
+        "model": one.model,
+        "version": one.version,
+        "reference": one.reference,
+        "tree": one.tree,
+        "size_bytes": one.size_bytes,
+        "framework": one.framework,
+        "created_at": iso(one.created_at),
+        "project": one.project,
+        "lineage": asdict(one.lineage),
+        "aliases": list(one.aliases),
+        "tags": one.tags,
+        "approval": _approval_view(one.approval),
+    }
+
+
+def _approval_view(approval: Approval) -> ApprovalView:
+    at = None if approval.at is None else iso(approval.at)
+    return ApprovalView(state=approval.state.value, by=approval.by, at=at, note=approval.note)
 
 
 def routes(yard: Yard) -> APIRouter:
@@ -85,6 +171,34 @@ def routes(yard: Yard) -> APIRouter:
         """Registers a tree of files that is in the yard as the next version."""
         return model_view(register(yard, name, registration))
 
+    @router.get("/models/{name}/versions/{version}")
+    def get_version(name: str, version: str) -> ModelVersionView:
+        """One version, by its number or by an alias, with what made it and what serves it."""
+        return version_view(yard, yard.store.models.resolve(_reference(name, version)))
+
+    @router.put("/models/{name}/aliases/{alias}")
+    def put_alias(name: str, alias: str, promotion: Promotion) -> AliasView:
+        """Gives an alias to a version, taking it from the one that had it."""
+        return promote(yard, name, alias, promotion)
+
+    @router.delete("/models/{name}/aliases/{alias}")
+    def delete_alias(name: str, alias: str) -> AliasView:
+        """Takes an alias away. Endpoints that were deployed by it go on."""
+        version = yard.store.models.delete_alias(name, alias)
+        yard.store.events.add("model", name, f"alias {alias} taken from {name}:{version}", yard.clock.now())
+        return AliasView(model=name, alias=alias, version=version, previous=version)
+
+    @router.post("/models/{name}/versions/{version}/tags")
+    def put_tags(name: str, version: str, tags: Tags) -> ModelView:
+        """Sets and takes away tags; the others stay."""
+        found = yard.store.models.resolve(_reference(name, version))
+        return model_view(yard.store.models.put_tags(found.model, found.version, tags.tags))
+
+    @router.put("/models/{name}/versions/{version}/approval")
+    def put_approval(name: str, version: str, decision: Decision) -> ModelView:
+        """Decides about a version. Only deploys that require an approval look at it."""
+        return model_view(decide(yard, name, version, decision))
+
     @router.delete("/models/{name}")
     def delete_model(name: str, version: Annotated[int | None, Query(ge=1)] = None) -> DeletedView:
         """Forgets a version, or all of them. Endpoints that serve them go on: their packages have the files."""
@@ -94,6 +208,39 @@ def routes(yard: Yard) -> APIRouter:
         return DeletedView(deleted=deleted)
 
     return router
+
+
+def _reference(name: str, version: str) -> ModelReference:
+    """`version` is a number or an alias."""
+    if version.isascii() and version.isdigit():
+        return ModelReference(name, version=int(version))
+    return ModelReference(name, alias=version)
+
+
+def promote(yard: Yard, name: str, alias: str, promotion: Promotion) -> AliasView:
+    """A move is an event; giving an alias to the version that has it is none."""
+    now = yard.clock.now()
+    previous = yard.store.models.put_alias(name, alias, promotion.version, now, promotion.by)
+    found = yard.store.models.get(name, promotion.version)
+    if previous != found.version:
+        before = f", before {found.model}:{previous}" if previous else ""
+        sentence = f"{found.model}@{alias} is {found.reference} now{before}{_by(promotion.by)}"
+        yard.store.events.add("model", found.model, sentence, now)
+    return AliasView(model=found.model, alias=alias, version=found.version, previous=previous)
+
+
+def decide(yard: Yard, name: str, version: str, decision: Decision) -> ModelVersion:
+    found = yard.store.models.resolve(_reference(name, version))
+    now = yard.clock.now()
+    approval = Approval(ApprovalState(decision.state), decision.by, now, decision.note)
+    decided = yard.store.models.put_approval(found.model, found.version, approval)
+    note = f": {decision.note}" if decision.note else ""
+    yard.store.events.add("model", found.model, f"{found.reference} {decision.state}{_by(decision.by)}{note}", now)
+    return decided
+
+
+def _by(who: str | None) -> str:
+    return f", by {who}" if who else ""
 
 
 def register(yard: Yard, name: str, registration: Registration) -> ModelVersion:

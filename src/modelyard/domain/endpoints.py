@@ -19,6 +19,10 @@ class EndpointSpec:
     """Digest of the package: code, model, predictor, environment."""
     model: str | None = None
     """`price:3` where a registered model is served."""
+    model_asked: str | None = field(default=None, compare=False)
+    """How the deploy named it, `price@champion`: another name for the same model makes no new version."""
+    require_approval: bool = field(default=False, compare=False)
+    """The deploy was to be refused unless the model is approved; what serves is not changed by it."""
     replicas: int = 1
     """How many there are where nothing scales them; else what was last decided (see `Endpoint.scaled`)."""
     autoscaling: Autoscaling | None = None

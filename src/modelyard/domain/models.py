@@ -1,15 +1,33 @@
-"""Models: a name with immutable versions, each with its lineage."""
+"""Models: a name with immutable versions, each with its lineage; and what people say of a version later.
+
+Files and lineage never change. Aliases, tags and the approval may: an alias names one version of its model at a time
+and moves, tags are free text, the approval is somebody's decision.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from modelyard.domain.names import check_name
+from modelyard.domain.names import check_name, nearest
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
 VERSIONS_NAMED_MAX = 10
 """How many versions a refusal lists at most."""
+
+ALIASES_MAX = 50
+"""Aliases of one model."""
+
+TAGS_MAX = 100
+"""Tags of one version."""
+
+TAG_NAME_LENGTH_MAX = 250
+TAG_VALUE_LENGTH_MAX = 5000
+"""Characters; MLflow's limits, so that its clients' tags fit."""
+
+NOTE_LENGTH_MAX = 1000
+"""Characters that a decision's note may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +45,28 @@ class Lineage:
     """sha256 of the tree of code, or `builtin:NAME@VERSION`."""
     git_commit: str | None = None
     """Commit of the user's work tree, with `+changes` where it was not clean."""
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+    """Channel -> where its input was taken from, as the training named it, where that was no plain path."""
+    parents: dict[str, str] = field(default_factory=dict[str, str])
+    """Channel -> model version (`price:2`) that was read there."""
+
+
+class ApprovalState(StrEnum):
+    PENDING = "pending"  # nobody has decided yet
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The last decision about a version."""
+
+    state: ApprovalState = ApprovalState.PENDING
+    by: str | None = None
+    """Who decided, as their client said; not proved by anything."""
+    at: float | None = None
+    """Seconds since the epoch; None while nobody has."""
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +82,10 @@ class ModelVersion:
     created_at: float
     project: str
     lineage: Lineage = field(default_factory=Lineage)
+    aliases: tuple[str, ...] = ()
+    """By name; each names this version and no other of the model."""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    approval: Approval = Approval()
 
     @property
     def reference(self) -> str:
@@ -50,18 +94,103 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """`price` (newest), `price:3`."""
+    """`price` (newest), `price:3`, `price@champion`. At most one of version and alias is given."""
 
     model: str
     version: int | None = None
+    alias: str | None = None
+
+    def __str__(self) -> str:
+        if self.alias is not None:
+            return f"{self.model}@{self.alias}"
+        return self.model if self.version is None else f"{self.model}:{self.version}"
 
 
 def parse_model_reference(text: str) -> ModelReference:
-    """Reads `NAME` or `NAME:VERSION`. Aliases (`NAME@ALIAS`) are refused until the registry has them."""
-    match = re.fullmatch(r"([^:@]+)(?::([1-9]\d{0,8}))?", text)
+    """Reads `NAME`, `NAME:VERSION` or `NAME@ALIAS`. Raises InvalidValue."""
+    match = re.fullmatch(r"([^:@]+)(?::([1-9]\d{0,8})|@([^:@]+))?", text)
     if not match:
-        raise InvalidValue(f"cannot read {text!r} as a model", "write NAME for the newest version or NAME:VERSION")
-    return ModelReference(check_name(match[1], "model name"), int(match[2]) if match[2] else None)
+        raise InvalidValue(
+            f"cannot read {text[:160]!r} as a model", "write NAME for the newest version, NAME:VERSION or NAME@ALIAS"
+        )
+    version = int(match[2]) if match[2] else None
+    alias = check_alias(match[3]) if match[3] else None
+    return ModelReference(check_name(match[1], "model name"), version, alias)
+
+
+_ALIAS = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+_ALIAS_RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
+_TAG_NAME = re.compile(rf"[A-Za-z0-9_](?:[A-Za-z0-9_./ -]{{0,{TAG_NAME_LENGTH_MAX - 2}}}[A-Za-z0-9_])?")
+
+
+def check_alias(alias: str) -> str:
+    """Returns a name that an alias may have. Raises InvalidValue; words that mean a version by number are refused."""
+    if _ALIAS_RESERVED.fullmatch(alias):
+        raise InvalidValue(
+            f"cannot use alias {alias!r}: it reads like a version",
+            "NAME alone is the newest version, NAME:3 the third; call an alias after its role, such as champion",
+        )
+    if not _ALIAS.fullmatch(alias):
+        raise InvalidValue(
+            f"cannot use alias {alias[:80]!r}",
+            "use letters, digits, - and _, at most 63, beginning with a letter and not ending with - or _",
+        )
+    return alias
+
+
+def check_alias_count(model: str, there: int) -> None:
+    """Refuses one alias more than a model may have."""
+    if there >= ALIASES_MAX:
+        raise Conflict(
+            f"cannot add an alias to model {model}: it has {ALIASES_MAX} already", "remove one that is not used"
+        )
+
+
+def alias_not_found(model: str, alias: str, there: Sequence[str]) -> NotFound:
+    """The refusal for an alias that a model does not have; `there` are those that it has."""
+    close = nearest(alias, there)
+    listed = f"there are {', '.join(there)}" if there else f"`modelyard promote {model} {alias}` gives it to a version"
+    return NotFound(f"cannot find alias {alias!r} of model {model!r}", f"did you mean {close}?" if close else listed)
+
+
+def merged_tags(version: str, present: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Tags after a change, by name; None takes a tag away. Raises InvalidValue for a bad name or value, or too many."""
+    for name, value in changes.items():
+        if not _TAG_NAME.fullmatch(name):
+            raise InvalidValue(
+                f"cannot tag {version} with {name[:80]!r}",
+                f"use letters, digits and _ . / -, at most {TAG_NAME_LENGTH_MAX}, for a tag's name",
+            )
+        if value is not None and (len(value) > TAG_VALUE_LENGTH_MAX or "\0" in value):
+            raise InvalidValue(
+                f"cannot tag {version} with {name}: the value has more than {TAG_VALUE_LENGTH_MAX} characters, or a NUL"
+            )
+    merged = {name: value for name, value in {**present, **changes}.items() if value is not None}
+    if len(merged) > TAGS_MAX:
+        raise InvalidValue(f"cannot tag {version}: it would have more than {TAGS_MAX} tags", "remove some first")
+    return dict(sorted(merged.items()))
+
+
+def check_approved(version: ModelVersion, what: str) -> None:
+    """Refuses that `what`, which requires approval, serves a version that nobody has approved."""
+    approval = version.approval
+    if approval.state is ApprovalState.APPROVED:
+        return
+    by = f" by {approval.by}" if approval.by else ""
+    why = "it is waiting for approval" if approval.state is ApprovalState.PENDING else f"it was rejected{by}"
+    note = f" ({approval.note})" if approval.note else ""
+    raise Conflict(
+        f"cannot deploy {what} with {version.reference}: {why}{note}",
+        f"`modelyard models approve {version.reference}` approves it; or deploy a version that is approved",
+    )
+
+
+def approval_from(document: Mapping[str, Any] | None) -> Approval:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added; pending where there is none."""
+    if not document:
+        return Approval()
+    state = ApprovalState(document.get("state", ApprovalState.PENDING))
+    return Approval(state, document.get("by"), document.get("at"), document.get("note"))
 
 
 def lineage_from(document: dict[str, Any]) -> Lineage:

@@ -1,14 +1,28 @@
 """The registry in the database."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, true, update
 
-from modelyard.domain.models import Lineage, ModelVersion, check_owner, lineage_from, version_not_found
+from modelyard.domain.models import (
+    Approval,
+    Lineage,
+    ModelReference,
+    ModelVersion,
+    alias_not_found,
+    approval_from,
+    check_alias,
+    check_alias_count,
+    check_owner,
+    lineage_from,
+    merged_tags,
+    version_not_found,
+)
 from modelyard.domain.names import check_name, name_key, not_found
 from modelyard.store.database import Database
-from modelyard.store.tables import model_versions, models
+from modelyard.store.tables import model_aliases, model_versions, models
 
 
 class SqlModels:
@@ -39,6 +53,8 @@ class SqlModels:
                     created_at=now,
                     run=lineage.run,
                     lineage=asdict(lineage),
+                    tags={},
+                    approval=asdict(Approval()),
                 )
             )
             return _get(connection, model, number)
@@ -62,22 +78,74 @@ class SqlModels:
         if project is not None:
             wanted = wanted.where(models.c.project == project)
         with self._yard.read() as connection:
-            return [_version(row) for row in connection.execute(wanted)]
+            return _read(connection, wanted)
 
     def versions(self, model: str) -> list[ModelVersion]:
         with self._yard.read() as connection:
-            found = [_version(row) for row in connection.execute(_versions(name_key(model)))]
+            found = _read(connection, _versions(name_key(model)), model_aliases.c.model_key == name_key(model))
             if not found:
                 raise _model_not_found(connection, model)
             return found
 
-    def delete(self, model: str, version: int | None = None) -> int:
-        which = model_versions.c.model_key == name_key(model)
-        if version is not None:
-            which &= model_versions.c.version == version
+    def resolve(self, reference: ModelReference) -> ModelVersion:
+        with self._yard.read() as connection:
+            if reference.alias is None:
+                return _get(connection, reference.model, reference.version)
+            named = _alias(connection, reference.model, reference.alias)
+            return _get(connection, reference.model, named.version)
+
+    def put_alias(self, model: str, alias: str, version: int, now: float, by: str | None = None) -> int | None:
+        check_alias(alias)
+        key = name_key(model)
+        with self._yard.write() as connection:
+            found = _get(connection, model, version)
+            there = {row.key: row for row in connection.execute(_aliases(model_aliases.c.model_key == key))}
+            before = there.get(name_key(alias))
+            if before is None:
+                check_alias_count(found.model, len(there))
+            connection.execute(delete(model_aliases).where(_is_alias(model, alias)))
+            connection.execute(
+                insert(model_aliases).values(
+                    model_key=key,
+                    key=name_key(alias),
+                    name=alias if before is None else before.name,
+                    version=version,
+                    moved_at=now,
+                    moved_by=by,
+                )
+            )
+            return None if before is None else before.version
+
+    def delete_alias(self, model: str, alias: str) -> int:
+        with self._yard.write() as connection:
+            named = _alias(connection, model, alias)
+            connection.execute(delete(model_aliases).where(_is_alias(model, alias)))
+            return named.version
+
+    def put_tags(self, model: str, version: int, changes: Mapping[str, str | None]) -> ModelVersion:
+        with self._yard.write() as connection:
+            found = _get(connection, model, version)
+            tags = merged_tags(found.reference, found.tags, changes)
+            connection.execute(update(model_versions).where(_is_version(model, version)).values(tags=tags))
+            return _get(connection, model, version)
+
+    def put_approval(self, model: str, version: int, approval: Approval) -> ModelVersion:
         with self._yard.write() as connection:
             _get(connection, model, version)
-            return connection.execute(delete(model_versions).where(which)).rowcount
+            wanted = update(model_versions).where(_is_version(model, version))
+            connection.execute(wanted.values(approval=asdict(approval)))
+            return _get(connection, model, version)
+
+    def delete(self, model: str, version: int | None = None) -> int:
+        versions = model_versions.c.model_key == name_key(model)
+        aliases = model_aliases.c.model_key == name_key(model)
+        if version is not None:
+            versions &= model_versions.c.version == version
+            aliases &= model_aliases.c.version == version
+        with self._yard.write() as connection:
+            _get(connection, model, version)
+            connection.execute(delete(model_aliases).where(aliases))
+            return connection.execute(delete(model_versions).where(versions)).rowcount
 
 
 _SELECT: Select[Any] = select(models.c.name, models.c.project, model_versions).join(
@@ -89,7 +157,37 @@ def _versions(key: str) -> Select[Any]:
     return _SELECT.where(models.c.key == key).order_by(model_versions.c.version.desc())
 
 
-def _version(row: Row[Any]) -> ModelVersion:
+def _is_version(model: str, version: int) -> ColumnElement[bool]:
+    return (model_versions.c.model_key == name_key(model)) & (model_versions.c.version == version)
+
+
+def _is_alias(model: str, alias: str) -> ColumnElement[bool]:
+    return (model_aliases.c.model_key == name_key(model)) & (model_aliases.c.key == name_key(alias))
+
+
+def _aliases(which: ColumnElement[bool]) -> Select[Any]:
+    return select(model_aliases).where(which).order_by(model_aliases.c.key)
+
+
+def _alias(connection: Connection, model: str, alias: str) -> Row[Any]:
+    """Raises NotFound for the model, then for the alias."""
+    row = connection.execute(_aliases(_is_alias(model, alias))).first()
+    if row is not None:
+        return row
+    newest = _get(connection, model, None)
+    there = connection.execute(_aliases(model_aliases.c.model_key == name_key(model)))
+    raise alias_not_found(newest.model, alias, [one.name for one in there])
+
+
+def _read(connection: Connection, wanted: Select[Any], whose: ColumnElement[bool] | None = None) -> list[ModelVersion]:
+    """Versions with their aliases; `whose` says which models' aliases can be needed."""
+    names: dict[tuple[str, int], list[str]] = {}
+    for alias in connection.execute(_aliases(true() if whose is None else whose)):
+        names.setdefault((alias.model_key, alias.version), []).append(alias.name)
+    return [_version(row, names.get((row.model_key, row.version), ())) for row in connection.execute(wanted)]
+
+
+def _version(row: Row[Any], aliases: Sequence[str]) -> ModelVersion:
     return ModelVersion(
         row.name,
         row.version,
@@ -99,12 +197,15 @@ def _version(row: Row[Any]) -> ModelVersion:
         row.created_at,
         row.project,
         lineage_from(row.lineage),
+        tuple(aliases),
+        row.tags or {},
+        approval_from(row.approval),
     )
 
 
 def _made_by(connection: Connection, key: str, run: str) -> ModelVersion | None:
-    row = connection.execute(_versions(key).where(model_versions.c.run == run)).first()
-    return None if row is None else _version(row)
+    made = _versions(key).where(model_versions.c.run == run)
+    return next(iter(_read(connection, made, model_aliases.c.model_key == key)), None)
 
 
 def _next_version(connection: Connection, key: str, name: str, project: str, *, taken: bool) -> int:
@@ -122,9 +223,9 @@ def _get(connection: Connection, model: str, version: int | None) -> ModelVersio
     wanted = _versions(name_key(model))
     if version is not None:
         wanted = wanted.where(model_versions.c.version == version)
-    row = connection.execute(wanted.limit(1)).first()
-    if row is not None:
-        return _version(row)
+    found = _read(connection, wanted.limit(1), model_aliases.c.model_key == name_key(model))
+    if found:
+        return found[0]
     there = [one.version for one in connection.execute(_versions(name_key(model)))]
     raise version_not_found(model, version, there) if there else _model_not_found(connection, model)
 

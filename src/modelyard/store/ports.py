@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from modelyard.domain.deployments import Outcome
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
-from modelyard.domain.models import Lineage, ModelVersion
+from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
 
@@ -68,7 +68,8 @@ class Endpoints(Protocol):
 
 
 class Models(Protocol):
-    """The registry. Versions are immutable and numbered from 1 without gaps."""
+    """The registry. Versions are numbered from 1 without gaps; their files and lineage are immutable, their aliases,
+    tags and approval are not. Names and aliases are compared by `name_key`."""
 
     def register(
         self, model: str, project: str, tree: str, size_bytes: int, framework: str | None, lineage: Lineage, now: float
@@ -90,7 +91,30 @@ class Models(Protocol):
         ...
 
     def delete(self, model: str, version: int | None = None) -> int:
-        """Forgets one version or all of a model; returns how many. Numbers are never given again. Raises NotFound."""
+        """Forgets one version or all of a model, with their aliases; returns how many. Numbers are never given again.
+        Raises NotFound."""
+    def resolve(self, reference: ModelReference) -> ModelVersion:
+        """The version that a name, a number or an alias means now. Raises NotFound as `get` does, and for an alias with
+        the nearest or those there are as hint."""
+        ...
+
+    def put_alias(self, model: str, alias: str, version: int, now: float, by: str | None = None) -> int | None:
+        """Gives an alias to a version, taking it from the one that had it, whose number is returned. Raises
+        InvalidValue for a bad alias, NotFound, Conflict where the model has `ALIASES_MAX`."""
+        ...
+
+    def delete_alias(self, model: str, alias: str) -> int:
+        """Takes an alias away; returns the version that had it. Raises NotFound."""
+        ...
+
+    def put_tags(self, model: str, version: int, changes: Mapping[str, str | None]) -> ModelVersion:
+        """Applies `merged_tags`: None takes a tag away. Raises alike, and NotFound."""
+        ...
+
+    def put_approval(self, model: str, version: int, approval: Approval) -> ModelVersion:
+        """The decision that counts from now on. Raises NotFound."""
+        ...
+
         ...
 
 

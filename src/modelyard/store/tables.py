@@ -72,7 +72,20 @@ model_versions = Table(
     Column("created_at", Float, nullable=False),
     Column("run", String),
     Column("lineage", JSON, nullable=False),
+    Column("tags", JSON),
+    Column("approval", JSON),
     Index("model_versions_by_run", "model_key", "run", unique=True),
+)
+
+model_aliases = Table(
+    "model_aliases",
+    yard,
+    Column("model_key", String, ForeignKey("models.key"), primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("moved_at", Float, nullable=False),
+    Column("moved_by", String),
 )
 
 owner_keys = Table(

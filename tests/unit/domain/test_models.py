@@ -21,7 +21,20 @@ def test_a_reference_is_a_name_with_or_without_a_version():
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":3", "price:", "price:0", "price:-1", "price:x", "price@champion", "a/b", "p q:1"]
+    "text",
+    [
+        "",
+        ":3",
+        "price:",
+        "price:0",
+        "price:-1",
+        "price:x",
+        "price@",
+        "price@latest",
+        "price:1@champion",
+        "a/b",
+        "p q:1",
+    ],
 )
 def test_what_is_no_reference_is_refused(text):
     with pytest.raises(InvalidValue):

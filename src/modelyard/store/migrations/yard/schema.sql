@@ -1,4 +1,4 @@
--- What the revisions up to r0003 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0004 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -46,7 +46,7 @@ CREATE TABLE model_versions (
 	framework VARCHAR, 
 	created_at FLOAT NOT NULL, 
 	run VARCHAR, 
-	lineage JSON NOT NULL, 
+	lineage JSON NOT NULL, tags JSON, approval JSON, 
 	PRIMARY KEY (model_key, version), 
 	FOREIGN KEY(model_key) REFERENCES models ("key")
 );
@@ -74,4 +74,14 @@ CREATE TABLE secrets (
 	created_at FLOAT NOT NULL, 
 	updated_at FLOAT NOT NULL, 
 	PRIMARY KEY ("key", revision)
+);
+CREATE TABLE model_aliases (
+	model_key VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	version INTEGER NOT NULL, 
+	moved_at FLOAT NOT NULL, 
+	moved_by VARCHAR, 
+	PRIMARY KEY (model_key, "key"), 
+	FOREIGN KEY(model_key) REFERENCES models ("key")
 );

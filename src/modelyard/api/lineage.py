@@ -1,0 +1,51 @@
+"""Where a model version went: which endpoints serve it, and which have."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from modelyard.clock import iso
+from modelyard.domain.endpoints import Endpoint, EndpointStatus, EndpointVersion, VersionState
+from modelyard.domain.names import name_key
+
+
+@dataclass(frozen=True, slots=True)
+class ServedView:
+    endpoint: str
+    version: int
+    """Of the endpoint."""
+    asked: str | None
+    """How the deploy named the model: `price@champion`."""
+    deployed_at: str
+
+
+def served_now(
+    reference: str, endpoints: Iterable[Endpoint], statuses: Mapping[str, EndpointStatus]
+) -> list[ServedView]:
+    """By the endpoint's name. What was last seen counts, not what is wished."""
+    found: list[ServedView] = []
+    for endpoint in endpoints:
+        status = statuses.get(name_key(endpoint.name))
+        version = endpoint.version(status.serving_version) if status and status.serving_version else None
+        if version is not None and version.spec.model == reference:
+            found.append(_view(endpoint, version))
+    return found
+
+
+def served_by(reference: str, endpoints: Iterable[Endpoint]) -> list[ServedView]:
+    """The newest first: every version of an endpoint that is remembered, has been ready, and has this model."""
+    pairs = [
+        (endpoint, version)
+        for endpoint in endpoints
+        for version in endpoint.versions
+        if version.spec.model == reference and version.state is VersionState.READY
+    ]
+    return [_view(*pair) for pair in sorted(pairs, key=lambda pair: pair[1].created_at, reverse=True)]
+
+
+def _view(endpoint: Endpoint, version: EndpointVersion) -> ServedView:
+    return ServedView(
+        endpoint=endpoint.name,
+        version=version.number,
+        asked=version.spec.model_asked,
+        deployed_at=iso(version.created_at),
+    )
