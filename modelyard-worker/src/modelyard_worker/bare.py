@@ -48,6 +48,12 @@ class BareModel:
         meta = self._metas[kind]
         return [(END, meta, body) for body in write_rows(kind, predicted, counts)]
 
+    async def open(self) -> None:
+        """The model is there: nothing is left to do."""
+
+    async def close(self) -> None:
+        """Nothing is to be let go of."""
+
     async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
         return self.predict(requests)
 

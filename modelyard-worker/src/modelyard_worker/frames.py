@@ -14,10 +14,12 @@ instead of reading it again.
 
     type      from     meta                                         payload
     HELLO     both     see `handshake`                              -
-    REQUEST   gateway  type, accept?, query?, headers?, id?         first part of the body; a path with FILE
+    REQUEST   gateway  type, accept?, query?, headers?, id?,        first part of the body; a path with FILE
+                       method?, path?
     BODY      both     -                                            next part; END marks the last
     CREDIT    both     -                                            4 bytes: how many more body bytes may be sent
-    ANSWER    replica  status, type, headers?; error?, message?     first part of the answer's body
+    ANSWER    replica  status, type, headers?, tracked?;            first part of the answer's body
+                       error?, message?
     CANCEL    both     error?, message?                             - ; the stream is over: client gone, deadline
                                                                     passed, or an answer broke off; a replica ends
                                                                     each stream, cancelled ones by its own CANCEL

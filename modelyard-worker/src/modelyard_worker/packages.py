@@ -2,15 +2,17 @@
 
     {
       "format": 1,
-      "predictor": {"path": "predictor.py", "class": null, "config": {}, "python_path": null} or null,
+      "predictor": {"path": "predictor.py", "class": null, "config": {}, "python_path": null,
+                    "app": "main:app", "tracker": {"key": "class", "model_type": "classification"}} or null,
       "model": {"name": "price", "version": 3, "framework": "xgboost", "file": "model.ubj"} or null,
       "libraries": ["xgboost"],
       "environment": {"python": "3.12", "kind": "requirements.txt", "folder": "", "lock": null}
     }
 
-`predictor.path` and `python_path` are relative to `code/`; `class` null means the one class named Predictor or
-PythonPredictor. `model.file` is relative to `model/`, null where the folder as a whole is the model. `libraries` is
-what a template imports before it forks for this package.
+`predictor.path` and `python_path` are relative to `code/`; `class` null means what `discovery` finds there. `app` names
+an ASGI or WSGI application, `tracker` what of predictions is counted or measured; either is left out where there is
+none. `model.file` is relative to `model/`, null where the folder as a whole is the model. `libraries` is what a
+template imports before it forks for this package.
 
 `environment` is there only where the package asks for one of its own: `python` a version or null, `kind` the file that
 names the requirements (`requirements.txt`, `pyproject.toml`, `uv.lock`) or null for a version alone, `folder` where in
@@ -26,11 +28,22 @@ PACKAGE = "package.json"
 FORMAT = 1
 
 
+class TrackerSpec(NamedTuple):
+    """What of each prediction is counted or measured."""
+
+    key: Optional[str]
+    """Where in a prediction it stands; None for the prediction itself."""
+    model_type: str
+    """`classification` counts, `regression` measures."""
+
+
 class PredictorSpec(NamedTuple):
     path: str
     class_name: Optional[str]
     config: Dict[str, Any]
     python_path: Optional[str]
+    app: Optional[str] = None
+    tracker: Optional[TrackerSpec] = None
 
 
 class ModelSpec(NamedTuple):
@@ -81,16 +94,24 @@ def read_package(folder: str) -> Package:
     predictor, model = found.get("predictor"), found.get("model")
     return Package(
         folder,
-        PredictorSpec(
-            predictor["path"], predictor.get("class"), predictor.get("config") or {}, predictor.get("python_path")
-        )
-        if predictor
-        else None,
+        _predictor_from(predictor) if predictor else None,
         ModelSpec(model.get("name"), model.get("version"), model.get("framework"), model.get("file"))
         if model
         else None,
         list(found.get("libraries") or []),
         environment_from(found.get("environment")),
+    )
+
+
+def _predictor_from(found: Dict[str, Any]) -> PredictorSpec:
+    tracker = found.get("tracker")
+    return PredictorSpec(
+        found["path"],
+        found.get("class"),
+        found.get("config") or {},
+        found.get("python_path"),
+        found.get("app"),
+        TrackerSpec(tracker.get("key"), tracker["model_type"]) if tracker else None,
     )
 
 

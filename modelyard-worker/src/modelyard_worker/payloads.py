@@ -142,7 +142,8 @@ def _rows(found: Any) -> Any:
     return found
 
 
-def _read_array(content_type: str, body: bytes) -> Any:
+def read_array(content_type: str, body: bytes) -> Any:
+    """An array from any kind of body that can be one. Raises Refusal."""
     import numpy as np
 
     if content_type == media.NPY:
@@ -271,7 +272,7 @@ _READERS: Dict[Tuple[str, str], Reader] = {
     ("builtins", "list"): _read_list,
     ("builtins", "str"): _read_str,
     ("builtins", "bytes"): _read_bytes,
-    ("numpy", "ndarray"): _read_array,
+    ("numpy", "ndarray"): read_array,
     ("pandas", "DataFrame"): _read_frame,
     ("PIL", "Image"): _read_image,
 }

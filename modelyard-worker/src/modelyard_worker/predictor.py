@@ -1,10 +1,11 @@
-"""Makes what is served out of a package: a bare model through its loader, or the user's predictor class.
+"""Makes what is served out of a package: a bare model through its loader, or what the user's code has (`discovery`).
 
 A class is asked once, when it is loaded, what its methods take:
 
     __init__        config, model, model_dir, loaded
     predict         payload, headers, query_params, context
     predict_batch   payloads: a list in, a list of the same length out
+    post_predict    response, payload, headers, query_params, context: called after the answer is on its way
     load            a class method with config, model_dir: called once, in the template where there is one; its result
                     is `loaded`, and so shared by all replicas that are forked
 
@@ -12,33 +13,18 @@ A class is asked once, when it is loaded, what its methods take:
 directory is the package's code/.
 """
 
-import importlib.util
 import inspect
-import os
-import sys
-from types import ModuleType
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional
 
-from modelyard_worker.answers import write_answer
 from modelyard_worker.bare import BareModel
+from modelyard_worker.discovery import Code, find_code
+from modelyard_worker.functions import Functions, SageMakerContext, takes
 from modelyard_worker.loaders import SHARE, Loader, loader_for, loader_named
 from modelyard_worker.packages import Package, PredictorSpec
-from modelyard_worker.payloads import Reader, reader_for
-from modelyard_worker.request import Request
-from modelyard_worker.servable import Answer, Servable, Serving
+from modelyard_worker.predictor_class import PredictorClass
+from modelyard_worker.servable import Servable, Serving
 from modelyard_worker.signatures import CannotServe, asked_by, own_method
-
-CLASS_NAMES = ("Predictor", "PythonPredictor")
-"""Looked for where a package names no class; the second is Cortex's."""
-
-
-class Context(NamedTuple):
-    """What `predict` may ask for as `context`."""
-
-    request_id: str
-    attempt: int
-    endpoint: str
-    version: int
+from modelyard_worker.web_app import web_app
 
 
 class Loaded(NamedTuple):
@@ -46,8 +32,8 @@ class Loaded(NamedTuple):
 
     model: Optional[Any]
     """None where the loader wants each replica to load for itself."""
-    kind: Optional[type]
-    """The predictor class, imported; None for a bare model, or where importing waits for the replica."""
+    code: Optional[Code]
+    """The user's code, imported; None for a bare model, or where importing waits for the replica."""
     shared: Optional[Any]
     """What the class's `load` returned."""
 
@@ -69,10 +55,10 @@ def load_shared(package: Package) -> Loaded:
         model = loader.load(package.model_path)
     if package.predictor is None:
         return Loaded(model, None, None)
-    kind = _import_class(package, package.predictor)
-    if not _has_load(kind):
-        return Loaded(model, kind, None)
-    return Loaded(model, kind, _call_load(kind, package, package.predictor))
+    code = find_code(package, package.predictor)
+    if code.kind is None or not _has_load(code.kind):
+        return Loaded(model, code, None)
+    return Loaded(model, code, _call_load(code.kind, package, package.predictor))
 
 
 def load_servable(package: Package, serving: Serving, threads: int, loaded: Optional[Loaded] = None) -> Servable:
@@ -85,10 +71,33 @@ def load_servable(package: Package, serving: Serving, threads: int, loaded: Opti
         if loader is None:
             raise CannotServe(f"cannot serve the package in {package.folder}: it has neither a predictor nor a model")
         return BareModel(loader, _load_model(package, loader, threads, loaded))
-    kind = loaded.kind if loaded is not None else None
-    if kind is None:
-        kind = _import_class(package, package.predictor)
-    return PredictorClass(kind, _construct(kind, package, loader, threads, loaded), serving)
+    code = loaded.code if loaded is not None else None
+    if code is None:
+        code = find_code(package, package.predictor)
+    if code.app is not None:
+        return web_app(code.app, serving)
+    if code.kind is not None:
+        instance = _construct(code.kind, package, loader, threads, loaded)
+        return PredictorClass(code.kind, instance, serving, package.predictor.tracker)
+    return _load_functions(code, package, loader, threads, loaded, serving)
+
+
+def _load_functions(
+    code: Code, package: Package, loader: Optional[Loader], threads: int, loaded: Optional[Loaded], serving: Serving
+) -> Servable:
+    """SageMaker's functions; where there is no `model_fn`, the package's model is loaded as for a bare file."""
+    model_fn: Any = getattr(code.module, "model_fn", None)
+    if model_fn is not None:
+        loader = None
+        extra = [SageMakerContext(package.model_folder)] if takes(model_fn, 2) else []
+        model = model_fn(package.model_folder, *extra)
+    elif package.model is None:
+        model = None
+    else:
+        loader = loader or loader_for(package.model_path or "")
+        model = _load_model(package, loader, threads, loaded)
+    tracker = package.predictor.tracker if package.predictor is not None else None
+    return Functions(code.module, model, loader, package.model_folder, serving, tracker)
 
 
 def _load_model(package: Package, loader: Optional[Loader], threads: int, loaded: Optional[Loaded]) -> Any:
@@ -103,52 +112,6 @@ def _load_model(package: Package, loader: Optional[Loader], threads: int, loaded
     if loader is not None:
         loader.set_threads(model, threads)
     return model
-
-
-# Finding the class
-
-
-def _import_class(package: Package, spec: PredictorSpec) -> type:
-    module = _import_module(package, spec)
-    if spec.class_name is not None:
-        found = getattr(module, spec.class_name, None)
-        if not isinstance(found, type):
-            raise CannotServe(f"cannot find class {spec.class_name} in {spec.path}: {_classes_of(module)}")
-        return found
-    kinds = [one for one in (getattr(module, name, None) for name in CLASS_NAMES) if isinstance(one, type)]
-    if len(kinds) != 1:
-        many = "both Predictor and PythonPredictor are there" if kinds else _classes_of(module)
-        raise CannotServe(f"cannot find the predictor class in {spec.path}: {many}; name it with `class`")
-    return kinds[0]
-
-
-def _classes_of(module: ModuleType) -> str:
-    names = [name for name, one in vars(module).items() if isinstance(one, type) and one.__module__ == module.__name__]
-    return f"its classes are {', '.join(names)}" if names else "it has no class"
-
-
-def _import_module(package: Package, spec: PredictorSpec) -> ModuleType:
-    code = package.code_folder
-    path = os.path.join(code, spec.path)
-    if not os.path.isfile(path):
-        raise CannotServe(f"cannot find the predictor: there is no {spec.path} in the package's code")
-    os.chdir(code)
-    roots = [os.path.dirname(path), code, *([os.path.join(code, spec.python_path)] if spec.python_path else [])]
-    for root in roots:
-        root = os.path.normpath(root)  # noqa: PLW2901 (the same folder, spelled plainly)
-        if root in sys.path:
-            sys.path.remove(root)
-        sys.path.insert(0, root)
-    name = os.path.splitext(os.path.basename(path))[0]
-    if name in sys.modules:
-        name = f"modelyard_code_{name}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise CannotServe(f"cannot import {spec.path}: it is not a Python file")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    found.loader.exec_module(module)
-    return module
 
 
 # Constructing it
@@ -186,77 +149,3 @@ def _construct(
 def _bound(kind: Any, name: str) -> Any:
     """A method as its caller sees it, without `self`."""
     return getattr(kind, name).__get__(object())
-
-
-# Calling it
-
-
-class PredictorClass:
-    """Serves an instance of the user's class."""
-
-    def __init__(self, kind: type, instance: Any, serving: Serving) -> None:
-        name = kind.__name__
-        self.batches = own_method(kind, "predict_batch") is not None
-        method = "predict_batch" if self.batches else "predict"
-        if own_method(kind, method) is None:
-            raise CannotServe(f"cannot serve {name}: it has neither `predict` nor `predict_batch`")
-        self._method: Any = getattr(instance, method)
-        if self.batches:
-            asked = asked_by(self._method, ("payloads",), f"{name}.{method}")
-            elements = getattr(asked.hints.get("payloads"), "__args__", None) or (None,)
-            self._reader: Reader = reader_for(elements[0])
-        else:
-            asked = asked_by(self._method, ("payload", "headers", "query_params", "context"), f"{name}.{method}")
-            self._reader = reader_for(asked.hints.get("payload"))
-        self._parameters = asked.parameters
-        self._serving = serving
-        self.asynchronous = inspect.iscoroutinefunction(self._method) or inspect.isasyncgenfunction(self._method)
-        self.wants: Tuple[str, ...] = tuple(
-            word for word, what in (("headers", "headers"), ("query", "query_params")) if what in asked.parameters
-        )
-
-    def predict(self, requests: Sequence[Request]) -> List[Answer]:
-        if not self.batches:
-            return [write_answer(self._method(**self._arguments(one)), one.meta.accept) for one in requests]
-        return self._split(requests, self._method(**self._gathered(requests)))
-
-    async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
-        if self.batches:
-            return self._split(requests, await self._method(**self._gathered(requests)))
-        answers: List[Answer] = []
-        for one in requests:
-            found = self._method(**self._arguments(one))
-            if inspect.isawaitable(found):
-                found = await found
-            answers.append(write_answer(found, one.meta.accept))
-        return answers
-
-    def probe(self) -> None:
-        """That it was constructed is the proof: no payload is known that its `predict` would have to take."""
-
-    def _arguments(self, request: Request) -> Dict[str, Any]:
-        arguments: Dict[str, Any] = {}
-        for what, parameter in self._parameters.items():
-            if what == "payload":
-                arguments[parameter] = self._reader(request.meta.kind, request.body)
-            elif what == "headers":
-                arguments[parameter] = dict(request.meta.headers)
-            elif what == "query_params":
-                arguments[parameter] = dict(request.meta.query)
-            else:
-                arguments[parameter] = Context(request.id, request.attempt, *self._serving)
-        return arguments
-
-    def _gathered(self, requests: Sequence[Request]) -> Dict[str, Any]:
-        payloads = [self._reader(one.meta.kind, one.body) for one in requests]
-        return dict.fromkeys(self._parameters.values(), payloads)
-
-    def _split(self, requests: Sequence[Request], results: Any) -> List[Answer]:
-        try:
-            count = len(results)
-        except TypeError:
-            raise TypeError(f"predict_batch returned {type(results).__name__} instead of a list") from None
-        if count != len(requests):
-            raise ValueError(f"predict_batch returned {count} results for {len(requests)} payloads")
-        pairs = zip(requests, results)
-        return [write_answer(result, one.meta.accept) for one, result in pairs]

@@ -57,12 +57,14 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
     try:
         package = read_package(order.package)
         servable = load_servable(package, Serving(order.endpoint, order.version), order.numeric_threads, loaded)
+        loop = _new_loop()
+        loop.run_until_complete(servable.open())
         listener = listen(order.socket)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (importing the user's code raises what it likes)
         report(f"replica {order.id} cannot start", error)
         write_exit(folder, 1, "exit", reason=summary(error)[:REASON_LENGTH_MAX])
         return 1
-    finished = _run(order, servable, listener)
+    finished = _run(loop, order, servable, listener)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(order.socket)
     write_exit(folder, 0, "stop", **({} if finished else {"reason": f"left after {order.drain_seconds:g} s"}))
@@ -89,8 +91,7 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
-def _run(order: ReplicaOrder, servable: Servable, listener: socket.socket) -> bool:
-    loop = _new_loop()
+def _run(loop: asyncio.AbstractEventLoop, order: ReplicaOrder, servable: Servable, listener: socket.socket) -> bool:
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(_serve(order, servable, listener))
@@ -122,6 +123,7 @@ async def _serve(order: ReplicaOrder, servable: Servable, listener: socket.socke
         for connection in list(service.connections):
             connection.close()
         service.close()
+        await servable.close()
         await _let_go()
 
 

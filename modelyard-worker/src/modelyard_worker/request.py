@@ -1,7 +1,7 @@
 """One request inside a replica, and what its meta says."""
 
 import os
-from typing import Any, Dict, NamedTuple, Optional, Protocol, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Protocol, Sequence, Tuple
 from urllib.parse import parse_qsl
 
 from modelyard_worker.frames import unpack_meta
@@ -41,6 +41,15 @@ def too_large(size_bytes: int, limit_bytes: int) -> Refusal:
     return Refusal(413, "too_large", f"cannot take a body of {size_bytes} bytes: the limit is {limit_bytes}")
 
 
+class Raw(NamedTuple):
+    """The request line and the headers as they came, for web applications; empty where the gateway left them out."""
+
+    method: str
+    path: str
+    query: str
+    headers: Sequence[Tuple[str, str]]
+
+
 class Meta(NamedTuple):
     """What a REQUEST's meta says. `key` is what the members of one batch have in common."""
 
@@ -53,6 +62,7 @@ class Meta(NamedTuple):
     headers: Dict[str, str]
     query: Dict[str, str]
     id: Optional[str]
+    raw: "Raw"
 
 
 def read_meta(meta: bytes) -> Meta:
@@ -62,23 +72,25 @@ def read_meta(meta: bytes) -> Meta:
     accept = str(found.get("accept") or "").strip()
     query = str(found.get("query") or "")
     identifier = found.get("id")
+    headers = [(str(name), str(value)) for name, value in found.get("headers") or ()]
     return Meta(
         kind,
         known(kind),
         accept,
         (kind, accept),
-        _headers(found.get("headers") or ()),
+        _headers(headers),
         dict(parse_qsl(query, keep_blank_values=True)),
         str(identifier) if identifier else None,
+        Raw(str(found.get("method") or ""), str(found.get("path") or ""), query, headers),
     )
 
 
-def _headers(pairs: Any) -> Dict[str, str]:
+def _headers(pairs: Sequence[Tuple[str, str]]) -> Dict[str, str]:
     """Headers by lower-case name; the values of one that came several times with commas between (RFC 9110, 5.3)."""
     headers: Dict[str, str] = {}
     for name, value in pairs:
-        key = str(name).lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else str(value)
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return headers
 
 

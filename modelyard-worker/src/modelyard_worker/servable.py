@@ -21,7 +21,15 @@ class Servable(Protocol):
     asynchronous: bool
     """Called with `predict_async`, many at a time; else with `predict`, as many at a time as there are threads."""
     wants: Tuple[str, ...]
-    """What it reads beside the body: `headers`, `query`."""
+    """What it reads beside the body: `headers`, `query`, `path`."""
+
+    async def open(self) -> None:
+        """Called once on the running loop, before the first request. What it raises ends the replica."""
+        ...
+
+    async def close(self) -> None:
+        """Called once after the last answer."""
+        ...
 
     def predict(self, requests: Sequence[Request]) -> List[Answer]:
         """An answer for each, in order. Raises Refusal, or whatever the user's code raises, for all of them."""

@@ -252,8 +252,10 @@ class Place:
         class_name: str | None = None,
         config: dict[str, Any] | None = None,
         python_path: str | None = None,
+        **predictor: Any,
     ) -> Path:
-        """A package's folder. `code` is the text of predictor.py; `model` a file that is moved into it."""
+        """A package's folder. `code` is the text of predictor.py; `model` a file that is moved into it; `predictor`
+        more of what the package says of it."""
         folder = self._new("package")
         (folder / "code").mkdir()
         (folder / "model").mkdir()
@@ -268,6 +270,7 @@ class Place:
                 "class": class_name,
                 "config": config or {},
                 "python_path": python_path,
+                **predictor,
             }
             if code is not None
             else None,

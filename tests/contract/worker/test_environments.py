@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -315,3 +316,77 @@ class Predictor:
         refused = client.ask(b"no image", "image/png")
         assert (refused.status, refused.meta["error"]) == (400, "invalid_value")
         assert client.ask(b"{}", "application/json").status == 415
+
+
+FASTAPI = """
+import asyncio
+from contextlib import asynccontextmanager
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+@asynccontextmanager
+async def lifespan(app):
+    app.state.model = 2
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+class House(BaseModel):
+    area: float
+
+@app.post("/invocations")
+async def predict(house: House, request: Request, currency: str = "EUR"):
+    return {"price": house.area * request.app.state.model, "currency": currency}
+
+@app.get("/houses/{name}")
+def show(name: str):
+    return {"name": name}
+
+@app.get("/stream")
+async def stream():
+    async def parts():
+        for number in range(3):
+            yield f"{number}\\n"
+            await asyncio.sleep(0)
+    return StreamingResponse(parts(), media_type="text/plain")
+"""
+
+FLASK = """
+from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+
+@app.post("/invocations")
+def predict():
+    return jsonify(price=request.get_json()["area"] * 2, currency=request.args.get("currency", "EUR"))
+
+@app.get("/houses/<name>")
+def show(name):
+    return {"name": name}
+
+@app.get("/stream")
+def stream():
+    return app.response_class((f"{number}\\n" for number in range(3)), mimetype="text/plain")
+"""
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "code", "refused"),
+    [
+        pytest.param(environment("fastapi"), FASTAPI, 422, id="fastapi"),
+        pytest.param(environment("flask"), FLASK, 415, id="flask"),
+    ],
+    indirect=["elsewhere"],
+)
+def test_applications_of_frameworks_are_served(elsewhere: Place, code: str, refused: int) -> None:
+    with elsewhere.replica(elsewhere.package(code)) as replica:
+        client = replica.connect()
+        headers = [["content-type", "application/json"], ["host", "127.0.0.1:8400"]]
+        answer = client.ask({"area": 70}, headers=headers, query="currency=CHF")
+        assert answer.json == {"price": 140, "currency": "CHF"}
+        get: dict[str, Any] = {"headers": [["host", "127.0.0.1:8400"]], "method": "GET"}
+        assert client.ask(b"", "", path="/houses/a%20b", **get).json == {"name": "a b"}
+        assert client.ask(b"", "", path="/stream", **get).body == b"0\n1\n2\n"
+        assert client.ask(b"", "", path="/missing", **get).status == 404
+        assert client.ask(b"x", "text/plain", headers=[["content-type", "text/plain"]]).status == refused

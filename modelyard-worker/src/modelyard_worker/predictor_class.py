@@ -1,0 +1,106 @@
+"""The user's predictor class: what its methods take was asked once, here they are called."""
+
+import inspect
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from modelyard_worker.after import After, Context
+from modelyard_worker.answers import write_answer
+from modelyard_worker.packages import TrackerSpec
+from modelyard_worker.payloads import Reader, reader_for
+from modelyard_worker.request import Request
+from modelyard_worker.servable import Answer, Serving
+from modelyard_worker.signatures import CannotServe, asked_by, own_method
+
+
+class PredictorClass:
+    """Serves an instance of the user's class."""
+
+    def __init__(self, kind: type, instance: Any, serving: Serving, tracker: Optional[TrackerSpec] = None) -> None:
+        name = kind.__name__
+        self.batches = own_method(kind, "predict_batch") is not None
+        method = "predict_batch" if self.batches else "predict"
+        if own_method(kind, method) is None:
+            raise CannotServe(f"cannot serve {name}: it has neither `predict` nor `predict_batch`")
+        self._method: Any = getattr(instance, method)
+        if self.batches:
+            asked = asked_by(self._method, ("payloads",), f"{name}.{method}")
+            elements = getattr(asked.hints.get("payloads"), "__args__", None) or (None,)
+            self._reader: Reader = reader_for(elements[0])
+        else:
+            asked = asked_by(self._method, ("payload", "headers", "query_params", "context"), f"{name}.{method}")
+            self._reader = reader_for(asked.hints.get("payload"))
+        self.hints = asked.hints
+        self._parameters = asked.parameters
+        self._payload = asked.parameters.get("payload", "")
+        self._serving = serving
+        self._after = After(kind, instance, serving, tracker)
+        self.asynchronous = inspect.iscoroutinefunction(self._method) or inspect.isasyncgenfunction(self._method)
+        wanted = {*asked.parameters, *self._after.wanted}
+        # The query is always read, because of `?debug=true`; most requests have none.
+        self.wants: Tuple[str, ...] = ("headers", "query") if "headers" in wanted else ("query",)
+
+    async def open(self) -> None:
+        """It was constructed: nothing is left to do."""
+
+    async def close(self) -> None:
+        """Nothing is to be let go of."""
+
+    def predict(self, requests: Sequence[Request]) -> List[Answer]:
+        if self.batches:
+            payloads = self._payloads(requests)
+            return self._split(requests, payloads, self._method(**self._gathered(payloads)))
+        answers: List[Answer] = []
+        for one in requests:
+            arguments = self._arguments(one)
+            answers.append(self._answer(one, arguments.get(self._payload), self._method(**arguments)))
+        return answers
+
+    async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
+        if self.batches:
+            payloads = self._payloads(requests)
+            return self._split(requests, payloads, await self._method(**self._gathered(payloads)))
+        answers: List[Answer] = []
+        for one in requests:
+            arguments = self._arguments(one)
+            found = self._method(**arguments)
+            if inspect.isawaitable(found):
+                found = await found
+            answers.append(self._answer(one, arguments.get(self._payload), found))
+        return answers
+
+    def probe(self) -> None:
+        """That it was constructed is the proof: no payload is known that its `predict` would have to take."""
+
+    def _arguments(self, request: Request) -> Dict[str, Any]:
+        arguments: Dict[str, Any] = {}
+        for what, parameter in self._parameters.items():
+            if what == "payload":
+                arguments[parameter] = self._reader(request.meta.kind, request.body)
+            elif what == "headers":
+                arguments[parameter] = dict(request.meta.headers)
+            elif what == "query_params":
+                arguments[parameter] = dict(request.meta.query)
+            else:
+                arguments[parameter] = Context(request.id, request.attempt, *self._serving)
+        return arguments
+
+    def _answer(self, request: Request, payload: Any, result: Any) -> Answer:
+        answer = write_answer(result, request.meta.accept)
+        if self._after.idle and not request.meta.query:
+            return answer
+        return self._after.look(request, payload, result, answer)
+
+    def _payloads(self, requests: Sequence[Request]) -> List[Any]:
+        return [self._reader(one.meta.kind, one.body) for one in requests]
+
+    def _gathered(self, payloads: List[Any]) -> Dict[str, Any]:
+        return dict.fromkeys(self._parameters.values(), payloads)
+
+    def _split(self, requests: Sequence[Request], payloads: List[Any], results: Any) -> List[Answer]:
+        try:
+            count = len(results)
+        except TypeError:
+            raise TypeError(f"predict_batch returned {type(results).__name__} instead of a list") from None
+        if count != len(requests):
+            raise ValueError(f"predict_batch returned {count} results for {len(requests)} payloads")
+        return [self._answer(*one) for one in zip(requests, payloads, results)]
