@@ -154,6 +154,8 @@ class _Model:
     project: str
     last_version: int = 0
     versions: dict[int, ModelVersion] = field(default_factory=dict[int, ModelVersion])
+    aliases: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    """By `name_key`: the alias as it was written first, and the version that has it."""
 
     @property
     def newest_first(self) -> list[ModelVersion]:
@@ -162,8 +164,6 @@ class _Model:
     def seen(self, number: int) -> ModelVersion:
         aliases = tuple(name for _, (name, version) in sorted(self.aliases.items()) if version == number)
         return replace(self.versions[number], aliases=aliases)
-    aliases: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
-    """By `name_key`: the alias as it was written first, and the version that has it."""
 
 
 class MemoryModels:
@@ -218,14 +218,10 @@ class MemoryModels:
             gone = [number for number in versions if version in (None, number)]
             for number in gone:
                 del versions[number]
-            return len(gone)
-
-
-class MemoryRuns:
             aliases = self._models[name_key(model)].aliases
             for alias in [alias for alias, (_, number) in aliases.items() if number in gone]:
                 del aliases[alias]
-    """Implements `ports.Runs`."""
+            return len(gone)
 
     def resolve(self, reference: ModelReference) -> ModelVersion:
         if reference.alias is None:
@@ -266,6 +262,10 @@ class MemoryRuns:
     def _change(self, version: ModelVersion) -> ModelVersion:
         self._models[name_key(version.model)].versions[version.version] = version
         return self.get(version.model, version.version)
+
+
+class MemoryRuns:
+    """Implements `ports.Runs`."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -90,9 +90,6 @@ class Models(Protocol):
         """Newest first. Raises NotFound."""
         ...
 
-    def delete(self, model: str, version: int | None = None) -> int:
-        """Forgets one version or all of a model, with their aliases; returns how many. Numbers are never given again.
-        Raises NotFound."""
     def resolve(self, reference: ModelReference) -> ModelVersion:
         """The version that a name, a number or an alias means now. Raises NotFound as `get` does, and for an alias with
         the nearest or those there are as hint."""
@@ -115,6 +112,9 @@ class Models(Protocol):
         """The decision that counts from now on. Raises NotFound."""
         ...
 
+    def delete(self, model: str, version: int | None = None) -> int:
+        """Forgets one version or all of a model, with their aliases; returns how many. Numbers are never given again.
+        Raises NotFound."""
         ...
 
 
