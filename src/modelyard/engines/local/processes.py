@@ -127,14 +127,14 @@ class Watched:
                 return
 
     def close(self) -> None:
-        """Stops watching."""
+        """Stops watching; one of ours that has ended is waited for."""
         if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
+        if self._child is not None:
+            self._child.poll()
 
     def _end(self) -> None:
         self.close()
-        if self._child is not None:
-            self._child.poll()
         self._ended()

@@ -130,6 +130,7 @@ class Templates:
         self._linger_seconds = linger_seconds
         self._known: dict[str, _Template] = {}
         self._starting: dict[str, Identity] = {}
+        self._going: set[_Template] = set()
         self._turns: dict[str, asyncio.Lock] = {}
         self._leaving = False
 
@@ -266,6 +267,7 @@ class Templates:
         return template
 
     def _ended(self, template: _Template) -> None:
+        self._going.discard(template)
         if self._known.get(template.order.id) is template:
             del self._known[template.order.id]
             _log.warning("template %s ended; the next start makes a new one", template.order.id)
@@ -306,11 +308,12 @@ class Templates:
 
     def living(self) -> list[str]:
         found = [name for name in self._names_on_disk() if self._find(name) is not None]
-        return [*found, *(name for name, identity in self._starting.items() if is_alive(identity))]
+        going = [(one.order.id, one.watched.identity) for one in self._going]
+        return [*found, *(name for name, identity in (*self._starting.items(), *going) if is_alive(identity))]
 
     def close(self) -> None:
         self._leaving = True
-        for template in self._known.values():
+        for template in (*self._known.values(), *self._going):
             template.watched.close()
 
     def _end(self, template: _Template) -> None:
@@ -319,6 +322,7 @@ class Templates:
         (template.folder / PROCESS).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             Path(template.order.socket).unlink()
+        self._going.add(template)
         if self._known.get(template.order.id) is template:
             del self._known[template.order.id]
 
