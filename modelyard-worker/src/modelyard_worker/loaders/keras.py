@@ -18,7 +18,8 @@ _BACKENDS = ("tensorflow", "torch", "jax")
 class _Model:
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.names = [str(name) for name in model.output_names]
+        # A Sequential has no output_names.
+        self.names = [str(name) for name in getattr(model, "output_names", None) or ["output"]]
         inputs = tuple(
             Input(str(one.name), "str" if one.dtype == "string" else str(one.dtype), sizes(one.shape[1:]))
             for one in model.inputs
