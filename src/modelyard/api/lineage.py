@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from modelyard.clock import iso
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, EndpointVersion, VersionState
+from modelyard.domain.models import ModelReference
 from modelyard.domain.names import name_key
 
 
@@ -40,6 +41,15 @@ def served_by(reference: str, endpoints: Iterable[Endpoint]) -> list[ServedView]
         if version.spec.model == reference and version.state is VersionState.READY
     ]
     return [_view(*pair) for pair in sorted(pairs, key=lambda pair: pair[1].created_at, reverse=True)]
+
+
+def behind_alias(alias: ModelReference, reference: str, endpoints: Iterable[Endpoint]) -> list[str]:
+    """Endpoints that were deployed by an alias and have another version than `reference`, which it means now."""
+    return [
+        one.name
+        for one in endpoints
+        if name_key(one.wished.spec.model_asked or "") == name_key(str(alias)) and one.wished.spec.model != reference
+    ]
 
 
 def _view(endpoint: Endpoint, version: EndpointVersion) -> ServedView:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.api.lineage import ServedView, served_by, served_now
+from modelyard.api.lineage import ServedView, behind_alias, served_by, served_now
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.endpoints import BY_LENGTH_MAX
@@ -99,6 +99,8 @@ class AliasView:
     version: int
     previous: int | None
     """The version that had it before."""
+    behind: list[str]
+    """Endpoints that were deployed by this alias and have another version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def routes(yard: Yard) -> APIRouter:
         """Takes an alias away. Endpoints that were deployed by it go on."""
         version = yard.store.models.delete_alias(name, alias)
         yard.store.events.add("model", name, f"alias {alias} taken from {name}:{version}", yard.clock.now())
-        return AliasView(model=name, alias=alias, version=version, previous=version)
+        return AliasView(model=name, alias=alias, version=version, previous=version, behind=[])
 
     @router.post("/models/{name}/versions/{version}/tags")
     def put_tags(name: str, version: str, tags: Tags) -> ModelView:
@@ -226,7 +228,8 @@ def promote(yard: Yard, name: str, alias: str, promotion: Promotion) -> AliasVie
         before = f", before {found.model}:{previous}" if previous else ""
         sentence = f"{found.model}@{alias} is {found.reference} now{before}{_by(promotion.by)}"
         yard.store.events.add("model", found.model, sentence, now)
-    return AliasView(model=found.model, alias=alias, version=found.version, previous=previous)
+    behind = behind_alias(ModelReference(found.model, alias=alias), found.reference, yard.store.endpoints.select())
+    return AliasView(model=found.model, alias=alias, version=found.version, previous=previous, behind=behind)
 
 
 def decide(yard: Yard, name: str, version: str, decision: Decision) -> ModelVersion:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from urllib.parse import quote
 
+from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import check_name, resolve
 from modelyard.protocol.routes import ENDPOINTS, HEALTH, INVOCATIONS
 from modelyard.sdk.account import caller
@@ -18,10 +19,12 @@ from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.trainings import choose_training, start_training
 from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import (
+    AliasView,
     EndpointView,
     EventView,
     HistoryView,
     LinkView,
+    ModelVersionView,
     ModelView,
     OutcomeView,
     RunView,
@@ -353,6 +356,39 @@ class Client:
             "framework": str(framework) if framework else None,
         }
         return self._connection.post(f"/models/{_part(check_name(model, 'model name'))}/versions", document)
+
+    def model_version(self, reference: str) -> ModelVersionView:
+        """`price` (the newest), `price:3` or `price@champion`, with what made it and what serves it."""
+        asked = parse_model_reference(reference)
+        version = asked.alias or asked.version or self.model(asked.model)[0]["version"]
+        return self._connection.get(f"/models/{_part(asked.model)}/versions/{version}")
+
+    def promote(self, reference: str, alias: str) -> AliasView:
+        """Gives an alias to a version, taking it from the one that had it. What serves changes with the next deploy."""
+        found = self.model_version(reference)
+        document = {"version": found["version"], "by": caller()}
+        return self._connection.put_document(f"/models/{_part(found['model'])}/aliases/{_part(alias)}", document)
+
+    def delete_alias(self, model: str, alias: str) -> AliasView:
+        """Takes an alias away. Endpoints that were deployed by it go on."""
+        return self._connection.delete(f"/models/{_part(model)}/aliases/{_part(alias)}")
+
+    def tag_model(self, reference: str, tags: Mapping[str, str | None]) -> ModelView:
+        """Sets tags of a version; None takes one away, the others stay."""
+        path = self._version_path(reference)
+        return self._connection.post(f"{path}/tags", {"tags": dict(tags)})
+
+    def decide_model(
+        self, reference: str, state: Literal["pending", "approved", "rejected"], note: str | None = None
+    ) -> ModelView:
+        """Approves or rejects a version, for deploys that require an approval."""
+        path = self._version_path(reference)
+        return self._connection.put_document(f"{path}/approval", {"state": state, "by": caller(), "note": note})
+
+    def _version_path(self, reference: str) -> str:
+        """Of one version, so that what `price` or an alias means is settled before anything is said of it."""
+        found = self.model_version(reference)
+        return f"/models/{_part(found['model'])}/versions/{found['version']}"
 
     def delete_model(self, name: str, version: int | None = None) -> int:
         """Forgets a version, or all; returns how many."""

@@ -1,6 +1,6 @@
 """What the API answers, as types. Times are RFC 3339 in UTC."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 
 class ReplicaView(TypedDict):
@@ -82,6 +82,27 @@ class RunView(TypedDict):
     entry: str | None
 
 
+class ApprovalView(TypedDict):
+    state: str
+    """`pending`, `approved` or `rejected`."""
+    by: str | None
+    at: str | None
+    note: str | None
+
+
+class LineageView(TypedDict, total=False):
+    """Fields of `domain.models.Lineage`; what an older yard did not know is not there."""
+
+    run: str | None
+    inputs: dict[str, str]
+    hyperparameters: dict[str, str]
+    metrics: dict[str, float]
+    code_digest: str | None
+    git_commit: str | None
+    sources: dict[str, str]
+    parents: dict[str, str]
+
+
 class ModelView(TypedDict):
     model: str
     version: int
@@ -91,7 +112,38 @@ class ModelView(TypedDict):
     framework: str | None
     created_at: str
     project: str
-    lineage: dict[str, Any]
+    lineage: LineageView
+    aliases: list[str]
+    tags: dict[str, str]
+    approval: ApprovalView
+
+
+class ServedView(TypedDict):
+    endpoint: str
+    version: int
+    """Of the endpoint."""
+    asked: str | None
+    """How the deploy named the model: `price@champion`."""
+    deployed_at: str
+
+
+class ModelVersionView(ModelView):
+    """A version with its lineage in both directions."""
+
+    serving: list[ServedView]
+    """Endpoints that serve it now."""
+    served: list[ServedView]
+    """Every version of an endpoint that is remembered and has served it, the newest first."""
+
+
+class AliasView(TypedDict):
+    model: str
+    alias: str
+    version: int
+    previous: int | None
+    """The version that had it before."""
+    behind: list[str]
+    """Endpoints that were deployed by this alias and have another version."""
 
 
 class ProcessView(TypedDict):

@@ -74,6 +74,7 @@ class SmallYard:
         view = {
             "model": name, "version": len(versions) + 1, "reference": f"{name}:{len(versions) + 1}", "tree": tree,
             "size_bytes": 10, "framework": framework, "created_at": THEN, "project": "p", "lineage": {},
+            "aliases": [], "tags": {}, "approval": {"state": "pending", "by": None, "at": None, "note": None},
         }  # fmt: skip
         versions.insert(0, view)
         return view
