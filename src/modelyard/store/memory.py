@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from modelyard.domain.models import (
     version_not_found,
 )
 from modelyard.domain.names import check_name, name_key, not_found
+from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep, move_run, new_run, stop_run
 from modelyard.domain.secrets import (
     SUPERSEDED_KEPT,
@@ -355,6 +357,16 @@ class MemoryEvents:
             self._events.append(Event(self._last_number, now, kind, name, sentence[:SENTENCE_LENGTH_MAX]))
             del self._events[: -self._events_max]
 
+    def count_before(self, at: float) -> int:
+        with self._lock:
+            return sum(one.at < at for one in self._events)
+
+    def drop_before(self, at: float) -> int:
+        with self._lock:
+            count = self.count_before(at)
+            self._events = [one for one in self._events if one.at >= at]
+            return count
+
     def select(self, kind: str | None = None, name: str | None = None, limit: int = 100) -> list[Event]:
         with self._lock:
             newest_first = self._events[::-1]
@@ -473,6 +485,7 @@ class MemoryArtifacts:
 
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
+        self._touched: dict[str, float] = {}
 
     async def put(self, sha256: str, chunks: AsyncIterator[bytes]) -> int:
         check_digest(sha256)
@@ -480,7 +493,7 @@ class MemoryArtifacts:
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
             raise InvalidValue(f"cannot store {sha256}: the content's sha256 is {found}", "send it again")
-        self._blobs[sha256] = content
+        self._keep(sha256, content)
         return len(content)
 
     def put_file(self, path: Path) -> tuple[str, int]:
@@ -491,14 +504,14 @@ class MemoryArtifacts:
 
     def put_bytes(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
-        self._blobs[sha256] = content
+        self._keep(sha256, content)
         return sha256
 
     def has(self, sha256: str) -> bool:
         return check_digest(sha256) in self._blobs
 
     def missing(self, digests: Iterable[str]) -> list[str]:
-        return [sha256 for sha256 in digests if not self.has(sha256)]
+        return [sha256 for sha256 in digests if not self._touch(sha256)]
 
     def read(self, sha256: str) -> bytes:
         if not self.has(sha256):
@@ -509,6 +522,7 @@ class MemoryArtifacts:
         content = encode_tree(files)
         for one in files:
             check_size(one, len(self.read(one.sha256)))
+            self._touch(one.sha256)
         return self.put_bytes(content)
 
     def tree(self, digest: str) -> list[TreeFile]:
@@ -526,6 +540,25 @@ class MemoryArtifacts:
 
     def lay_out(self, digest: str, folder: Path, *, share: bool) -> None:
         build_folder(self.tree(digest), folder, self._share if share else self._copy)
+
+    def stored(self) -> list[StoredArtifact]:
+        return [StoredArtifact(one, len(content), self._touched[one]) for one, content in self._blobs.items()]
+
+    def drop(self, sha256: str, touched_before: float) -> bool:
+        if not self.has(sha256) or self._touched[sha256] >= touched_before:
+            return False
+        del self._blobs[sha256], self._touched[sha256]
+        return True
+
+    def _keep(self, sha256: str, content: bytes) -> None:
+        self._blobs[sha256] = content
+        self._touch(sha256)
+
+    def _touch(self, sha256: str) -> bool:
+        if not self.has(sha256):
+            return False
+        self._touched[sha256] = time.time()
+        return True
 
     def _share(self, one: TreeFile, target: Path) -> None:
         target.write_bytes(self.read(one.sha256))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from modelyard.domain.deployments import Outcome
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
+from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
 
@@ -181,6 +182,14 @@ class Events(Protocol):
 
     def add(self, kind: str, name: str, sentence: str, now: float) -> None: ...
 
+    def count_before(self, at: float) -> int:
+        """How many are older."""
+        ...
+
+    def drop_before(self, at: float) -> int:
+        """Forgets what is older; returns how many."""
+        ...
+
     def select(self, kind: str | None = None, name: str | None = None, limit: int = 100) -> list[Event]:
         """Newest first."""
         ...
@@ -284,7 +293,19 @@ class Artifacts(Protocol):
 
     def has(self, sha256: str) -> bool: ...
 
-    def missing(self, digests: Iterable[str]) -> list[str]: ...
+    def missing(self, digests: Iterable[str]) -> list[str]:
+        """Those that are not there. Whatever is there counts as touched, as it does when it is put again or when a tree
+        names it: who asks is likely to refer to it."""
+        ...
+
+    def stored(self) -> list[StoredArtifact]:
+        """Every artifact, with when it was last touched."""
+        ...
+
+    def drop(self, sha256: str, touched_before: float) -> bool:
+        """Forgets an artifact that was not touched since; True where it is gone now. Whether anything refers to it is
+        the caller's to know."""
+        ...
 
     def read(self, sha256: str) -> bytes:
         """The whole blob. Raises NotFound."""
