@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequen
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelyard.domain.retention import StoredArtifact
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.store.disk import ASIDE_SECONDS_MAX, disk, sync_folder
 from modelyard.store.folders import build_folder, walk_folder
@@ -23,6 +24,9 @@ from modelyard.store.trees import check_digest, check_size, check_tree_size, dec
 
 CHUNK_BYTES = 2**20
 """How much is gathered before it goes to the disk: large enough that handing it to a thread costs nothing beside it."""
+
+_FOLDER_LENGTH = 2
+"""Hexadecimal digits of the folder that a blob is in."""
 
 _BLOB_MODE = 0o444
 _EXECUTABLE_MODE = 0o555
@@ -74,7 +78,7 @@ class FileArtifacts:
 
     def put_bytes(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
-        if not self.has(sha256):
+        if not self._touch(sha256):
             with self._writing() as blob:
                 blob.write(content)
                 self._keep(blob)
@@ -84,7 +88,7 @@ class FileArtifacts:
         return self._path(sha256).is_file()
 
     def missing(self, digests: Iterable[str]) -> list[str]:
-        return [sha256 for sha256 in digests if not self.has(sha256)]
+        return [sha256 for sha256 in digests if not self._touch(sha256)]
 
     def read(self, sha256: str) -> bytes:
         path = self._path(sha256)
@@ -98,6 +102,7 @@ class FileArtifacts:
         content = encode_tree(files)
         for one in files:
             check_size(one, self._size(one.sha256))
+            self._touch(one.sha256)
         return self.put_bytes(content)
 
     def tree(self, digest: str) -> list[TreeFile]:
@@ -113,6 +118,32 @@ class FileArtifacts:
 
     def lay_out(self, digest: str, folder: Path, *, share: bool) -> None:
         build_folder(self.tree(digest), folder, self._share if share else self._copy)
+
+    def stored(self) -> list[StoredArtifact]:
+        with disk("read", self._root):
+            folders = [folder for folder in self._root.iterdir() if len(folder.name) == _FOLDER_LENGTH]
+            return [one for folder in folders for one in _stored(folder)]
+
+    def drop(self, sha256: str, touched_before: float) -> bool:
+        path = self._path(sha256)
+        with disk("remove", path):
+            try:
+                if path.stat().st_mtime >= touched_before:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _touch(self, sha256: str) -> bool:
+        """Whether it is there; if so, it stays for a while, because somebody may be about to refer to it."""
+        path = self._path(sha256)
+        with disk("write", path):
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                return False
+        return True
 
     def _path(self, sha256: str) -> Path:
         check_digest(sha256)
@@ -137,7 +168,7 @@ class FileArtifacts:
 
     def _keep(self, blob: "_BlobAside") -> None:
         path = self._path(blob.sha256)
-        if path.is_file():
+        if self._touch(blob.sha256):
             return
         blob.finish()
         with disk("write", path):
@@ -199,6 +230,16 @@ class _BlobAside:
         with disk("remove", self.path):
             self.path.unlink(missing_ok=True)
             self._file.close()
+
+
+def _stored(folder: Path) -> Iterator[StoredArtifact]:
+    for entry in os.scandir(folder):
+        try:
+            found = entry.stat()
+        except FileNotFoundError:
+            # Dropped by another process in between.
+            continue
+        yield StoredArtifact(folder.name + entry.name, found.st_size, found.st_mtime)
 
 
 def _not_there(sha256: str) -> NotFound:

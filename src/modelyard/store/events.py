@@ -1,6 +1,6 @@
 """Events in the database, bounded."""
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from modelyard.domain.names import name_key
 from modelyard.store.database import Database
@@ -26,6 +26,14 @@ class SqlEvents:
             # Numbers have no gaps, so the bound is a range of the primary key and costs nothing to keep.
             (number,) = result.inserted_primary_key or (0,)
             connection.execute(delete(events).where(events.c.number <= number - self._events_max))
+
+    def count_before(self, at: float) -> int:
+        with self._history.read() as connection:
+            return connection.scalar(select(func.count()).where(events.c.at < at)) or 0
+
+    def drop_before(self, at: float) -> int:
+        with self._history.write() as connection:
+            return connection.execute(delete(events).where(events.c.at < at)).rowcount
 
     def select(self, kind: str | None = None, name: str | None = None, limit: int = 100) -> list[Event]:
         wanted = select(events).order_by(events.c.number.desc()).limit(limit)

@@ -1,0 +1,164 @@
+"""Finding what nothing needs any more, and freeing it. What may go is decided in `domain.retention`."""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from modelyard.domain.retention import Found, Kind, LaidOut, RunFolder, Surplus
+from modelyard.errors import ModelyardError
+from modelyard.settings import CareSettings, Home
+from modelyard.store.disk import disk
+from modelyard.store.ports import Artifacts, Store
+
+RUNS_LOOKED_AT_MAX = 100_000
+
+INPUTS = ("input", "code")
+"""Folders of a run that are copies of what the store has."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ASIDE = ".freed-"
+
+
+def find(
+    home: Home, store: Store, artifacts: Artifacts, running: frozenset[str], care: CareSettings, now: float
+) -> Found:
+    """What there is, `running` being the packages that have replicas. Raises StoreFailed.
+
+    What refers is read first: whatever comes to refer later was touched by it, and so is kept.
+    """
+    needed = needed_digests(store, artifacts) | running
+    with disk("read", home.root):
+        return Found(
+            runs=tuple(_run_folders(home, store)),
+            packages=tuple(_packages(home)),
+            artifacts=tuple(artifacts.stored()),
+            needed=needed,
+            old_events=store.events.count_before(now - care.events_kept_seconds),
+        )
+
+
+def needed_digests(store: Store, artifacts: Artifacts) -> frozenset[str]:
+    """Every artifact that something refers to: whatever looks like a digest in it, and what those trees name.
+
+    Looked for rather than listed, so that a field which comes later is not forgotten.
+    """
+    roots: set[str] = set()
+    for model in store.models.select():
+        for version in store.models.versions(model.model):
+            roots.update(_digests(asdict(version)))
+    for endpoint in store.endpoints.select():
+        roots.update(_digests(asdict(endpoint)))
+    for run in store.runs.unfinished():
+        roots.update(_digests(asdict(run)))
+    return frozenset(roots.union(*(_files(artifacts, root) for root in roots)))
+
+
+def _digests(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _DIGEST.findall(value)
+    elif isinstance(value, dict):
+        for one in cast("dict[Any, Any]", value).values():
+            yield from _digests(one)
+    elif isinstance(value, list | tuple):
+        for one in cast("Iterable[Any]", value):
+            yield from _digests(one)
+
+
+def _files(artifacts: Artifacts, digest: str) -> set[str]:
+    """The files of a tree; none where the digest is another file's, or of something that is gone."""
+    try:
+        return {one.sha256 for one in artifacts.tree(digest)}
+    except ModelyardError:
+        return set()
+
+
+def _run_folders(home: Home, store: Store) -> Iterator[RunFolder]:
+    there = {folder.name for place in (home.runs, home.engine / "jobs") for folder in place.iterdir()}
+    for run in store.runs.select(limit=RUNS_LOOKED_AT_MAX):
+        if not run.ended or run.ended_at is None or run.id not in there:
+            continue
+        inputs = sum(_size_bytes(folder) for folder in _input_folders(home, run.id))
+        whole = _size_bytes(home.runs / run.id) + _size_bytes(home.engine / "jobs" / run.id)
+        yield RunFolder(run.id, run.ended_at, inputs, whole - inputs)
+
+
+def _packages(home: Home) -> Iterator[LaidOut]:
+    for folder in home.packages.iterdir():
+        if _DIGEST.fullmatch(folder.name):
+            yield LaidOut(folder.name, _size_bytes(folder, alone=True), folder.stat().st_mtime)
+
+
+def _input_folders(home: Home, run: str) -> list[Path]:
+    return [home.runs / run / "ml" / name for name in INPUTS]
+
+
+def _size_bytes(folder: Path, *, alone: bool = False) -> int:
+    """Bytes of every file below; with `alone`, of those that have no other name elsewhere."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                found = (Path(place) / name).lstat()
+            except FileNotFoundError:
+                continue
+            total += found.st_size if not alone or found.st_nlink == 1 else 0
+    return total
+
+
+# Freeing
+
+
+def free(
+    home: Home, store: Store, artifacts: Artifacts, surplus: list[Surplus], care: CareSettings, now: float
+) -> list[Surplus]:
+    """Frees what is still surplus, and returns that. What was touched meanwhile stays. Raises StoreFailed."""
+    return [one for one in surplus if _free(home, store, artifacts, one, care, now)]
+
+
+def _free(home: Home, store: Store, artifacts: Artifacts, one: Surplus, care: CareSettings, now: float) -> bool:
+    match one.kind:
+        case Kind.ARTIFACT:
+            return artifacts.drop(one.name, now - care.artifacts_kept_seconds)
+        case Kind.PACKAGE:
+            return _free_package(home, store, one.name)
+        case Kind.RUN_INPUTS:
+            for folder in _input_folders(home, one.name):
+                _remove(folder)
+        case Kind.RUN:
+            for folder in (home.runs / one.name, home.engine / "jobs" / one.name):
+                _remove(folder)
+        case Kind.EVENTS:
+            store.events.drop_before(now - care.events_kept_seconds)
+    return True
+
+
+def _free_package(home: Home, store: Store, digest: str) -> bool:
+    """A deploy may have come to it meanwhile, so it is looked for once more."""
+    for endpoint in store.endpoints.select():
+        if any(digest in _digests(asdict(version)) for version in endpoint.versions):
+            return False
+    _remove(home.packages / digest)
+    return True
+
+
+def _remove(folder: Path) -> None:
+    """Renamed first: a folder that is there is whole, whatever ends this process."""
+    aside = folder.with_name(f"{_ASIDE}{secrets.token_hex(8)}")
+    with disk("remove", folder):
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(aside)
+
+
+def remove_leftovers(home: Home) -> None:
+    """What an earlier process had begun to remove."""
+    for place in (home.packages, home.runs, home.engine / "jobs", *home.runs.glob("*/ml")):
+        for left in place.glob(f"{_ASIDE}*"):
+            shutil.rmtree(left, ignore_errors=True)
