@@ -16,11 +16,18 @@ class Lane(Enum):
 
 
 _INVOCATIONS = re.compile(rb"(/aws)?/endpoints/([A-Za-z0-9-]{1,63})/invocations")
+_BELOW = re.compile(rb"/endpoints/([A-Za-z0-9-]{1,63})(/(?!async-invocations(?:/|$)).*)")
 _OWN = {
     routes.HEALTH.encode(): Lane.HEALTH,
     routes.READY.encode(): Lane.READY,
     routes.METRICS.encode(): Lane.METRICS,
 }
+
+
+def below_endpoint(path: bytes) -> tuple[str, bytes] | None:
+    """(`name_key` of the endpoint, the path below `/endpoints/NAME`): what a web application answers by itself."""
+    match = _BELOW.fullmatch(path)
+    return (name_key(match[1].decode()), match[2]) if match else None
 
 
 def route(path: bytes) -> tuple[Lane, str, bool]:

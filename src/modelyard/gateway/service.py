@@ -11,6 +11,7 @@ from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, Repl
 from modelyard.gateway.balancer import least_in_flight
 from modelyard.gateway.metrics import LATENCY_BUCKETS_SECONDS
 from modelyard.gateway.target import Target
+from modelyard.gateway.tracked import Tracked
 from modelyard.protocol.table import EndpointEntry
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ class Service:
         self.entry = entry
         self.name = entry.name
         self.queue: deque[Prediction] = deque()
-        self.heads: dict[tuple[bytes, int], tuple[int, bytes]] = {}
+        self.heads: dict[tuple[bytes, int], tuple[int, bytes, str | float | None]] = {}
         self.answers: dict[int, int] = {}
         self.latency_counts = [0] * (len(LATENCY_BUCKETS_SECONDS) + 1)
         self.latency_sum_seconds = 0.0
         self.retries = 0
+        self.tracked: Tracked | None = None
+        """What its tracker saw; None where it has none."""
+        self.is_web_app: bool | None = None
+        """Whether other paths than invocations reach it; None until a replica has said."""
         self._queued_bytes = 0
         self._deadlines: deque[Prediction] = deque()
         self._targets: dict[str, Target] = {}
@@ -117,6 +122,12 @@ class Service:
         elif prediction in self.queue:
             self.queue.remove(prediction)
             self._queued_bytes -= len(prediction.body)
+
+    def track(self, value: str | float) -> None:
+        """Counts what a replica's tracker saw in a prediction."""
+        if self.tracked is None:
+            self.tracked = Tracked()
+        self.tracked.add(value)
 
     def count(self, status: int, seconds: float) -> None:
         self.answers[status] = self.answers.get(status, 0) + 1

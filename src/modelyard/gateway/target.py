@@ -11,6 +11,7 @@ from modelyard_worker import frames
 from modelyard_worker.frames import Frame, ProtocolError
 from modelyard_worker.handshake import HANDSHAKE_SECONDS, check_answer, greeting
 
+from modelyard.errors import NotFound
 from modelyard.protocol.table import ReplicaAddress
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Target(asyncio.Protocol):
         self._out: list[bytes] = []
         self._wants_headers = False
         self._wants_query = False
+        self._wants_path = False
         self._metas: dict[tuple[bytes | None, bytes | None], bytes] = {}
         self._loop = asyncio.get_running_loop()
         self._connecting: asyncio.Task[None] | None = None
@@ -113,6 +115,9 @@ class Target(asyncio.Protocol):
 
     def send(self, prediction: "Prediction") -> None:
         """Sends a request. The caller has checked that there is room."""
+        if prediction.path is not None and not self._wants_path:
+            prediction.fail(NotFound(f"cannot answer: endpoint {self.service.name} serves no web application"))
+            return
         stream = prediction.stream
         self._streams[stream] = prediction
         self.in_flight += 1
@@ -195,6 +200,9 @@ class Target(asyncio.Protocol):
             fields["headers"] = [
                 [name.decode("latin-1"), value.decode("latin-1")] for name, value in prediction.headers
             ]
+        if prediction.path is not None:
+            fields["method"] = prediction.method.decode("latin-1")
+            fields["path"] = prediction.path.decode("latin-1")
         return frames.pack_meta(fields)
 
     # -- from the replica --------------------------------------------------------------------------------------------
@@ -227,6 +235,7 @@ class Target(asyncio.Protocol):
         wants = meta.get("wants") or ()
         self._wants_headers = "headers" in wants
         self._wants_query = "query" in wants
+        self._wants_path = self.service.is_web_app = "path" in wants
         self._metas.clear()
         self._decoder.limit_bytes = frames.FRAME_BYTES_MAX
         self.capacity = max(1, self.service.entry.max_in_flight or int(meta.get("max_in_flight") or 1))
