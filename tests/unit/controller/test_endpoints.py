@@ -1,0 +1,270 @@
+"""Stories of endpoints: what the controller makes of wishes and of what it sees."""
+
+from modelyard.domain.endpoints import EndpointSpec, VersionState
+from modelyard.domain.rollouts import ENDED_KEPT
+from modelyard.engines.fake import Plan
+from modelyard.engines.ports import Probe
+from tests.unit.controller.stage import Stage, Tell
+
+HANGS = Plan(probe=Probe(ok=False, timed_out=True, reason="it did not answer its probe within 10 s"))
+FAILS = Plan(probe=Probe(ok=False, reason="ValueError: no such column\nTraceback ..."))
+
+
+def test_a_deployed_endpoint_goes_live_and_stands_in_the_table(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(replicas=2)
+        assert (stage.state, stage.status().ready) == ("live", 2)
+        assert sorted(stage.addresses) == sorted(one.id for one in stage.alive())
+
+    tell(story)
+
+
+def test_a_replica_that_dies_again_and_again_is_started_after_ever_longer_waits(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        waits: list[float] = []
+        for _ in range(9):
+            (victim,) = stage.alive()
+            stage.engine.die(victim.id, output="Segmentation fault\n")
+            began = stage.clock.now()
+            await stage.look(2)
+            assert stage.addresses == []
+            while not stage.alive():
+                await stage.wait(0.25)
+            waits.append(stage.clock.now() - began)
+        assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+    tell(story)
+
+
+def test_the_waits_grow_with_several_replicas_and_through_a_restart_too(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(replicas=4)
+        began = stage.clock.now()
+        for _ in range(9):
+            for one in stage.alive():
+                stage.engine.die(one.id)
+            await stage.look(2)
+            await stage.restart()
+            began = stage.clock.now()
+            while not stage.alive():
+                await stage.wait(0.5)
+        assert stage.clock.now() - began == 60.0
+        assert len(stage.engine.replicas()) <= ENDED_KEPT + 4 * 9
+
+    tell(story)
+
+
+def test_a_replica_that_was_steady_makes_up_for_those_before(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        for wait in (0.5, 1.0):
+            stage.engine.die(stage.alive()[0].id)
+            await stage.look()
+            await stage.wait(wait)
+        await stage.wait(60.0)
+        stage.engine.die(stage.alive()[0].id)
+        await stage.look()
+        assert stage.alive() == []
+        await stage.wait(0.5)
+        assert len(stage.alive()) == 1
+
+    tell(story)
+
+
+def test_ended_replicas_are_forgotten_when_nobody_will_ask_for_them(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        for number in range(20):
+            await stage.deploy(word=f"word {number}")
+            stage.engine.finish_stopping()
+            await stage.look(2)
+        assert stage.state == "live"
+        assert len(stage.engine.replicas()) == 1 + ENDED_KEPT
+
+    tell(story)
+
+
+def test_starts_that_come_to_nothing_count_and_the_version_fails_with_the_reason_first(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        stage.engine.plans.extend([Plan(refused="cannot start a replica process: no memory")] * 3)
+        await stage.deploy()
+        for _ in range(3):
+            await stage.wait(2.0)
+        assert stage.state == "error"
+        assert "cannot start a replica process: no memory" in stage.status().sentence.splitlines()[0]
+        assert stage.store.endpoints.get("iris").wished.state is VersionState.FAILED
+
+    tell(story)
+
+
+def test_a_package_that_cannot_be_laid_out_says_which_file_is_missing(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        package = stage.package()
+        blob = stage.artifacts.tree(package)[0].sha256
+        del stage.artifacts._blobs[blob]
+        stage.store.endpoints.deploy("shop", {"iris": EndpointSpec(package)}, stage.clock.now())
+        await stage.look(2)
+        assert f"cannot find artifact {blob}" in stage.status().sentence
+        assert stage.engine.replicas() == []
+
+    tell(story)
+
+
+def test_a_fork_that_hangs_is_followed_by_a_fresh_process_with_the_reason(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        stage.engine.plans.append(HANGS)
+        await stage.deploy()
+        await stage.look()
+        (fresh,) = stage.alive()
+        assert (fresh.forked, stage.state) == (False, "live")
+        (shown,) = stage.status().replicas
+        assert shown.reason == "not forked: a forked one hung: it did not answer its probe within 10 s"
+
+    tell(story)
+
+
+def test_that_a_version_hangs_when_forked_is_remembered_as_long_as_the_version_exists(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        stage.engine.plans.append(HANGS)
+        await stage.deploy()
+        await stage.look()
+        for _ in range(2 * ENDED_KEPT):
+            stage.engine.die(stage.alive()[0].id)
+            await stage.look()
+            await stage.wait(61.0)
+            assert [one.forked for one in stage.alive()] == [False]
+            await stage.wait(61.0)
+        await stage.restart()
+        stage.engine.die(stage.alive()[0].id)
+        await stage.look()
+        await stage.wait(61.0)
+        assert [one.forked for one in stage.alive()] == [False]
+
+    tell(story)
+
+
+def test_a_version_that_cannot_start_leaves_the_one_before_serving(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(replicas=2)
+        serving = sorted(stage.addresses)
+        stage.engine.plans.extend([FAILS] * 3)
+        await stage.deploy(word="two", replicas=2)
+        for _ in range(5):
+            await stage.wait(2.0)
+            assert sorted(stage.addresses) == serving
+        status = stage.status()
+        assert (stage.state, status.serving_version, status.ready) == ("error", 1, 2)
+        assert "ValueError: no such column" in status.sentence.splitlines()[0]
+
+    tell(story)
+
+
+def test_a_controller_killed_in_the_middle_of_a_rollout_goes_on_where_it_was(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(replicas=4)
+        stage.engine.plans.extend([Plan(probe=None)] * 4)
+        await stage.deploy(word="two", replicas=4)
+        coming = stage.alive(version=2)
+        assert len(coming) == 1
+        await stage.restart()
+        assert stage.alive(version=2) == coming
+        assert len(stage.addresses) == 4
+        for _ in range(10):
+            for one in stage.alive(version=2):
+                if "ready_at" not in one.notes:
+                    stage.engine.answer_probe(one.id, Probe(ok=True))
+            await stage.look(2)
+            stage.engine.finish_stopping()
+            await stage.look(2)
+            assert len(stage.addresses) >= 4
+            assert sum(not one.stopping for one in stage.alive()) <= 5
+        assert (stage.state, stage.status().up_to_date, len(stage.alive())) == ("live", 4, 4)
+
+    tell(story)
+
+
+def test_after_a_reboot_replicas_come_back_at_once_because_none_of_them_failed(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(replicas=2)
+        stage.engine.reboot()
+        await stage.restart()
+        await stage.look(2)
+        assert (stage.state, len(stage.alive())) == ("live", 2)
+
+    tell(story)
+
+
+def test_replicas_that_are_ended_on_purpose_are_no_failures(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        stage.engine.plans.append(Plan(probe=None))
+        await stage.deploy()
+        await stage.deploy(word="two")
+        ended = [one for one in stage.engine.replicas() if not one.alive]
+        assert [(one.version, one.exit_code) for one in ended] == [(1, -9)]
+        facts = stage.controller._endpoints.replicas.facts("iris", stage.engine.replicas())
+        assert [one.failure for one in facts] == [None, None]
+        assert stage.state == "live"
+
+    tell(story)
+
+
+def test_a_replica_that_is_stuck_is_killed_and_replaced_and_the_word_may_come_twice(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        (stuck,) = stage.alive()
+        stage.controller.stuck(stuck.id, 75.0)
+        stage.controller.stuck(stuck.id, 80.0)
+        stage.controller.stuck("never-was", 1.0)
+        await stage.look()
+        assert stage.alive() == []
+        facts = stage.controller._endpoints.replicas.facts("iris", stage.engine.replicas())
+        assert [one.reason for one in facts] == ["one call had not ended after 75 s"]
+        await stage.wait(0.5)
+        assert stage.state == "live"
+
+    tell(story)
+
+
+def test_a_controller_killed_between_the_word_and_the_deed_kills_the_stuck_replica_when_it_is_back(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        (stuck,) = stage.alive()
+        stage.engine.note_replica(stuck.id, failure="stuck", reason="one call had not ended after 75 s")
+        await stage.restart()
+        assert stuck.id not in [one.id for one in stage.alive()]
+        await stage.wait(0.5)
+        assert (stage.state, stuck.id in stage.addresses) == ("live", False)
+
+    tell(story)
+
+
+def test_replicas_of_an_endpoint_that_is_gone_are_ended_and_forgotten(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        stage.store.endpoints.delete("iris", stage.clock.now())
+        stage.store.endpoints.remove("iris")
+        await stage.look(3)
+        assert stage.engine.replicas() == []
+        assert stage.controller.publisher.table.entries == {}
+
+    tell(story)
+
+
+def test_one_endpoint_in_trouble_stops_neither_the_others_nor_what_it_serves(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        serving = stage.addresses
+
+        def broken(name: str, status: object) -> None:
+            if name == "iris":
+                raise RuntimeError("a bug")
+
+        stage.store.endpoints.put_status = broken  # pyright: ignore[reportAttributeAccessIssue] (trouble, made here)
+        stage.engine.die(serving[0])
+        await stage.deploy("wine")
+        assert "wine" in stage.controller.publisher.table.entries
+        assert len(stage.controller.publisher.table.entries["wine"].replicas) == 1
+        assert stage.addresses == serving
+
+    tell(story)
