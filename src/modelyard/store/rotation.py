@@ -1,0 +1,76 @@
+"""Bounding a log that others write to: its content becomes the earlier part of itself, and the file begins anew.
+
+The writers hold the file open for appending and know nothing of this, so it cannot be renamed: it is copied aside, the
+copy takes the name `output.log.1`, and the file is truncated; an append then goes to its new end. What a writer adds
+between the copy and the truncation is copied last; the rest of that instant, microseconds, is the price of asking
+nothing of the writers. Readers know the parts by their inodes (`logs`).
+"""
+
+import os
+from pathlib import Path
+
+from modelyard.store.disk import disk
+
+CHUNK_BYTES = 2**20
+
+ROUNDS_MAX = 4
+"""How often a writer that is as fast as the copying is caught up with, before the file is cut all the same."""
+
+NO_INODE = 0
+
+
+def earlier_part(path: Path) -> Path:
+    """Where the earlier part of a log is, where there is one."""
+    return path.with_name(f"{path.name}.1")
+
+
+def earlier_inode(path: Path) -> int:
+    """What tells one earlier part from the next; 0 where there is none."""
+    try:
+        return earlier_part(path).stat().st_ino
+    except FileNotFoundError:
+        return NO_INODE
+
+
+def rotate(path: Path, bytes_max: float) -> bool:
+    """Whether the log was over its bound, and so begins anew. Harmless where it is not there. Raises StoreFailed."""
+    with disk("rotate", path):
+        try:
+            if path.stat().st_size <= bytes_max:
+                return False
+            _rotate(path)
+        except FileNotFoundError:
+            # Its process was forgotten in between, folder and all.
+            return False
+    return True
+
+
+def _rotate(path: Path) -> None:
+    aside = path.with_name(f"{path.name}.1.tmp")
+    aside.unlink(missing_ok=True)
+    log = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        copy = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            rounds = 0
+            while _copy_rest(log, copy) and rounds < ROUNDS_MAX:
+                rounds += 1
+            aside.replace(earlier_part(path))
+            _copy_rest(log, copy)
+            os.ftruncate(log, 0)
+        finally:
+            os.close(copy)
+    finally:
+        os.close(log)
+
+
+def _copy_rest(log: int, copy: int) -> int:
+    """Copies up to the present end and returns how many bytes that was."""
+    copied = 0
+    end = os.fstat(log).st_size
+    while os.lseek(log, 0, os.SEEK_CUR) < end and (chunk := os.read(log, CHUNK_BYTES)):
+        copied += len(chunk)
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(copy, view) :]
+    return copied

@@ -1,0 +1,142 @@
+import asyncio
+import os
+import threading
+
+from modelyard.store.logs import follow, tail
+from modelyard.store.rotation import earlier_part, rotate
+
+BYTES_MAX = 1000
+
+
+class Log:
+    """A log as its process has it: open for appending."""
+
+    def __init__(self, path):
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.written = 0
+
+    def print(self, count):
+        for _ in range(count):
+            os.write(self._file, b"line %06d\n" % self.written)
+            self.written += 1
+
+    def close(self):
+        os.close(self._file)
+
+
+def lines(count, first=0):
+    return [f"line {number:06d}" for number in range(first, first + count)]
+
+
+def test_a_log_within_its_bound_and_one_that_is_not_there_are_left_alone(tmp_path):
+    (tmp_path / "output.log").write_text("short\n")
+    assert not rotate(tmp_path / "output.log", BYTES_MAX)
+    assert not rotate(tmp_path / "other.log", BYTES_MAX)
+    assert [one.name for one in tmp_path.iterdir()] == ["output.log"]
+
+
+def test_a_log_over_its_bound_keeps_one_earlier_part_and_its_writer_goes_on(tmp_path):
+    log = Log(tmp_path / "output.log")
+    for _ in range(3):
+        log.print(200)
+        assert rotate(log.path, BYTES_MAX)
+    log.print(2)
+    log.close()
+    assert log.path.read_text().splitlines() == lines(2, 600)
+    assert earlier_part(log.path).read_text().splitlines() == lines(200, 400)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["output.log", "output.log.1"]
+
+
+def test_the_last_lines_are_read_across_both_parts(tmp_path):
+    log = Log(tmp_path / "output.log")
+    log.print(200)
+    rotate(log.path, BYTES_MAX)
+    log.print(3)
+    log.close()
+    assert tail(log.path, 5).splitlines() == lines(5, 198)
+    assert tail(log.path, 2).splitlines() == lines(2, 201)
+    assert len(tail(log.path, 1000).splitlines()) == 203
+
+
+async def _follow_while(log, asked, steps):
+    """What a follower gets that starts with `asked` lines, while `steps` are done one after the other."""
+    got = bytearray()
+    ended = False
+
+    async def read():
+        async for part in follow(log.path, lines=asked, ended=lambda: ended, poll_seconds=0.001):
+            got.extend(part)
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0.02)
+    for step in steps:
+        step()
+        await asyncio.sleep(0.02)
+    ended = True
+    await asyncio.wait_for(reading, 10)
+    return bytes(got).decode().splitlines()
+
+
+def test_a_follower_loses_and_doubles_nothing_across_rotations(tmp_path):
+    log = Log(tmp_path / "output.log")
+    log.print(1)
+
+    def print_and_rotate():
+        log.print(300)
+        rotate(log.path, BYTES_MAX)
+        # More than before: a file that is longer than the reader's place must not be taken for the same.
+        log.print(400)
+
+    steps = [lambda: log.print(10), print_and_rotate, print_and_rotate, lambda: log.print(5)]
+    found = asyncio.run(_follow_while(log, 1, steps))
+    log.close()
+    assert found == lines(log.written)
+
+
+def test_a_follower_that_starts_after_a_rotation_begins_in_the_earlier_part(tmp_path):
+    log = Log(tmp_path / "output.log")
+    log.print(200)
+    rotate(log.path, BYTES_MAX)
+    log.print(3)
+    found = asyncio.run(_follow_while(log, 5, [lambda: log.print(2)]))
+    log.close()
+    assert found == lines(7, 198)
+
+
+def test_a_follower_whose_process_ends_right_after_a_rotation_gets_all_of_it(tmp_path):
+    log = Log(tmp_path / "output.log")
+    log.print(1)
+
+    def last():
+        log.print(300)
+        rotate(log.path, BYTES_MAX)
+
+    found = asyncio.run(_follow_while(log, 1, [lambda: None, last]))
+    log.close()
+    assert found == lines(301)
+
+
+def test_a_writer_that_never_pauses_loses_hardly_anything(tmp_path):
+    log = Log(tmp_path / "output.log")
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            log.print(100)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            while not rotate(log.path, 50_000):
+                pass
+    finally:
+        stop.set()
+        writer.join()
+    log.close()
+    parts = [earlier_part(log.path), log.path]
+    kept = [int(line.split()[1]) for part in parts for line in part.read_text().splitlines() if len(line) == 11]
+    missing = kept[-1] - kept[0] + 1 - len(kept)
+    assert kept == sorted(kept)
+    assert missing <= 0.05 * len(kept)
