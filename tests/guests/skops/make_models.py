@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import skops.io
 from sklearn.datasets import load_iris
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 folder = Path(sys.argv[1])
 rows, targets = load_iris(return_X_y=True)
@@ -26,10 +26,10 @@ class Doubling(FunctionTransformer):
 
 trusted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(rows, targets)
 own = make_pipeline(Doubling(), LogisticRegression(max_iter=500)).fit(rows, targets)
-trees = RandomForestClassifier(20, n_jobs=-1).fit(rows, targets)
+vectors = SVC().fit(rows, targets)
 skops.io.dump(trusted, folder / "model.skops")
 skops.io.dump(own, folder / "own.skops")
-skops.io.dump(trees, folder / "trees.skops")
+skops.io.dump(vectors, folder / "vectors.skops")
 
 (folder / "cases.json").write_text(
     json.dumps(
@@ -37,7 +37,7 @@ skops.io.dump(trees, folder / "trees.skops")
             name: {"file": file, "framework": "skops", "ask": asked.tolist(), "answer": model.predict(asked).tolist()}
             for name, file, model in (
                 ("pipeline", "model.skops", trusted),
-                ("trees", "trees.skops", trees),
+                ("vectors", "vectors.skops", vectors),
                 ("own-type", "own.skops", own),
             )
         }

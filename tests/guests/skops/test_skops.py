@@ -13,7 +13,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("case", ["pipeline", "trees"])
+@pytest.mark.parametrize("case", ["pipeline", "vectors"])
 def test_a_model_answers_what_the_library_answers_fresh_and_forked(models: ModelFiles, case: str, threads: int) -> None:
     check_fresh_and_forked(models, case, threads)
 
