@@ -12,6 +12,7 @@ import httptools
 
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_line
+from modelyard.gateway.patience import Sight
 from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
 from modelyard.gateway.router import Lane, below_endpoint, route
@@ -35,6 +36,11 @@ class Exchange(Protocol):
 
     keep_alive: bool
 
+    @property
+    def body_bytes(self) -> int:
+        """How much of the request's body has come."""
+        ...
+
     def on_body(self, chunk: bytes) -> None: ...
     def on_complete(self) -> None: ...
     def start(self) -> None: ...
@@ -47,11 +53,13 @@ class Reply:
 
     def __init__(self, connection: "HttpConnection", status: int, head: bytes, body: bytes, request_id: bytes) -> None:
         self.keep_alive = True
+        self.body_bytes = 0
         self._connection = connection
         self._answer = (status_line(status) + head, body, request_id)
 
     def on_body(self, chunk: bytes) -> None:
-        """The body of a refused request is not kept."""
+        # A body that nobody wants is not kept.
+        self.body_bytes += len(chunk)
 
     def on_complete(self) -> None:
         """Nothing depends on it."""
@@ -70,6 +78,7 @@ class Reply:
 
 class HttpConnection(asyncio.Protocol):
     __slots__ = (
+        "_begun_at",
         "_current",
         "_header_bytes",
         "_headers",
@@ -79,6 +88,7 @@ class HttpConnection(asyncio.Protocol):
         "active",
         "client_is_slow",
         "gateway",
+        "idle_since",
         "last_heard",
         "lingers",
         "speaks_1_1",
@@ -93,7 +103,8 @@ class HttpConnection(asyncio.Protocol):
         self.client_is_slow = False
         self.lingers = False
         self.speaks_1_1 = True
-        self.last_heard = gateway.now
+        self.last_heard = self.idle_since = gateway.now
+        self._begun_at: float | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._current: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
@@ -105,7 +116,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream transport, as the listener makes them
-        self.gateway.connections.add(self)
+        self.gateway.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gateway.connections.discard(self)
@@ -148,6 +159,7 @@ class HttpConnection(asyncio.Protocol):
     # -- the parser's callbacks --------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._begun_at = self.gateway.now
         self._url = b""
         self._headers = []
         self._header_bytes = 0
@@ -188,6 +200,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         exchange, self._current = self._current, None
+        self._begun_at = None
         self._header_bytes = 0
         if exchange is None:
             return
@@ -223,7 +236,10 @@ class HttpConnection(asyncio.Protocol):
         if self.active is not exchange:
             return
         self.active = None
-        self.last_heard = self.gateway.now
+        self.last_heard = self.idle_since = self.gateway.now
+        if self._begun_at is not None:
+            # What follows waited for this answer; its time begins now.
+            self._begun_at = self.gateway.now
         if not exchange.keep_alive:
             if not self.lingers:
                 self.transport.close()
@@ -241,13 +257,22 @@ class HttpConnection(asyncio.Protocol):
         if self.active is exchange:
             exchange.start()
 
-    def outstayed(self, now: float) -> bool:
-        """Whether this client has kept its connection too long for nothing: idle, or too slow."""
-        silent = now - self.last_heard
-        if self.active is not None:
-            return self.client_is_slow and silent > self.gateway.slow_client_seconds
-        begun = self._current is not None or self._header_bytes > 0
-        return silent > (self.gateway.header_seconds if begun else self.gateway.keep_alive_seconds)
+    @property
+    def is_idle(self) -> bool:
+        return self.active is None and self._begun_at is None
+
+    def sight(self) -> Sight:
+        """What the gateway's patience depends on."""
+        current = self._current
+        return Sight(
+            heard_at=self.last_heard,
+            idle_since=self.idle_since,
+            begun_at=self._begun_at,
+            body_bytes=current.body_bytes if current is not None else None,
+            answering=self.active is not None,
+            client_is_slow=self.client_is_slow,
+            reading=self.transport.is_reading(),
+        )
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -281,6 +306,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _refusal_by_headers(self, fields: dict[bytes, bytes]) -> tuple[ModelyardError, int] | None:
         host = fields.get(b"host")
+        if len(fields) != len(self._headers) and sum(name == b"host" for name, _ in self._headers) > 1:
+            # RFC 9112, 3.2. Whoever is asked next might believe the other one.
+            return InvalidValue("cannot answer a request with several Hosts", "send one Host header"), 400
         if host in self.gateway.known_hosts:
             return None
         if host is None:
@@ -396,8 +424,10 @@ class HttpConnection(asyncio.Protocol):
             if exchange is not None:
                 exchange.abort()
                 if self.active is exchange:
-                    self.transport.abort()
-                    return
+                    if isinstance(exchange, Proxied) and exchange.answer_begun:
+                        self.transport.abort()
+                        return
+                    self.active = None
         self._answer_and_linger(reply)
 
     def _answer_and_linger(self, reply: Exchange) -> None:

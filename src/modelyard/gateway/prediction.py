@@ -93,6 +93,10 @@ class Prediction:
     def request_id(self) -> bytes:
         return self.given_id or b"%b%016x" % (self.connection.gateway.id_prefix, self.stream)
 
+    @property
+    def body_bytes(self) -> int:
+        return self._size
+
     # -- the request -------------------------------------------------------------------------------------------------
 
     def on_body(self, chunk: bytes) -> None:
@@ -224,10 +228,13 @@ class Prediction:
     def _fail_as_told(self, frame: Frame) -> None:
         meta = frames.unpack_meta(frame.meta)
         kind = error_types().get(str(meta.get("error")), PredictorFailed)
-        message = str(meta.get("message") or "cannot predict: the predictor failed")
-        hint = meta.get("hint")
-        if hint is None and kind is PredictorFailed:
-            hint = f"`modelyard logs {self.service.name}` has the traceback under this request id"
+        message, hint = str(meta.get("message") or "cannot predict: the predictor failed"), meta.get("hint")
+        if kind is PredictorFailed:
+            knows_all = self.connection.gateway.holds_key(dict(self.headers))
+            message = failure_sentence(str(meta.get("message") or ""), knows_all=knows_all)
+            hint = (
+                hint or f"`modelyard logs {self.service.name} --request {self.request_id.decode()}` has the traceback"
+            )
         status = meta.get("status")
         self.fail(kind(message, hint), int(status) if status else None)
 
@@ -263,6 +270,14 @@ class Prediction:
             self._spool = None
         with contextlib.suppress(FileNotFoundError):
             Path(file).unlink()
+
+
+def failure_sentence(said: str, *, knows_all: bool) -> str:
+    """What a caller hears of an exception, `ValueError: no such currency`: all of it who holds the key, its type alone
+    everybody else, for an exception's text may hold what is not theirs to know."""
+    name = said.partition(":")[0]
+    told = said if knows_all else name if name.replace(".", "_").isidentifier() else ""
+    return f"cannot predict: the predictor raised {told or 'an exception'}"
 
 
 def too_large(limit_bytes: int) -> TooLarge:

@@ -52,6 +52,7 @@ class Proxied(asyncio.Protocol):
         request_id: bytes,
     ) -> None:
         self.keep_alive = True
+        self.body_bytes = 0
         self._connection = connection
         self._request_id = request_id
         self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
@@ -72,9 +73,15 @@ class Proxied(asyncio.Protocol):
         if self.under_way:
             self._connect()
 
+    @property
+    def answer_begun(self) -> bool:
+        """Something of the answer is with the client already."""
+        return self._begun
+
     # -- as an exchange ----------------------------------------------------------------------------------------------
 
     def on_body(self, chunk: bytes) -> None:
+        self.body_bytes += len(chunk)
         if self._done:
             return
         data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import heapq
 import hmac
+import resource
 import secrets
 import socket
 import time
@@ -14,20 +16,22 @@ from modelyard.gateway.connection import HttpConnection
 from modelyard.gateway.hosts import host_is_ours
 from modelyard.gateway.metrics import exposition
 from modelyard.gateway.service import Service
+from modelyard.gateway.patience import Limits, outstayed
 from modelyard.protocol.table import Table
 from modelyard.settings import Home
 
 TICK_SECONDS = 0.1
 """How exactly deadlines are kept."""
 
-HEADER_SECONDS = 15.0
-"""How long a request, once begun, may send nothing before it is complete."""
+SWEEP_SECONDS = 1.0
+"""How often it is looked for clients that have outstayed their welcome."""
 
-KEEP_ALIVE_SECONDS = 75.0
-"""How long a connection may be idle between requests."""
+CONNECTIONS_MAX = 16_384
+FILES_RESERVED = 256
+"""Open files that are kept for replicas, control, logs; the rest of what the process may open is for clients."""
 
-SLOW_CLIENT_SECONDS = 60.0
-"""How long a client may take nothing of its answer."""
+LET_GO_AT_ONCE = 64
+"""Idle connections that are closed together to make room, those idle longest first."""
 
 KNOWN_HOSTS_MAX = 256
 KEY_BYTES_MAX = 512
@@ -46,9 +50,9 @@ class Gateway:
         self.services_by_path: dict[bytes, Service] = {}
         self.known_hosts: set[bytes] = set()
         self.held_bytes = 0
-        self.header_seconds = HEADER_SECONDS
-        self.keep_alive_seconds = KEEP_ALIVE_SECONDS
-        self.slow_client_seconds = SLOW_CLIENT_SECONDS
+        self.limits = Limits()
+        self.connections_max = _connections_max()
+        self._swept_at = 0.0
         self.has_table = False
         self.draining = False
         self.now = self.loop.time()
@@ -66,6 +70,19 @@ class Gateway:
 
     def next_stream(self) -> int:
         self._stream += 1
+    def welcome(self, connection: HttpConnection) -> None:
+        """Takes a client in; where the house is full, those that have been idle longest go, or it goes itself."""
+        if len(self.connections) >= self.connections_max:
+            idle = heapq.nsmallest(
+                LET_GO_AT_ONCE, (one for one in self.connections if one.is_idle), key=lambda one: one.idle_since
+            )
+            for one in idle or (connection,):
+                one.transport.abort()
+                self.connections.discard(one)
+            if not idle:
+                return
+        self.connections.add(connection)
+
         return self._stream
 
     def check_host(self, host: bytes) -> bool:
@@ -132,9 +149,14 @@ class Gateway:
         for service in self.services.values():
             service.tick(now)
         for connection in list(self.connections):
-            if connection.outstayed(now):
-                connection.transport.abort()
+            if outstayed(connection.sight(), now, self.limits):
+        if now - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = now
+            self._sweep(now)
         self.loop.call_later(TICK_SECONDS, self._turn)
+
+    def _sweep(self, now: float) -> None:
+                connection.transport.abort()
 
     def _report_stuck(self, replica: str, seconds: float) -> None:
         self.stuck[replica] = seconds
@@ -149,3 +171,9 @@ class Gateway:
         except OSError:
             return b""
         return self._key_seen[1]
+
+
+def _connections_max() -> int:
+    """As many clients as the process may have files open, or the named limit."""
+    files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS_MAX if files_max < 0 else max(FILES_RESERVED, min(CONNECTIONS_MAX, files_max - FILES_RESERVED))

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -78,6 +79,13 @@ def _clear_spool(folder: Path) -> None:
             left.unlink()
 
 
+def _allow_connections() -> None:
+    """As many open files as this user may have; each client takes one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="modelyard-gateway")
     parser.add_argument("--home", type=Path, required=True)
@@ -85,6 +93,7 @@ def main() -> int:
     parser.add_argument("--name", action="append", default=[], help="host name that is this yard's")
     parser.add_argument("--predictions-need-key", action="store_true")
     given = parser.parse_args()
+    _allow_connections()
     listening = socket.socket(fileno=given.fd)
     names = frozenset(str(name).lower() for name in given.name)
     uvloop.run(serve(Home(given.home), listening, names, not given.predictions_need_key))

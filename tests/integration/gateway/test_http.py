@@ -134,11 +134,31 @@ def test_headers_over_the_limit_are_refused(gateway: Any) -> None:
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\nabc",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\nabc",
         b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabc",
+        b"GET /healthz HTTP/1.1\r\nhost: evil.example\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked, gzip\r\n\r\nabc",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length : 3\r\n\r\nabc",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n" + b"f" * 17 + b"\r\n",
         b"GET /\r\nhost localhost\r\n\r\n",
         b"POST /endpoints/price/invocations HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     ],
-    ids=["tls", "length-beside-chunked", "two-lengths", "no-version", "bad-chunk"],
+    ids=[
+        "tls",
+        "length-beside-chunked",
+        "chunked-beside-length",
+        "two-lengths",
+        "two-hosts",
+        "chunked-not-last",
+        "space-before-colon",
+        "folded",
+        "nul",
+        "endless-chunk",
+        "no-version",
+        "bad-chunk",
+    ],
 )
 def test_what_is_not_http_is_answered_with_400_and_closed(gateway: Any, request_bytes: bytes) -> None:
     connection = gateway.start().connect()

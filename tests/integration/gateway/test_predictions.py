@@ -320,7 +320,7 @@ def test_a_predictor_that_raises_is_500_and_424_for_those_who_sign(
     replica = replica_at()
     headers = {"authorization": "AWS4-HMAC-SHA256 Credential=x"} if signed else {}
     pending = predicted(clients, serving(replica), headers=headers)
-    replica.fail(replica.next_request(), "predictor_failed", "cannot predict: the predictor raised ValueError", 500)
+    replica.fail(replica.next_request(), "predictor_failed", "ValueError: customer 4711 owes", 500)
     answer = pending.result()
     assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (status, kind)
     body = answer.json()
@@ -328,6 +328,17 @@ def test_a_predictor_that_raises_is_500_and_424_for_those_who_sign(
     assert body["Message"] == "cannot predict: the predictor raised ValueError"
     assert body["OriginalStatusCode"] == 500
     assert body["error"]["request_id"] == answer.headers["x-request-id"]
+    assert f"--request {answer.headers['x-request-id']}" in body["error"]["hint"]
+
+
+def test_who_holds_the_key_hears_what_the_predictor_said(
+    serving: Serving, replica_at: ReplicaAt, clients: ThreadPoolExecutor
+) -> None:
+    replica = replica_at()
+    pending = predicted(clients, serving(replica), headers={"x-api-key": "secret-key"})
+    replica.fail(replica.next_request(), "predictor_failed", "ValueError: customer 4711 owes", 500)
+    message = pending.result().json()["error"]["message"]
+    assert message == "cannot predict: the predictor raised ValueError: customer 4711 owes"
 
 
 def test_a_cancelled_call_that_the_replica_ends_frees_its_slot(
