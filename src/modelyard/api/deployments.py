@@ -40,6 +40,13 @@ class ModelSource(Strict):
     framework: str | None = None
 
 
+class Tracker(Strict):
+    """What of each prediction is counted or measured, as Cortex has it."""
+
+    key: str | None = None
+    model_type: Literal["classification", "regression"]
+
+
 class Predictor(Strict):
     path: str
     class_name: Annotated[str | None, Field(alias="class")] = None
@@ -47,6 +54,9 @@ class Predictor(Strict):
     python_path: str | None = None
     python: str | None = None
     """A version such as 3.12, where the package wants another than the yard's."""
+    app: str | None = None
+    """Name of an ASGI or WSGI application in the file, or `MODULE:NAME`."""
+    tracker: Tracker | None = None
 
 
 class Spec(Strict):

@@ -30,7 +30,7 @@ _WITHOUT_EFFECT = {
     "server_side_batching": ("batch_interval",),
 }
 _BATCH_SIZE_DEFAULT: int = EndpointSpec.__dataclass_fields__["max_batch_size"].default
-_SECTIONS_WITHOUT_EFFECT = ("endpoint", "tracker", "monitoring", "node_groups")
+_SECTIONS_WITHOUT_EFFECT = ("endpoint", "node_groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,11 @@ def _check_together(document: Document, index: int, label: str, fields: Endpoint
     if most is not None and wished > most:
         sentence = f"found {most}; allowed: at least the {wished} replicas that the endpoint begins with"
         add_problem(document, index, label, ("autoscaling", "max_replicas"), sentence)
+    if fields.tracker and fields.monitoring:
+        sentence = "found beside tracker; allowed: one of the two, they mean the same"
+        add_problem(document, index, label, ("monitoring",), sentence)
+    if fields.predictor and fields.predictor.app and fields.predictor.class_name:
+        add_problem(document, index, label, ("predictor", "class"), "found beside app; allowed: one of the two")
     if scaling.threads_per_worker and scaling.threads_per_process:
         sentence = "found beside threads_per_process; allowed: one of the two, they mean the same"
         add_problem(document, index, label, ("autoscaling", "threads_per_worker"), sentence)
@@ -117,7 +122,14 @@ def _predictor(fields: EndpointFields) -> dict[str, Any] | None:
         "config": fields.predictor.config or {},
         "python_path": fields.predictor.python_path,
         **({"python": fields.predictor.python} if fields.predictor.python else {}),
+        **({"app": fields.predictor.app} if fields.predictor.app else {}),
+        **_tracker(fields),
     }
+
+
+def _tracker(fields: EndpointFields) -> dict[str, Any]:
+    tracker = fields.tracker or fields.monitoring
+    return {"tracker": {"key": tracker.key, "model_type": tracker.model_type}} if tracker is not None else {}
 
 
 def _settings(fields: EndpointFields) -> dict[str, Any]:
@@ -160,7 +172,9 @@ def _cortex_bounds(fields: EndpointFields, settings: dict[str, Any], concurrency
 
 
 def _notes(fields: EndpointFields) -> tuple[str, ...]:
-    without = [name for name in _SECTIONS_WITHOUT_EFFECT if name in fields.model_fields_set]
+    # A model without code answers rows of numbers: there is no key to look under.
+    names = _SECTIONS_WITHOUT_EFFECT if fields.predictor else (*_SECTIONS_WITHOUT_EFFECT, "tracker", "monitoring")
+    without = [name for name in names if name in fields.model_fields_set]
     for section, names in _WITHOUT_EFFECT.items():
         given = getattr(fields, section)
         if given is not None:

@@ -86,6 +86,7 @@ class PredictorFields(_Schema):
     class_name: Annotated[str | None, Field(alias="class")] = None
     config: dict[str, Any] | None = None
     python_path: str | None = None
+    app: Annotated[str, Field(min_length=1)] | None = None
     python: Annotated[str | None, BeforeValidator(_python_version)] = None
     env: Environment | None = None
 

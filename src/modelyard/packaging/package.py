@@ -70,14 +70,22 @@ class _Predictor:
     class_name: str | None
     config: dict[str, Any]
     python_path: str | None
+    app: str | None
+    tracker: Mapping[str, Any] | None
 
     def document(self) -> dict[str, Any]:
-        return {
+        document: dict[str, Any] = {
             "path": self.path,
             "class": self.class_name,
             "config": self.config,
             "python_path": self.python_path,
         }
+        # Left out where there is none, so that the digests of packages without them stay what they were.
+        if self.app is not None:
+            document["app"] = self.app
+        if self.tracker is not None:
+            document["tracker"] = dict(self.tracker)
+        return document
 
 
 def build_package(
@@ -142,7 +150,10 @@ def _read_predictor(predictor: Mapping[str, Any], code: Sequence[StoredFile]) ->
             raise InvalidValue(f"cannot find the folder {python_path} of predictor.python_path in the code")
     config: dict[str, Any] = dict(predictor.get("config") or {})
     class_name = predictor.get("class")
-    return _Predictor(path, str(class_name) if class_name else None, config, python_path)
+    app, tracker = predictor.get("app"), predictor.get("tracker")
+    return _Predictor(
+        path, str(class_name) if class_name else None, config, python_path, str(app) if app else None, tracker
+    )
 
 
 def _read_environment(

@@ -1,8 +1,10 @@
 """From a yard file, or a model's file alone, to a deployment that the yard can apply."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from modelyard.domain.names import check_name
@@ -57,9 +59,14 @@ def deploy_file(
     """
     plan = _plan(what, name)
     project = check_name(project, "project name") if project else project_of(plan.folder)
-    models = {one.name: _local_model(plan.folder, one) for one in plan.endpoints}
-    code = _send_code(connection, plan, progress)
-    resources = [_resource(connection, one, code, models[one.name], progress) for one in plan.endpoints]
+    with ExitStack() as unpacked:
+        opened = [_opened(plan.folder, one, unpacked) for one in plan.endpoints]
+        models = [_local_model(plan.folder, one.resource) for one in opened]
+        code = _send_code(connection, plan, progress)
+        resources = [
+            _resource(connection, one.resource, _send_own(connection, one, progress) or code, model, progress)
+            for one, model in zip(opened, models, strict=True)
+        ]
     answer = connection.post("/deployments", {"project": project, "by": caller(), "resources": resources})
     return Deployment(project, list(answer["outcomes"]), plan.notes)
 
@@ -82,6 +89,36 @@ def _plan(what: "Path | YardFile", name: str | None) -> _Plan:
     if not what.endpoints:
         raise InvalidValue(f"cannot deploy {what.path.name}: it has no endpoint", "`modelyard train` starts trainings")
     return _Plan(what.folder, what.path, what.endpoints, what.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An endpoint whose model lies open: an archive was unpacked."""
+
+    resource: "EndpointResource"
+    own_code: Path | None = None
+    """Folder of the code that came with the model."""
+
+
+def _opened(folder: Path, one: "EndpointResource", unpacked: ExitStack) -> _Opened:
+    """Unpacks a `model.tar.gz` until `unpacked` closes. Its code serves it where the file names no predictor."""
+    from modelyard.packaging.archives import PROGRAM, is_archive, unpack_model  # noqa: PLC0415 (see _plan)
+
+    place = folder / Path(one.model_path).expanduser() if one.model_path is not None else None
+    if place is None or not is_archive(place):
+        return _Opened(one)
+    into = Path(unpacked.enter_context(TemporaryDirectory(prefix="modelyard-model-")))
+    code = unpack_model(place, into)
+    model = str(into / "model") if any((into / "model").iterdir()) else None
+    if one.predictor is not None or code is None:
+        return _Opened(replace(one, model=model))
+    return _Opened(replace(one, model=model, predictor={"path": PROGRAM, "config": {}}), code)
+
+
+def _send_own(connection: Connection, one: _Opened, progress: Progress) -> str | None:
+    from modelyard.packaging.project import project_files  # noqa: PLC0415 (see _plan)
+
+    return send_tree(connection, project_files(one.own_code), progress) if one.own_code is not None else None
 
 
 @dataclass(frozen=True, slots=True)
