@@ -15,7 +15,7 @@ pytestmark = pytest.mark.acceptance
 TWO_REPLICAS = """
 - name: iris
   model: iris.joblib
-  autoscaling: {min_replicas: 2}
+  autoscaling: {min_replicas: 2, max_replicas: 2}
 """
 
 FLOWER = [[5.1, 3.5, 1.4, 0.2]]

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.acceptance
 YARD_FILE = """
 - name: greeter
   predictor: {path: predictor.py, config: {word: %s}}
-  autoscaling: {min_replicas: 2}
+  autoscaling: {min_replicas: 2, max_replicas: 2}
 """
 
 PREDICTOR = """

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.environments import check_environment
 from modelyard.api.outcomes import OutcomeView, outcome_view
+from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.domain.deployments import Change, Outcome
@@ -19,7 +20,6 @@ from modelyard.errors import Conflict, InvalidValue, ModelyardError
 from modelyard.packaging.package import build_package
 
 RESOURCES_MAX = 100
-REPLICAS_MAX = 256
 THREADS_MAX = 256
 BATCH_SIZE_MAX = 4096
 QUEUE_LENGTH_MAX = 1_000_000
@@ -63,7 +63,9 @@ class Spec(Strict):
     """Fields of `domain.endpoints.EndpointSpec` without those about the package and the model; what is left out has its
     default."""
 
-    replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX)] = 1
+    replicas: Annotated[int | None, Field(ge=1, le=REPLICAS_MAX)] = None
+    """So many, always; without it the endpoint scales."""
+    autoscaling: AutoscalingWish | None = None
     cpu_millis: Annotated[int, Field(ge=1)] | None = None
     memory_bytes: Annotated[int | None, Field(ge=1)] = None
     threads_per_process: Annotated[int, Field(ge=1, le=THREADS_MAX)] = 1
@@ -159,14 +161,29 @@ def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
         )
     except ModelyardError as error:
         raise type(error)(f"{error.message} (endpoint {resource.name})", error.hint) from error
-    return EndpointSpec(package=package, model=model.reference, model_asked=model.asked, **resource.spec.model_dump())
+    given = resource.spec.model_dump(exclude={"replicas", "autoscaling"})
+    return EndpointSpec(
+        package=package, model=model.reference, model_asked=model.asked, **given, **_replicas(resource.spec)
+    )
+
+
+def _replicas(spec: Spec) -> dict[str, Any]:
+    """A fixed number, or how it scales; what says neither scales as the yard sees fit."""
+    if spec.replicas is not None:
+        return {"replicas": spec.replicas}
+    settings = (spec.autoscaling or AutoscalingWish()).settings()
+    return {"replicas": settings.begins_with, "autoscaling": settings}
 
 
 def _check_spec(yard: Yard, resource: Resource) -> None:
     check_environment(resource.spec.environment)
     check_secrets(yard, resource.spec.secrets, resource.spec.environment)
     for share in (resource.spec.max_surge, resource.spec.max_unavailable):
-        share_of(share, resource.spec.replicas, up=True)
+        share_of(share, 1, up=True)
+    if resource.spec.replicas is not None and resource.spec.autoscaling is not None:
+        raise InvalidValue(
+            f"cannot deploy endpoint {resource.name}: both `replicas` and `autoscaling` are given", "give one of them"
+        )
     if resource.predictor is not None and resource.code is None:
         raise InvalidValue(
             f"cannot deploy endpoint {resource.name}: a predictor needs `code`", "send the tree that has it"

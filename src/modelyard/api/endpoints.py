@@ -123,7 +123,7 @@ def endpoint_view(
         state=state.value,
         sentence=sentence,
         ready=seen.ready if seen else 0,
-        requested=wished.spec.replicas,
+        requested=_requested(endpoint, seen),
         up_to_date=seen.up_to_date if seen and not _is_before(endpoint, seen) else 0,
         serving_version=seen.serving_version if seen else None,
         wished_version=wished.number,
@@ -134,6 +134,11 @@ def endpoint_view(
         versions=[_version_view(one) for one in endpoint.versions],
         notes=secret_notes(wished.spec, seen, secrets),
     )
+
+
+def _requested(endpoint: Endpoint, seen: EndpointStatus | None) -> int:
+    spec = endpoint.governing.spec
+    return spec.replicas if spec.autoscaling is None or seen is None else seen.requested
 
 
 def _state(endpoint: Endpoint, seen: EndpointStatus | None) -> tuple[EndpointState, str]:

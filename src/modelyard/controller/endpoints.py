@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelyard.clock import Clock
+from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.replicas import Replicas, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
@@ -42,6 +43,7 @@ class EndpointsPass:
         wake: Callable[[], None],
     ) -> None:
         self.replicas = Replicas(engine, clock, wake, lambda text: mask(store, text))
+        self.autoscaler = Autoscaler(store, clock, wake)
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
@@ -76,14 +78,23 @@ class EndpointsPass:
         self.replicas.go_on_proving(sights, lambda sight: _start_seconds(endpoint, sight))
         facts = self.replicas.facts(endpoint.name, sights)
         now = self._clock.now()
-        decision = decide_rollout(endpoint, facts, now, self._room(endpoint))
+        room = self._room(endpoint)
+        endpoint, scale_at = self._scale(endpoint, facts, room)
+        decision = decide_rollout(endpoint, facts, now, room)
         decision = await self._environments.hold_back(endpoint, decision)
         removed = await self._apply(endpoint, decision, facts, sights)
         if removed:
             return None, None
         self._write_status(endpoint, decision, facts, now)
         self.replicas.forget_old(endpoint, facts)
-        return None if endpoint.deleting else _entry(endpoint, decision, sights), decision.wake_at
+        again_at = min((at for at in (decision.wake_at, scale_at) if at is not None), default=None)
+        return None if endpoint.deleting else _entry(endpoint, decision, sights), again_at
+
+    def _scale(self, endpoint: Endpoint, facts: list[ReplicaFact], room: int) -> tuple[Endpoint, float | None]:
+        """The endpoint with as many replicas as its load asks for; what was asked for before is in its status."""
+        before = self._statuses.get(name_key(endpoint.name))
+        living = sum(one.live for one in facts)
+        return self.autoscaler.scale(endpoint, before.requested if before is not None else None, living, room)
 
     def _sights_by_endpoint(self, endpoints: list[Endpoint]) -> dict[str, list[ReplicaSight]]:
         """Replicas by the key of their endpoint. Those of no endpoint have no business here and are ended."""
@@ -131,6 +142,7 @@ class EndpointsPass:
                     self.replicas.forget_all(endpoint.name, sights)
                     self._store.endpoints.remove(endpoint.name)
                     self._statuses.pop(name_key(endpoint.name), None)
+                    self.autoscaler.forget(endpoint.name)
                     self._event(endpoint, "deleted")
                     return True
         return False
@@ -225,7 +237,9 @@ def _entry(endpoint: Endpoint, decision: Decision, sights: list[ReplicaSight]) -
         if is_ready(one) and one.id not in leaving
     )
     # A replica that is just being replaced is waited for; one that never was, or cannot be, is not.
+    begins_at_zero = serving.spec.autoscaling is not None and not serving.spec.autoscaling.begins_with
     hopeless = decision.state is not EndpointState.LIVE and endpoint.wished.state is not VersionState.READY
+    hopeless = hopeless and not begins_at_zero
     hopeless = hopeless or decision.state in (*ERRORS, EndpointState.COMPUTE_UNAVAILABLE)
     spec = serving.spec
     return EndpointEntry(

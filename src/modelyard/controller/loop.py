@@ -34,6 +34,7 @@ class Controller:
         environments = Environments(home.root / FOLDER)
         self._environments = EnvironmentsPass(store, artifacts, environments, home.packages, clock, self.wake)
         self._endpoints = EndpointsPass(store, artifacts, engine, self._environments, home.packages, clock, self.wake)
+        self.autoscaler = self._endpoints.autoscaler
         self._runs = RunsPass(store, artifacts, engine, self._environments, home.runs, clock, self.wake)
         self._models = ModelsPass(store, engine)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.table import Publisher
 from modelyard.protocol import messages
 
@@ -18,10 +19,17 @@ _log = logging.getLogger("modelyard.controller")
 
 
 class Server:
-    def __init__(self, publisher: Publisher, poke: Callable[[], None], stuck: Callable[[str, float], None]) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        poke: Callable[[], None],
+        stuck: Callable[[str, float], None],
+        autoscaler: Autoscaler,
+    ) -> None:
         self._publisher = publisher
         self._poke = poke
         self._stuck = stuck
+        self._autoscaler = autoscaler
         self._server: asyncio.Server | None = None
 
     async def listen(self, path: Path) -> None:
@@ -34,11 +42,16 @@ class Server:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stop_following: Callable[[], None] | None = None
+        # The connection is the gateway's identity here: what it reported counts as long as it lasts.
+        gateway = writer
         try:
             while line := await reader.readline():
                 message = messages.decode(line)
                 if message.get("type") == "gateway" and stop_following is None:
                     stop_following = self._publisher.follow(lambda told: self._write(writer, told))
+                    self._autoscaler.gateway_came(gateway)
+                elif message.get("type") == "load":
+                    self._autoscaler.take(gateway, messages.loads_from(message))
                 else:
                     self._take(message)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -47,6 +60,7 @@ class Server:
         finally:
             if stop_following is not None:
                 stop_following()
+            self._autoscaler.gateway_left(gateway)
             writer.close()
 
     def _take(self, message: dict[str, Any]) -> None:

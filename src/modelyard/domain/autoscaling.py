@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from modelyard.errors import InvalidValue
+
 TICK_SECONDS = 0.5
 """How often an endpoint under load is looked at."""
 
@@ -69,6 +71,16 @@ def autoscaling_from(document: dict[str, Any]) -> Autoscaling:
     return Autoscaling(**{key: document[key] for key in Autoscaling.__dataclass_fields__ if key in document})
 
 
+def check_autoscaling(settings: Autoscaling) -> None:
+    """Raises InvalidValue where minimum, beginning and maximum contradict each other."""
+    least, first, most = settings.min_replicas, settings.begins_with, settings.max_replicas
+    if first < least or (most is not None and not (most >= 1 and first <= most)):
+        raise InvalidValue(
+            f"cannot scale between {least} and {most} replicas beginning with {first}",
+            "write min_replicas <= init_replicas <= max_replicas, and at least 1 for the last",
+        )
+
+
 def default_target(threads: int, max_in_flight: int | None, *, batches: bool, concurrent: bool) -> float:
     """`target_in_flight` where none is set: half of what a replica takes where it batches or is asynchronous, so that a
     next batch gathers while one runs; else as many as run at once. `max_in_flight` is what a replica said, if any."""
@@ -91,8 +103,10 @@ class Sample:
 
     at: float
     """End of the tick, wall clock."""
+    seconds: float
+    """Its length."""
     in_flight: float
-    """Requests inside replicas, on average."""
+    """Requests inside replicas, on average over the tick."""
     queued: float
     """Requests that waited in gateways, on average."""
     lasting: float
@@ -174,6 +188,13 @@ class Recommendation:
     idle_seconds: float | None = None
 
 
+def recommendation_from(document: dict[str, Any]) -> Recommendation:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
+    fields: dict[str, Any] = {key: document[key] for key in Recommendation.__dataclass_fields__ if key in document}
+    fields["rule"] = Rule(fields["rule"])
+    return Recommendation(**fields)
+
+
 def recommend(
     settings: Autoscaling, samples: Sequence[Sample], history: History, current: int, now: float, capacity: int
 ) -> Recommendation:
@@ -206,7 +227,7 @@ def recommend(
 def _with_load(terms: Recommendation, settings: Autoscaling, watched: list[Sample], target: float) -> Recommendation:
     """Average, need, tolerance, largest step, burst: what the load itself asks for."""
     current = terms.current
-    average = sum(one.demand for one in watched) / len(watched)
+    average = sum(one.demand * one.seconds for one in watched) / sum(one.seconds for one in watched)
     needed = average / target
     tolerated = math.ceil(needed)
     if current * (1 - settings.downscale_tolerance) < needed < current * (1 + settings.upscale_tolerance):

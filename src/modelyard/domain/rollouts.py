@@ -186,7 +186,8 @@ def _decide_towards(
 
     actions: list[Action] = [*_given(failed), *kills, *removals]
     actions += [Start(target.number, _needs_fresh(replicas, target.number))] * starts
-    if complete and target.state is VersionState.NEW:
+    # A version that was never asked for anything has shown nothing yet.
+    if complete and target.state is VersionState.NEW and (spec.replicas or spec.autoscaling is None):
         actions.append(MarkReady(target.number))
 
     waiting = wanted > 0 and start_at > now
@@ -197,7 +198,7 @@ def _decide_towards(
     elif wanted > max(0, room):
         state, sentence = EndpointState.COMPUTE_UNAVAILABLE, _no_room(spec, ready)
     wake_at = _earliest(None if complete else now + LOOK_AGAIN_SECONDS, kill_at, start_at if waiting else None)
-    serving = target.number if ready else _serving(staying)
+    serving = target.number if ready or not spec.replicas else _serving(staying)
     return Decision(tuple(actions), state, sentence, serving, wake_at)
 
 
@@ -326,6 +327,9 @@ def _state(
 ) -> EndpointState:
     if ready >= target.spec.replicas and not others:
         return EndpointState.LIVE
+    if target.spec.autoscaling and target.state is VersionState.READY and ready and not others and not failures:
+        # More replicas on their way to a version that serves are no update.
+        return EndpointState.LIVE
     nothing_serves = not ready and _serving(others) is None
     if nothing_serves and failures and target.state is VersionState.READY:
         out_of_memory = failures[-1].failure is FailureKind.OUT_OF_MEMORY
@@ -348,6 +352,8 @@ def _progress(
 ) -> str:
     wanted = target.spec.replicas
     parts = [f"version {target.number}: {ready} of {_count(wanted, 'replica')} ready"]
+    if target.spec.autoscaling and not wanted:
+        parts = [f"version {target.number}: at zero, the next request starts a replica"]
     if others:
         parts.append(f"{_count(len(others), 'replica')} of other versions still there")
     loops = len(failures) >= CRASH_LOOP_FAILURES and failures[-1].failure is FailureKind.DIED

@@ -12,7 +12,10 @@ from modelyard.protocol.table import Table, apply_delta, delta_from, table_from
 from modelyard.settings import Home
 
 RECONNECT_SECONDS = 0.2
-REPORT_SECONDS = 0.5
+REPORT_SECONDS = 0.25
+
+UNREAD_BYTES_MAX = 2**20
+"""What may wait for a controller that does not read; then reports are left out, as the next one says it all again."""
 
 _log = logging.getLogger("modelyard.gateway")
 
@@ -68,8 +71,20 @@ async def _follow_connection(
 
 
 async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
+    """At once what a controller that has just come does not know, then at every turn, and when a request waits."""
     while True:
-        await asyncio.sleep(REPORT_SECONDS)
-        for replica, seconds in gateway.stuck.items():
-            writer.write(messages.encode({"type": "stuck", "replica": replica, "seconds": round(seconds, 1)}))
-        gateway.stuck.clear()
+        if writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
+            _report_stuck(gateway, writer)
+            loads = gateway.loads.report()
+            if loads:
+                writer.write(messages.encode(messages.load_message(loads)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REPORT_SECONDS):
+                await gateway.loads.urgent.wait()
+        gateway.loads.urgent.clear()
+
+
+def _report_stuck(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
+    for replica, seconds in gateway.stuck.items():
+        writer.write(messages.encode({"type": "stuck", "replica": replica, "seconds": round(seconds, 1)}))
+    gateway.stuck.clear()

@@ -14,9 +14,10 @@ from pathlib import Path
 from modelyard.domain.names import nearest
 from modelyard.gateway.connection import HttpConnection
 from modelyard.gateway.hosts import host_is_ours
+from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import exposition
-from modelyard.gateway.service import Service
 from modelyard.gateway.patience import Limits, outstayed
+from modelyard.gateway.service import Service
 from modelyard.protocol.table import Table
 from modelyard.settings import Home
 
@@ -60,6 +61,7 @@ class Gateway:
         self.id_prefix = secrets.token_hex(4).encode()
         self.stuck: dict[str, float] = {}
         """Replicas to report, with the seconds that their call has taken."""
+        self.loads = Loads()
         self._names = names
         self._stream = 0
         self._table_number = 0
@@ -68,8 +70,6 @@ class Gateway:
 
     # -- for connections ---------------------------------------------------------------------------------------------
 
-    def next_stream(self) -> int:
-        self._stream += 1
     def welcome(self, connection: HttpConnection) -> None:
         """Takes a client in; where the house is full, those that have been idle longest go, or it goes itself."""
         if len(self.connections) >= self.connections_max:
@@ -83,6 +83,8 @@ class Gateway:
                 return
         self.connections.add(connection)
 
+    def next_stream(self) -> int:
+        self._stream += 1
         return self._stream
 
     def check_host(self, host: bytes) -> bool:
@@ -117,7 +119,7 @@ class Gateway:
         for key, entry in table.entries.items():
             service = self.services.get(key)
             if service is None:
-                service = self.services[key] = Service(entry, self.id_prefix.decode(), self._report_stuck)
+                service = self.services[key] = Service(entry, self.id_prefix.decode(), self._report_stuck, self.loads)
                 service.update(entry)
             elif service.entry != entry:
                 service.update(entry)
@@ -148,14 +150,14 @@ class Gateway:
         self.date_line = b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode()
         for service in self.services.values():
             service.tick(now)
-        for connection in list(self.connections):
-            if outstayed(connection.sight(), now, self.limits):
         if now - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = now
             self._sweep(now)
         self.loop.call_later(TICK_SECONDS, self._turn)
 
     def _sweep(self, now: float) -> None:
+        for connection in list(self.connections):
+            if outstayed(connection.sight(), now, self.limits):
                 connection.transport.abort()
 
     def _report_stuck(self, replica: str, seconds: float) -> None:

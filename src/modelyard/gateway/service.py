@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from modelyard.domain.names import name_key
 from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, ReplicaDied
 from modelyard.gateway.balancer import least_in_flight
+from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import LATENCY_BUCKETS_SECONDS
 from modelyard.gateway.target import Target
 from modelyard.gateway.tracked import Tracked
+from modelyard.protocol.messages import Load
 from modelyard.protocol.table import EndpointEntry
 
 if TYPE_CHECKING:
@@ -30,7 +33,9 @@ _log = logging.getLogger("modelyard.gateway")
 
 
 class Service:
-    def __init__(self, entry: EndpointEntry, gateway_id: str, report_stuck: Callable[[str, float], None]) -> None:
+    def __init__(
+        self, entry: EndpointEntry, gateway_id: str, report_stuck: Callable[[str, float], None], loads: Loads
+    ) -> None:
         self.entry = entry
         self.name = entry.name
         self.queue: deque[Prediction] = deque()
@@ -43,6 +48,8 @@ class Service:
         """What its tracker saw; None where it has none."""
         self.is_web_app: bool | None = None
         """Whether other paths than invocations reach it; None until a replica has said."""
+        self._arrivals = 0
+        self._loads = loads
         self._queued_bytes = 0
         self._deadlines: deque[Prediction] = deque()
         self._targets: dict[str, Target] = {}
@@ -79,6 +86,9 @@ class Service:
         """Sends the request to the replica with the fewest in flight, or queues it, or refuses it at once."""
         prediction.deadline = prediction.started_at + self.entry.timeout_seconds
         self._deadlines.append(prediction)
+        if not self._arrivals:
+            self._loads.begin(name_key(self.name), self)
+        self._arrivals += 1
         if not self.queue:
             target = least_in_flight(self._ready)
             if target is not None:
@@ -104,6 +114,8 @@ class Service:
         else:
             self.queue.append(prediction)
             self._queued_bytes += len(prediction.body)
+            if not self._targets and len(self.queue) == 1:
+                self._loads.urgent.set()
 
     def drain(self) -> None:
         """Sends what waits, as far as there is room."""
@@ -201,6 +213,13 @@ class Service:
     @property
     def in_flight(self) -> int:
         return sum(one.in_flight for one in self._targets.values())
+
+    def take_load(self) -> Load:
+        """What it holds now, and the arrivals since the last call."""
+        arrivals, self._arrivals = self._arrivals, 0
+        one = self._ready[0] if self._ready else None
+        capacity, batches = (one.capacity, one.batches) if one is not None else (None, False)
+        return Load(self.in_flight, self.queued, arrivals, capacity, batches)
 
     @property
     def ready(self) -> int:

@@ -43,6 +43,7 @@ class Target(asyncio.Protocol):
         self.service = service
         self.in_flight = 0
         self.capacity = 0
+        self.batches = False
         self.connected = False
         self.leaving = False
         """It takes no more requests; closes when the last is answered."""
@@ -239,6 +240,7 @@ class Target(asyncio.Protocol):
         self._metas.clear()
         self._decoder.limit_bytes = frames.FRAME_BYTES_MAX
         self.capacity = max(1, self.service.entry.max_in_flight or int(meta.get("max_in_flight") or 1))
+        self.batches = bool(meta.get("batches"))
         self.connected = True
         if self._handshake_limit is not None:
             self._handshake_limit.cancel()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.manifest.autoscaling import check_scaling, scaling_settings, scaling_values
 from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.places import check_place
@@ -13,18 +14,6 @@ from modelyard.manifest.values import is_path
 from modelyard.manifest.variables import Variables
 
 _WITHOUT_EFFECT = {
-    "autoscaling": (
-        "max_replicas",
-        "target_replica_concurrency",
-        "target_in_flight",
-        "window",
-        "downscale_stabilization_period",
-        "upscale_stabilization_period",
-        "max_downscale_factor",
-        "max_upscale_factor",
-        "downscale_tolerance",
-        "upscale_tolerance",
-    ),
     "compute": ("shm",),
     "networking": ("endpoint", "api_gateway", "local_port"),
     "server_side_batching": ("batch_interval",),
@@ -41,7 +30,7 @@ class EndpointResource:
     line: int
     """Where it begins in the file, from 1; 0 where no file was read."""
     model: str | None = None
-    """`price`, `price:3`, or a path relative to the file's folder (it has a dot or a slash)."""
+    """`price`, `price:3`, `price@champion`, or a path relative to the file's folder (it has a dot or a slash)."""
     predictor: dict[str, Any] | None = None
     """`{path, class, config, python_path, python?}`."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -76,15 +65,7 @@ def read_endpoint(document: Document, index: int, label: str, folder: Path) -> E
 
 def _check_together(document: Document, index: int, label: str, fields: EndpointFields) -> None:
     scaling = fields.autoscaling
-    least = scaling.min_replicas or 1
-    wished = scaling.init_replicas or least
-    most = scaling.max_replicas
-    if wished < least:
-        sentence = f"found {wished}; allowed: at least min_replicas, which is {least}"
-        add_problem(document, index, label, ("autoscaling", "init_replicas"), sentence)
-    if most is not None and wished > most:
-        sentence = f"found {most}; allowed: at least the {wished} replicas that the endpoint begins with"
-        add_problem(document, index, label, ("autoscaling", "max_replicas"), sentence)
+    check_scaling(document, index, label, scaling)
     if fields.tracker and fields.monitoring:
         sentence = "found beside tracker; allowed: one of the two, they mean the same"
         add_problem(document, index, label, ("monitoring",), sentence)
@@ -137,7 +118,6 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
     variables = (fields.env or Variables()).over(fields.predictor.env if fields.predictor else None)
     batching = fields.server_side_batching
     given = {
-        "replicas": scaling.init_replicas or scaling.min_replicas,
         "cpu_millis": fields.compute.cpu,
         "memory_bytes": fields.compute.mem,
         "threads_per_process": scaling.threads_per_process or scaling.threads_per_worker,
@@ -147,6 +127,7 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         "timeout_seconds": fields.timeout,
         "max_body_bytes": fields.max_body,
         "idempotent": fields.idempotent,
+        "require_approval": fields.require_approval,
         "start_seconds": fields.start_limit,
         "drain_seconds": fields.drain_limit,
         "max_surge": fields.update_strategy.max_surge,
@@ -154,7 +135,7 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         "environment": variables.plain or None,
         "secrets": variables.secrets or None,
     }
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings = scaling_settings(scaling) | {name: value for name, value in given.items() if value is not None}
     if scaling.max_replica_concurrency is not None:
         settings |= _cortex_bounds(fields, settings, scaling.max_replica_concurrency)
     return settings
@@ -167,7 +148,7 @@ def _cortex_bounds(fields: EndpointFields, settings: dict[str, Any], concurrency
     # A predictor takes requests one by one unless the file gives it batches; a bare model file takes several.
     batch = int(settings.get("max_batch_size", 1 if fields.predictor else _BATCH_SIZE_DEFAULT))
     inside = min(concurrency, int(settings.get("max_in_flight", max(threads, 2 * batch))))
-    replicas = int(settings.get("replicas", 1))
+    replicas = max(1, scaling_values(fields.autoscaling).get("init_replicas") or fields.autoscaling.min_replicas or 1)
     return {"max_in_flight": inside, "max_queue_length": min(QUEUE_LENGTH_MAX, replicas * (concurrency - inside))}
 
 

@@ -33,6 +33,7 @@ BATCH_SIZE_MAX = 4096
 QUEUE_LENGTH_MAX = 1_000_000
 THREADS_MAX = 256
 LIMIT_SECONDS_MAX = 3600.0
+IDLE_SECONDS_MAX = 86400.0
 RUNTIME_SECONDS_MAX = 28 * 86400.0
 """SageMaker's limit for MaxRuntimeInSeconds."""
 
@@ -74,12 +75,6 @@ def _only_one(value: Any) -> Any:
     return value
 
 
-def _one_at_least(value: Any) -> Any:
-    if type(value) is int and value == 0:
-        raise refuse("1 or more; scaling to zero is not there yet")
-    return value
-
-
 class PredictorFields(_Schema):
     type: Annotated[Literal["python"], BeforeValidator(_only_python)] = "python"
     path: Annotated[str, Field(min_length=1)]
@@ -100,9 +95,9 @@ class ComputeFields(_Schema):
 
 
 class AutoscalingFields(_Schema):
-    min_replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX), BeforeValidator(_one_at_least)] | None = None
-    max_replicas: Count | None = None
-    init_replicas: Annotated[int, Field(ge=1, le=REPLICAS_MAX)] | None = None
+    min_replicas: Annotated[CountOrNone, Field(le=REPLICAS_MAX)] | None = None
+    max_replicas: Annotated[Count, Field(le=REPLICAS_MAX)] | None = None
+    init_replicas: Annotated[CountOrNone, Field(le=REPLICAS_MAX)] | None = None
     workers_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
     processes_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
     threads_per_worker: Annotated[Count, Field(le=THREADS_MAX)] | None = None
@@ -110,13 +105,16 @@ class AutoscalingFields(_Schema):
     target_replica_concurrency: Annotated[float, Field(gt=0)] | None = None
     max_replica_concurrency: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
     target_in_flight: Annotated[float, Field(gt=0)] | None = None
-    window: PositiveSeconds | None = None
-    downscale_stabilization_period: Seconds | None = None
-    upscale_stabilization_period: Seconds | None = None
+    window: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    downscale_stabilization_period: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    upscale_stabilization_period: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
     max_downscale_factor: Annotated[float, Field(ge=0, lt=1)] | None = None
+    downscale_kept_share: Annotated[float, Field(ge=0, lt=1)] | None = None
     max_upscale_factor: Annotated[float, Field(gt=1)] | None = None
     downscale_tolerance: Annotated[float, Field(ge=0, lt=1)] | None = None
     upscale_tolerance: Factor | None = None
+    burst_factor: Annotated[float, Field(gt=1)] | None = None
+    last_replica_delay: Annotated[Seconds, Field(le=IDLE_SECONDS_MAX)] | None = None
 
 
 class UpdateFields(_Schema):
@@ -162,6 +160,7 @@ class EndpointFields(_Schema):
     start_limit: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
     drain_limit: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
     idempotent: bool | None = None
+    require_approval: bool | None = None
     env: Environment | None = None
 
     @model_validator(mode="after")

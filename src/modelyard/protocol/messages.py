@@ -5,6 +5,9 @@ To the controller:
     {"type": "poke"}                                     something was committed; look now. No answer.
     {"type": "gateway", "id": "..."}                     a gateway is here and wants the table; deltas follow
     {"type": "stuck", "replica": "...", "seconds": 75.0} one call in this replica is past its limit plus grace
+    {"type": "load", "endpoints": {"price": {...}}}      what each of these endpoints holds now, by `name_key`; one that
+                                                         is not named is as it was. At once where a request waits for an
+                                                         endpoint without replicas: it wakes it.
 
 From the controller, to gateways:
 
@@ -13,6 +16,7 @@ From the controller, to gateways:
 """
 
 import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 LINE_BYTES_MAX = 16 * 2**20
@@ -28,3 +32,32 @@ def decode(line: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise ValueError("cannot read a message that is not a JSON object")
     return message  # pyright: ignore[reportUnknownVariableType]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One endpoint as one gateway sees it."""
+
+    in_flight: int
+    """Requests inside replicas."""
+    queued: int
+    """Requests that wait in the gateway."""
+    arrivals: int
+    """Requests since the last report."""
+    max_in_flight: int | None = None
+    """Most requests that one replica takes; None while none is connected."""
+    batches: bool = False
+    """Whether one call of its model can hold several."""
+
+
+def load_message(loads: dict[str, Load]) -> dict[str, Any]:
+    return {"type": "load", "endpoints": {key: asdict(load) for key, load in loads.items()}}
+
+
+def loads_from(message: dict[str, Any]) -> dict[str, Load]:
+    """The inverse of `load_message`, tolerant of keys that a later version added. Raises KeyError or TypeError where
+    it is none."""
+    return {
+        key: Load(**{field: one[field] for field in Load.__dataclass_fields__ if field in one})
+        for key, one in message["endpoints"].items()
+    }

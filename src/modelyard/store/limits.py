@@ -3,6 +3,12 @@
 EVENTS_MAX = 10_000
 """Events that are remembered; beyond it the oldest go."""
 
+DECISIONS_PER_ENDPOINT_MAX = 500
+"""Decisions of autoscaling that are remembered of one endpoint."""
+
+LOADS_PER_ENDPOINT_MAX = 20_000
+"""Records of load that are remembered of one endpoint: at one each five seconds, the last day."""
+
 SENTENCE_LENGTH_MAX = 2048
 """Characters of an event's sentence; what is longer is cut."""
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Change, Outcome, decide_deployment, decide_refresh, decide_rollback
 from modelyard.domain.endpoints import (
     Endpoint,
@@ -39,11 +40,14 @@ from modelyard.domain.secrets import (
     check_secret_name,
     check_secret_value,
 )
+from modelyard.domain.traces import LoadRecord
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
+    DECISIONS_PER_ENDPOINT_MAX,
     EVENTS_MAX,
     LINKS_MAX,
+    LOADS_PER_ENDPOINT_MAX,
     NAMES_COMPARED_MAX,
     SENTENCE_LENGTH_MAX,
     SESSIONS_MAX,
@@ -378,6 +382,42 @@ class MemoryEvents:
         return wanted[:limit]
 
 
+class MemoryScaling:
+    """Implements `ports.Scaling`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._decisions: dict[str, list[Recommendation]] = {}
+        self._loads: dict[str, list[LoadRecord]] = {}
+
+    def add_decision(self, name: str, decision: Recommendation) -> None:
+        with self._lock:
+            kept = self._decisions.setdefault(name_key(name), [])
+            kept.append(decision)
+            del kept[:-DECISIONS_PER_ENDPOINT_MAX]
+
+    def decisions(self, name: str, limit: int = 100) -> list[Recommendation]:
+        with self._lock:
+            return self._decisions.get(name_key(name), [])[::-1][:limit]
+
+    def add_loads(self, loads: Iterable[tuple[str, LoadRecord]]) -> None:
+        with self._lock:
+            for name, record in loads:
+                kept = self._loads.setdefault(name_key(name), [])
+                kept.append(record)
+                del kept[:-LOADS_PER_ENDPOINT_MAX]
+
+    def loads(self, name: str, since: float = 0.0, limit: int = 1000) -> list[LoadRecord]:
+        with self._lock:
+            found = [one for one in self._loads.get(name_key(name), []) if one.at > since]
+        return found[max(0, len(found) - limit) :]
+
+    def forget(self, name: str) -> None:
+        with self._lock:
+            self._decisions.pop(name_key(name), None)
+            self._loads.pop(name_key(name), None)
+
+
 class MemoryKeys:
     """Implements `ports.Keys`."""
 
@@ -473,6 +513,7 @@ class MemoryStore:
         self.models = MemoryModels()
         self.runs = MemoryRuns()
         self.events = MemoryEvents(events_max)
+        self.scaling = MemoryScaling()
         self.keys = MemoryKeys()
         self.secrets = MemorySecrets()
 

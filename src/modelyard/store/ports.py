@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Outcome
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
 from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
+from modelyard.domain.traces import LoadRecord
 
 
 class Endpoints(Protocol):
@@ -195,6 +197,29 @@ class Events(Protocol):
         ...
 
 
+class Scaling(Protocol):
+    """What autoscaling saw and decided, for people. Names are compared by `name_key`. Of each endpoint the newest
+    `DECISIONS_PER_ENDPOINT_MAX` decisions and `LOADS_PER_ENDPOINT_MAX` records of load are kept."""
+
+    def add_decision(self, name: str, decision: Recommendation) -> None: ...
+
+    def decisions(self, name: str, limit: int = 100) -> list[Recommendation]:
+        """Newest first."""
+        ...
+
+    def add_loads(self, loads: Iterable[tuple[str, LoadRecord]]) -> None:
+        """All at once, by endpoint."""
+        ...
+
+    def loads(self, name: str, since: float = 0.0, limit: int = 1000) -> list[LoadRecord]:
+        """The newest, oldest of them first."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """The endpoint is gone."""
+        ...
+
+
 class Keys(Protocol):
     """Hashes of access keys, one-time links and sessions; never the secrets. Beyond `LINKS_MAX` and `SESSIONS_MAX`
     those that expire first go."""
@@ -255,6 +280,8 @@ class Store(Protocol):
     def runs(self) -> Runs: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def scaling(self) -> Scaling: ...
     @property
     def keys(self) -> Keys: ...
     @property

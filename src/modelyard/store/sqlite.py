@@ -4,7 +4,7 @@
 |---|---|---|
 | `yard.db` | wishes, facts, models, keys, secrets | a power cut |
 | `queue.db` | runs | a power cut |
-| `history.db` | events | a crash of the process |
+| `history.db` | events, scaling | a crash of the process |
 """
 
 from modelyard.errors import StoreFailed
@@ -17,6 +17,7 @@ from modelyard.store.limits import EVENTS_MAX
 from modelyard.store.migrate import database_path, needs_migration
 from modelyard.store.models import SqlModels
 from modelyard.store.runs import SqlRuns
+from modelyard.store.scaling import SqlScaling
 from modelyard.store.seals import Seals
 from modelyard.store.secrets import SqlSecrets
 
@@ -32,6 +33,7 @@ class SqliteStore:
         self.models = SqlModels(self._yard)
         self.runs = SqlRuns(self._queue)
         self.events = SqlEvents(self._history, events_max)
+        self.scaling = SqlScaling(self._history)
         self.keys = SqlKeys(self._yard)
         self.secrets = SqlSecrets(self._yard, Seals(home.secrets_key))
 

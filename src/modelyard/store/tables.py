@@ -12,7 +12,7 @@ queue = MetaData()
 """Runs."""
 
 history = MetaData()
-"""Events."""
+"""Events; what autoscaling saw and decided."""
 
 endpoints = Table(
     "endpoints",
@@ -157,4 +157,27 @@ events = Table(
     Column("sentence", String, nullable=False),
     Index("events_by_name", "name_key", "kind"),
     sqlite_autoincrement=True,
+)
+
+scaling_decisions = Table(
+    "scaling_decisions",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("endpoint_key", String, nullable=False),
+    Column("decision", JSON, nullable=False),
+    Index("scaling_decisions_by_endpoint", "endpoint_key", "number"),
+)
+
+loads = Table(
+    "loads",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("endpoint_key", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("in_flight", Float, nullable=False),
+    Column("queued", Float, nullable=False),
+    Column("arrivals", Integer, nullable=False),
+    Column("replicas", Integer, nullable=False),
+    Index("loads_by_endpoint", "endpoint_key", "number"),
 )

@@ -24,7 +24,7 @@ OLD = History(born_at=0.0, last_request_at=NOW)
 
 def load(demand: float, *, lasting: float | None = None, seconds: int = 60) -> list[Sample]:
     """The same demand throughout; by default nothing of it lasts, so that no burst interferes."""
-    return [Sample(NOW - ago, demand, 0.0, lasting or 0.0, round(demand)) for ago in range(seconds - 1, -1, -1)]
+    return [Sample(NOW - ago, 1.0, demand, 0.0, lasting or 0.0, round(demand)) for ago in range(seconds - 1, -1, -1)]
 
 
 def recommended(*counts: int, seconds: float = 299.0) -> History:
@@ -43,6 +43,11 @@ def decide(demand, current, settings=SETTINGS, history=OLD, capacity=100, **more
 )
 def test_the_average_over_the_target_is_rounded_up_unless_it_is_nearly_what_is_there(demand, current, tolerated):
     assert decide(demand, current).tolerated == tolerated
+
+
+def test_each_moment_of_the_window_weighs_as_much_as_it_lasted():
+    samples = [Sample(NOW - 5, 9.0, 1.0, 0.0, 0.0), Sample(NOW, 1.0, 11.0, 0.0, 0.0)]
+    assert recommend(SETTINGS, samples, OLD, 1, NOW, 100).average_in_flight == 2.0
 
 
 def test_one_step_up_is_at_most_the_factor_but_one_more_is_always_allowed():
@@ -118,7 +123,7 @@ def test_the_last_replica_stays_until_nothing_has_asked_for_it_throughout_its_de
 
 
 def test_the_last_replica_stays_while_it_is_in_a_call_however_long():
-    call = [Sample(NOW, 1.0, 0.0, 1.0)]
+    call = [Sample(NOW, 1.0, 1.0, 0.0, 1.0)]
     assert recommend(ZERO, call, replace(OLD, last_request_at=0.0), 1, NOW, 9).requested == 1
 
 
@@ -128,11 +133,11 @@ def test_the_last_of_several_never_goes_with_the_others():
 
 
 def test_the_first_request_wakes_an_endpoint_at_once_and_only_a_request_does():
-    waiting = [*load(0), Sample(NOW, 0.0, 3.0, 0.0, 3)]
+    waiting = [*load(0), Sample(NOW, 1.0, 0.0, 3.0, 0.0, 3)]
     woken = recommend(ZERO, waiting, History(NOW, NOW), 0, NOW, 9)
     assert (woken.requested, woken.rule) == (1, Rule.WAKE)
     # The average still remembers the load before; that alone is no reason to come back.
-    assert recommend(ZERO, [*load(5), Sample(NOW, 0.0, 0.0, 0.0)], OLD, 0, NOW, 9).requested == 0
+    assert recommend(ZERO, [*load(5), Sample(NOW, 1.0, 0.0, 0.0, 0.0)], OLD, 0, NOW, 9).requested == 0
 
 
 def test_without_load_known_nothing_changes_but_what_the_bounds_ask_for():

@@ -26,7 +26,7 @@ class Autoscaler:
 
     def sees(self, demand: float) -> Recommendation:
         self.now += self.tick
-        self.samples.append(Sample(self.now, demand, 0.0, demand, round(demand)))
+        self.samples.append(Sample(self.now, self.tick, demand, 0.0, demand, round(demand)))
         if demand:
             self.last_request_at = self.now
         history = History(BORN, self.last_request_at, list(self.past))

@@ -2,9 +2,11 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.manifest.endpoints import EndpointResource
@@ -77,7 +79,19 @@ def test_a_cortex_file_is_read_as_it_is(folder: Path) -> None:
         "python_path": "src/",
     }
     assert found.settings == {
-        "replicas": 2,
+        "autoscaling": {
+            "min_replicas": 1,
+            "max_replicas": 100,
+            "init_replicas": 2,
+            "target_in_flight": 4.0,
+            "window_seconds": 60.0,
+            "downscale_stabilization_seconds": 300.0,
+            "upscale_stabilization_seconds": 0.0,
+            "downscale_kept_share": 0.5,
+            "max_upscale_factor": 10.0,
+            "downscale_tolerance": 0.1,
+            "upscale_tolerance": 0.1,
+        },
         "cpu_millis": 500,
         "threads_per_process": 4,
         "max_in_flight": 4,
@@ -90,7 +104,7 @@ def test_a_cortex_file_is_read_as_it_is(folder: Path) -> None:
 
 def test_what_has_no_effect_is_told(folder: Path) -> None:
     (note,) = read_yard_file(write(folder, CORTEX)).notes
-    assert note.startswith("iris: without effect so far: endpoint, tracker, autoscaling.max_replicas")
+    assert "autoscaling" not in note
 
 
 def test_every_setting_is_a_field_of_the_domains_spec(folder: Path) -> None:
@@ -98,7 +112,7 @@ def test_every_setting_is_a_field_of_the_domains_spec(folder: Path) -> None:
 - name: price
   model: price:3
   compute: {cpu: 0.5, mem: 512Mi}
-  autoscaling: {min_replicas: 2, threads_per_process: 2}
+  autoscaling: {min_replicas: 2, max_replicas: 2, threads_per_process: 2}
   update_strategy: {max_surge: 1, max_unavailable: 0}
   server_side_batching: {max_batch_size: 8, batch_interval: 10ms}
   max_in_flight: 16
@@ -130,6 +144,43 @@ def test_every_setting_is_a_field_of_the_domains_spec(folder: Path) -> None:
     }
     assert set(found.settings) <= {one.name for one in fields(EndpointSpec)} - {"package", "model"}
     assert EndpointSpec(package="p", **found.settings).replicas == 2
+
+
+def scaling(folder: Path, section: str) -> dict[str, Any]:
+    return endpoint(folder, f"- {{name: a, model: b, autoscaling: {section}}}").settings
+
+
+def test_every_setting_of_scaling_is_a_field_of_the_domains(folder: Path) -> None:
+    found = scaling(
+        folder,
+        "{min_replicas: 0, max_replicas: 8, init_replicas: 1, target_in_flight: 2, window: 30s, burst_factor: 2.0,"
+        " upscale_stabilization_period: 30s, downscale_stabilization_period: 2m, max_upscale_factor: 3.0,"
+        " downscale_kept_share: 0.5, upscale_tolerance: 0.1, downscale_tolerance: 0.2, last_replica_delay: 1h}",
+    )
+    assert Autoscaling(**found["autoscaling"]) == Autoscaling(
+        min_replicas=0,
+        max_replicas=8,
+        init_replicas=1,
+        target_in_flight=2.0,
+        window_seconds=30.0,
+        upscale_stabilization_seconds=30.0,
+        downscale_stabilization_seconds=120.0,
+        max_upscale_factor=3.0,
+        downscale_kept_share=0.5,
+        upscale_tolerance=0.1,
+        downscale_tolerance=0.2,
+        burst_factor=2.0,
+        last_replica_delay_seconds=3600.0,
+    )
+    assert set(found["autoscaling"]) == {one.name for one in fields(Autoscaling)}
+
+
+def test_a_section_on_scaling_has_cortexs_maximum_and_without_one_the_yard_chooses(folder: Path) -> None:
+    assert scaling(folder, "{min_replicas: 2}") == {"autoscaling": {"min_replicas": 2, "max_replicas": 100}}
+    assert scaling(folder, "{threads_per_process: 2}") == {"threads_per_process": 2}
+    assert scaling(folder, "{min_replicas: 3, max_replicas: 3}") == {"replicas": 3}
+    assert scaling(folder, "{target_replica_concurrency: 2}")["autoscaling"]["target_in_flight"] == 2.0
+    assert scaling(folder, "{max_downscale_factor: 0.5}")["autoscaling"]["downscale_kept_share"] == 0.5
 
 
 def test_what_a_file_leaves_out_stays_out(folder: Path) -> None:
@@ -207,7 +258,11 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ("- name: a\n  model: b\n  idempotent: yes", "a.idempotent: found 'yes' (text); allowed: true or false"),
         ("- name: a\n  model: b\n  max_body: 101Mi", "a.max_body: found '101Mi' (text); allowed: at most 104857600"),
         ("- name: a\n  model: b\n  max_body: true", "a.max_body: found true (true/false); allowed: 6Mi,"),
-        ("- {name: a, model: b, autoscaling: {min_replicas: 0}}", "allowed: 1 or more; scaling to zero is not there"),
+        ("- {name: a, model: b, autoscaling: {min_replicas: -1}}", "a.autoscaling.min_replicas: found -1 (number); allowed: 0 or more"),
+        (
+            "- {name: a, model: b, autoscaling: {max_downscale_factor: 0.5, downscale_kept_share: 0.5}}",
+            "a.autoscaling.max_downscale_factor: found beside downscale_kept_share; allowed: one of the two",
+        ),
         ("- {name: a, model: b, autoscaling: {workers_per_replica: 2}}", "allowed: 1; write more replicas instead"),
         (
             "- {name: a, model: b, autoscaling: {init_replicas: 3, max_replicas: 2}}",

@@ -1,4 +1,4 @@
--- What the revisions up to r0001 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0002 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -12,3 +12,22 @@ CREATE TABLE events (
 	sentence VARCHAR NOT NULL
 );
 CREATE INDEX events_by_name ON events (name_key, kind);
+CREATE TABLE scaling_decisions (
+	number INTEGER NOT NULL, 
+	endpoint_key VARCHAR NOT NULL, 
+	decision JSON NOT NULL, 
+	PRIMARY KEY (number)
+);
+CREATE INDEX scaling_decisions_by_endpoint ON scaling_decisions (endpoint_key, number);
+CREATE TABLE loads (
+	number INTEGER NOT NULL, 
+	endpoint_key VARCHAR NOT NULL, 
+	at FLOAT NOT NULL, 
+	seconds FLOAT NOT NULL, 
+	in_flight FLOAT NOT NULL, 
+	queued FLOAT NOT NULL, 
+	arrivals INTEGER NOT NULL, 
+	replicas INTEGER NOT NULL, 
+	PRIMARY KEY (number)
+);
+CREATE INDEX loads_by_endpoint ON loads (endpoint_key, number);

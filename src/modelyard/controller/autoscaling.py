@@ -1,0 +1,283 @@
+"""Autoscaling: keeps what gateways report, and says how many replicas each endpoint should have now.
+
+What was decided is on disk, in the endpoint's status; samples and recommendations are not. A controller that comes
+after a dead one goes on with the number that it finds and watches anew, which the rules for a young autoscaler allow
+for.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from modelyard.clock import Clock
+from modelyard.domain.autoscaling import (
+    TICK_SECONDS,
+    Autoscaling,
+    History,
+    Past,
+    Recommendation,
+    Rule,
+    Sample,
+    capacity_of,
+    default_target,
+    proving,
+    recommend,
+)
+from modelyard.domain.endpoints import Endpoint, EndpointSpec, VersionState
+from modelyard.domain.names import name_key
+from modelyard.domain.replicas import max_in_flight
+from modelyard.domain.traces import LoadRecord
+from modelyard.errors import StoreFailed
+from modelyard.protocol.messages import Load
+from modelyard.store.ports import Store
+
+IDLE_TICK_SECONDS = 5.0
+"""How often an endpoint without load is looked at, while there is still something to give back."""
+
+RECORD_SECONDS = 5.0
+"""Over what load is summed up before it is written down, and how often a decision is that changes nothing."""
+
+REMEMBERED_MAX = 7200
+"""Samples and recommendations of one endpoint: an hour of ticks, the longest window and stabilization."""
+
+_log = logging.getLogger("modelyard.controller")
+
+
+class Meter:
+    """The load of one endpoint between two decisions, all gateways together."""
+
+    def __init__(self, now: float) -> None:
+        self.max_in_flight: int | None = None
+        self.batches = False
+        self._by_gateway: dict[object, Load] = {}
+        self._opened_at = self._seen_at = now
+        self._in_flight_seconds = self._queued_seconds = 0.0
+        self._lasting = 0
+        self._arrivals = 0
+
+    def take(self, gateway: object, load: Load | None, now: float) -> None:
+        """What a gateway reports; None where the gateway is gone."""
+        self._pass_time(now)
+        if load is None:
+            self._by_gateway.pop(gateway, None)
+        else:
+            self._by_gateway[gateway] = load
+            self._arrivals += load.arrivals
+            if load.max_in_flight is not None:
+                self.max_in_flight, self.batches = load.max_in_flight, load.batches
+        self._lasting = min(self._lasting, self.demand)
+
+    @property
+    def demand(self) -> int:
+        return sum(one.in_flight + one.queued for one in self._by_gateway.values())
+
+    @property
+    def at_rest(self) -> bool:
+        return not self._arrivals and not self.demand
+
+    def close(self, now: float) -> Sample:
+        """The sample of the tick that ends now; the next one begins."""
+        self._pass_time(now)
+        seconds = max(now - self._opened_at, 1e-3)
+        sample = Sample(
+            at=now,
+            seconds=seconds,
+            in_flight=self._in_flight_seconds / seconds,
+            # Where a request woke the endpoint no time has passed yet; it counts all the same.
+            queued=max(self._queued_seconds / seconds, float(self._queued) if self._opened_at == now else 0.0),
+            lasting=float(self._lasting),
+            arrivals=self._arrivals,
+        )
+        self._opened_at, self._arrivals, self._lasting = now, 0, self.demand
+        self._in_flight_seconds = self._queued_seconds = 0.0
+        return sample
+
+    @property
+    def _queued(self) -> int:
+        return sum(one.queued for one in self._by_gateway.values())
+
+    def _pass_time(self, now: float) -> None:
+        passed = max(0.0, now - self._seen_at)
+        self._in_flight_seconds += passed * sum(one.in_flight for one in self._by_gateway.values())
+        self._queued_seconds += passed * self._queued
+        self._seen_at = now
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is remembered of one endpoint that scales."""
+
+    born_at: float
+    last_request_at: float
+    meter: Meter
+    decide_at: float = 0.0
+    version: int | None = None
+    samples: deque[Sample] = field(default_factory=lambda: deque[Sample](maxlen=REMEMBERED_MAX))
+    past: deque[Past] = field(default_factory=lambda: deque[Past](maxlen=REMEMBERED_MAX))
+    recorded: Recommendation | None = None
+    unrecorded: list[Sample] = field(default_factory=list[Sample])
+    """Samples since load was last written down."""
+
+
+class Autoscaler:
+    def __init__(self, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake = wake
+        self._watches: dict[str, _Watch] = {}
+        self._gateways: set[object] = set()
+        self._cores = len(os.sched_getaffinity(0))
+
+    # -- from gateways -----------------------------------------------------------------------------------------------
+
+    def gateway_came(self, gateway: object) -> None:
+        self._gateways.add(gateway)
+
+    def gateway_left(self, gateway: object) -> None:
+        """What it held is gone with it."""
+        self._gateways.discard(gateway)
+        for watch in self._watches.values():
+            watch.meter.take(gateway, None, self._clock.now())
+
+    def take(self, gateway: object, loads: dict[str, Load]) -> None:
+        """A report. The loop is woken for an endpoint that had no load before: it may have no replica."""
+        now = self._clock.now()
+        for key, load in loads.items():
+            watch = self._watches.get(key)
+            if watch is None:
+                # Nobody has looked at this endpoint yet; the pass that does so must find its load.
+                watch = self._watches[key] = _Watch(now, 0.0, Meter(now))
+            rested = watch.meter.at_rest
+            watch.meter.take(gateway, load, now)
+            if rested and not watch.meter.at_rest:
+                watch.decide_at = now
+                self._wake()
+
+    # -- for the pass ------------------------------------------------------------------------------------------------
+
+    def scale(self, endpoint: Endpoint, present: int | None, living: int, room: int) -> tuple[Endpoint, float | None]:
+        """The endpoint with the replicas that it should have now, and when to ask again at the latest.
+
+        `present` is what was asked for before, None where nothing was yet; `living` are the replicas that there are,
+        `room` how many more fit.
+        """
+        settings = endpoint.governing.spec.autoscaling
+        if settings is None or endpoint.deleting:
+            self._watches.pop(name_key(endpoint.name), None)
+            return endpoint, None
+        now = self._clock.now()
+        watch = self._watches.get(name_key(endpoint.name))
+        if watch is None:
+            watch = self._watches[name_key(endpoint.name)] = _Watch(now, 0.0, Meter(now))
+        current = settings.begins_with if present is None else present
+        if now >= watch.decide_at or watch.version != endpoint.wished.number:
+            watch.version = endpoint.wished.number
+            current = self._decide(endpoint, settings, watch, current, living, room, now)
+        return endpoint.scaled(current), watch.decide_at
+
+    def forget(self, name: str) -> None:
+        """The endpoint is gone."""
+        self._watches.pop(name_key(name), None)
+        self._store.scaling.forget(name)
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _decide(
+        self,
+        endpoint: Endpoint,
+        settings: Autoscaling,
+        watch: _Watch,
+        current: int,
+        living: int,
+        room: int,
+        now: float,
+    ) -> int:
+        spec = endpoint.governing.spec
+        settings = self._with_target(settings, spec, watch.meter)
+        if self._gateways:
+            self._sample(watch, settings, now)
+        reserves = bool(spec.cpu_millis or spec.memory_bytes)
+        capacity = capacity_of(settings, living, room, self._cores, reserves=reserves)
+        history = History(watch.born_at, watch.last_request_at, watch.past)
+        found = recommend(settings, watch.samples, history, current, now, capacity)
+        if endpoint.wished.state is VersionState.NEW and settings.begins_with:
+            found = proving(found)
+        if found.recommended is not None:
+            watch.past.append(Past(now, found.recommended))
+        watch.decide_at = now + self._pause(watch, found)
+        self._record(endpoint, watch, found)
+        return found.requested
+
+    def _with_target(self, settings: Autoscaling, spec: EndpointSpec, meter: Meter) -> Autoscaling:
+        if settings.target_in_flight is not None:
+            return settings
+        plain = max_in_flight(spec, batches=False)
+        concurrent = not meter.batches and meter.max_in_flight is not None and meter.max_in_flight > plain
+        target = default_target(
+            spec.threads_per_process, meter.max_in_flight, batches=meter.batches, concurrent=concurrent
+        )
+        return replace(settings, target_in_flight=target)
+
+    def _sample(self, watch: _Watch, settings: Autoscaling, now: float) -> None:
+        sample = watch.meter.close(now)
+        if sample.demand or sample.arrivals:
+            watch.last_request_at = now
+        watch.samples.append(sample)
+        watch.unrecorded.append(sample)
+        while watch.samples[0].at <= now - settings.window_seconds:
+            watch.samples.popleft()
+        kept = max(settings.upscale_stabilization_seconds, settings.downscale_stabilization_seconds)
+        while watch.past and watch.past[0].at <= now - kept:
+            watch.past.popleft()
+
+    def _pause(self, watch: _Watch, found: Recommendation) -> float:
+        """How long until the next look: a load is watched closely, and what rests is looked at when something may
+        change."""
+        if not watch.meter.at_rest or any(one.demand or one.arrivals for one in watch.samples):
+            return TICK_SECONDS
+        if found.rule is Rule.LAST_REPLICA or found.requested != found.min_replicas or found.current != found.requested:
+            return IDLE_TICK_SECONDS
+        return float("inf")
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _record(self, endpoint: Endpoint, watch: _Watch, found: Recommendation) -> None:
+        """Writes down what was decided and seen. The prediction path does not hang on it: where the disk refuses, it is
+        not written."""
+        try:
+            self._record_load(endpoint, watch, found)
+            self._record_decision(endpoint, watch, found)
+        except StoreFailed as error:
+            _log.error("endpoint %s: %s", endpoint.name, error)
+
+    def _record_load(self, endpoint: Endpoint, watch: _Watch, found: Recommendation) -> None:
+        seconds = sum(one.seconds for one in watch.unrecorded)
+        resting = watch.decide_at == float("inf")
+        if seconds < RECORD_SECONDS and not resting:
+            return
+        samples, watch.unrecorded = watch.unrecorded, []
+        if not any(one.demand or one.arrivals for one in samples):
+            return
+        record = LoadRecord(
+            at=found.at,
+            seconds=round(seconds, 3),
+            in_flight=round(sum(one.in_flight * one.seconds for one in samples) / seconds, 4),
+            queued=round(sum(one.queued * one.seconds for one in samples) / seconds, 4),
+            arrivals=sum(one.arrivals for one in samples),
+            replicas=found.requested,
+        )
+        self._store.scaling.add_loads([(endpoint.name, record)])
+
+    def _record_decision(self, endpoint: Endpoint, watch: _Watch, found: Recommendation) -> None:
+        last = watch.recorded
+        changed = found.requested != found.current
+        news = last is None or changed or found.rule is not last.rule or found.recommended != last.recommended
+        if not changed and last is not None and (not news or found.at - last.at < RECORD_SECONDS):
+            return
+        watch.recorded = found
+        self._store.scaling.add_decision(endpoint.name, found)
+        if changed:
+            _log.info("endpoint %s: %s", endpoint.name, found.sentence)
+            self._store.events.add("endpoint", endpoint.name, f"scaling: {found.sentence}", found.at)

@@ -1,0 +1,70 @@
+"""`autoscaling`: fields as written, with Cortex's names -> settings of the domain.
+
+A section that says anything about scaling is Cortex's, whose maximum is 100 where none is given. Without one the yard
+chooses: from one replica to as many as there are cores.
+"""
+
+from typing import Any
+
+from modelyard.manifest.checks import add_problem
+from modelyard.manifest.document import Document
+from modelyard.manifest.schema import AutoscalingFields
+
+MAX_REPLICAS_CORTEX = 100
+
+_FIELDS = {
+    "min_replicas": "min_replicas",
+    "max_replicas": "max_replicas",
+    "init_replicas": "init_replicas",
+    "target_replica_concurrency": "target_in_flight",
+    "target_in_flight": "target_in_flight",
+    "window": "window_seconds",
+    "downscale_stabilization_period": "downscale_stabilization_seconds",
+    "upscale_stabilization_period": "upscale_stabilization_seconds",
+    "max_downscale_factor": "downscale_kept_share",
+    "downscale_kept_share": "downscale_kept_share",
+    "max_upscale_factor": "max_upscale_factor",
+    "downscale_tolerance": "downscale_tolerance",
+    "upscale_tolerance": "upscale_tolerance",
+    "burst_factor": "burst_factor",
+    "last_replica_delay": "last_replica_delay_seconds",
+}
+"""Name in the file -> name in `domain.autoscaling.Autoscaling`."""
+
+_SAME = (("target_replica_concurrency", "target_in_flight"), ("max_downscale_factor", "downscale_kept_share"))
+
+
+def scaling_values(fields: AutoscalingFields) -> dict[str, Any]:
+    """What the section says, by the domain's names."""
+    given = {_FIELDS[name]: getattr(fields, name) for name in _FIELDS}
+    for theirs, ours in _SAME:
+        given[_FIELDS[ours]] = getattr(fields, ours) if getattr(fields, ours) is not None else getattr(fields, theirs)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def scaling_settings(fields: AutoscalingFields) -> dict[str, Any]:
+    """`{"replicas": n}` where there is nothing to scale, `{"autoscaling": {...}}` where there is, and nothing where the
+    file says nothing."""
+    given = scaling_values(fields)
+    if not given:
+        return {}
+    least = int(given.get("min_replicas", 1))
+    most = int(given.setdefault("max_replicas", max(MAX_REPLICAS_CORTEX, least)))
+    return {"replicas": least} if least == most else {"autoscaling": given}
+
+
+def check_scaling(document: Document, index: int, label: str, fields: AutoscalingFields) -> None:
+    """Adds what does not go together to the document's problems."""
+    least = 1 if fields.min_replicas is None else fields.min_replicas
+    first = max(1, least) if fields.init_replicas is None else fields.init_replicas
+    most = fields.max_replicas
+    if first < least:
+        sentence = f"found {first}; allowed: at least min_replicas, which is {least}"
+        add_problem(document, index, label, ("autoscaling", "init_replicas"), sentence)
+    if most is not None and first > most:
+        sentence = f"found {most}; allowed: at least the {first} replicas that the endpoint begins with"
+        add_problem(document, index, label, ("autoscaling", "max_replicas"), sentence)
+    for theirs, ours in _SAME:
+        if getattr(fields, theirs) is not None and getattr(fields, ours) is not None:
+            sentence = f"found beside {ours}; allowed: one of the two, they mean the same"
+            add_problem(document, index, label, ("autoscaling", theirs), sentence)
