@@ -17,7 +17,7 @@ pytestmark = pytest.mark.acceptance
 YARD_FILE = """
 - name: greeter
   predictor: {path: predictor.py, config: {word: %s}}
-  autoscaling: {min_replicas: 3}
+  autoscaling: {min_replicas: 3, max_replicas: 3}
   update_strategy: {max_surge: 1, max_unavailable: 0}
 """
 
