@@ -216,4 +216,4 @@ def test_loading_a_pickle_is_said_in_the_log(place: Place, template: Template) -
     joblib.dump(Ridge().fit(A, B), path)
     with template.replica(place, place.package(model=path, framework="sklearn")) as replica:
         replica.connect()
-        assert "a pickle runs the code that it names" in replica.output
+        assert "a joblib file, which is a pickle, runs the code that it names" in replica.output
