@@ -1,4 +1,4 @@
-"""`model.tar.gz` as SageMaker has it: the model's files at its root, and `code/inference.py` where it brings its code."""
+"""`model.tar.gz` as SageMaker has it: the model's files at its root, `code/inference.py` where it brings its code."""
 
 import tarfile
 import zlib
@@ -20,7 +20,7 @@ def is_archive(place: Path) -> bool:
 
 
 def unpack_model(archive: Path, into: Path) -> Path | None:
-    """Unpacks the model to `into/model`; returns the folder of its code, `into/code`, where there is `code/inference.py`.
+    """Unpacks the model to `into/model`; returns `into/code`, the folder of its code, where `code/inference.py` is there.
 
     Nothing is ever written elsewhere: absolute paths, `..`, links that lead outside and devices are refused. Raises
     InvalidValue, TooLarge.
@@ -31,7 +31,8 @@ def unpack_model(archive: Path, into: Path) -> Path | None:
             members = _checked(archive, opened)
             opened.extractall(model, members, filter="data")
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InvalidValue(f"cannot unpack {archive}: {error}", "make it with `tar czf model.tar.gz -C FOLDER .`") from error
+        remedy = "make it with `tar czf model.tar.gz -C FOLDER .`"
+        raise InvalidValue(f"cannot unpack {archive}: {error}", remedy) from error
     if not (model / "code" / PROGRAM).is_file():
         return None
     (model / "code").rename(code)

@@ -78,7 +78,7 @@ def _plan(what: "Path | YardFile", name: str | None) -> _Plan:
 
     if isinstance(what, Path):
         if what.suffix.lower() not in _YAML and what.is_file():
-            label = check_name(name, "endpoint name") if name else label_from(what.stem, "model")
+            label = check_name(name, "endpoint name") if name else label_from(what.stem.removesuffix(".tar"), "model")
             model = EndpointResource(name=label, line=0, model=str(what.absolute()))
             return _Plan(what.absolute().parent, None, (model,))
         if not what.exists():
