@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import joblib
@@ -15,22 +15,35 @@ from sklearn.linear_model import LogisticRegression
 from tests.acceptance.yard import Yard
 
 
-@pytest.fixture
-def yard() -> Iterator[Yard]:
-    """A yard that is up, in a home with a short path."""
+@contextlib.contextmanager
+def a_yard() -> Generator[Yard]:
+    """A yard that is up, in a home with a short path; whatever becomes of it, nothing of it is left."""
     home = Path(tempfile.mkdtemp(prefix="yard-"))
-    one = Yard(home).up()
+    one = Yard(home)
     try:
-        yield one
+        yield one.up()
     finally:
         with contextlib.suppress(Exception):
             one.down()
         one.close()
-        left = one.everything_alive()
-        for process in left:
+        for process in one.everything_alive():
             with contextlib.suppress(psutil.Error):
                 process.kill()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def yard() -> Iterator[Yard]:
+    """A yard of the test's own."""
+    with a_yard() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared_yard() -> Iterator[Yard]:
+    """One yard for all stories of a file that leave it as they found it."""
+    with a_yard() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")
