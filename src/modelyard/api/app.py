@@ -4,7 +4,20 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from modelyard.api import artifacts, deployments, description, endpoints, events, links, models, runs, secrets, status
+from modelyard.api import (
+    artifacts,
+    deployments,
+    description,
+    endpoints,
+    events,
+    inputs,
+    links,
+    models,
+    runs,
+    scaling,
+    secrets,
+    status,
+)
 from modelyard.api.access import Access
 from modelyard.api.errors import handle_errors
 from modelyard.api.room import Room
@@ -12,7 +25,7 @@ from modelyard.api.yard import Yard
 from modelyard.protocol.routes import API
 from modelyard.version import VERSION
 
-_NOUNS = (status, artifacts, deployments, endpoints, runs, models, events, links, secrets)
+_NOUNS = (status, artifacts, deployments, endpoints, runs, inputs, models, events, links, secrets, scaling)
 
 
 def create_app(yard: Yard, pages: list[BaseRoute] | None = None) -> ASGIApp:

@@ -18,6 +18,7 @@ from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.names import check_name, nearest
 from modelyard.domain.runs import Run, RunSpec
+from modelyard.domain.sources import SOURCE_LENGTH_MAX, RunSource, parse_source
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
 RUNS_MAX = 1000
@@ -48,6 +49,10 @@ class RunRequest(BaseModel):
     entry: str | None = None
     code: str | None = None
     inputs: Annotated[dict[str, str], Field(max_length=CHANNELS_MAX)] = {}
+    sources: Annotated[
+        dict[str, Annotated[str, Field(max_length=SOURCE_LENGTH_MAX)]], Field(max_length=CHANNELS_MAX)
+    ] = {}
+    """Channel -> where the client took it from, for the record: `inputs` alone says what is read."""
     content_types: Annotated[dict[str, str], Field(max_length=CHANNELS_MAX)] = {}
     hyperparameters: Annotated[dict[str, Any], Field(max_length=HYPERPARAMETERS_MAX)] = {}
     environment: dict[str, str] = {}
@@ -77,6 +82,10 @@ class RunView:
     model: str | None
     model_version: int | None
     hyperparameters: dict[str, str]
+    inputs: dict[str, str]
+    """Channel -> digest of the tree that is read."""
+    sources: dict[str, str]
+    """Channel -> where it was taken from, where that was no plain path."""
     stop_requested: bool
     algorithm: str | None
     entry: str | None
@@ -104,6 +113,8 @@ def run_view(run: Run) -> RunView:
         model=run.spec.model,
         model_version=run.model_version,
         hyperparameters=run.spec.hyperparameters,
+        inputs=run.spec.inputs,
+        sources=run.spec.sources,
         stop_requested=run.stop_requested,
         algorithm=run.spec.algorithm,
         entry=run.spec.entry,
@@ -180,6 +191,7 @@ def check_run(yard: Yard, request: RunRequest) -> RunSpec:
     _check_model(yard, request)
     given = request.model_dump()
     given["hyperparameters"] = {name: _hyperparameter(name, value) for name, value in request.hyperparameters.items()}
+    given["parents"] = _parents(yard, request)
     return RunSpec(**given)
 
 
@@ -215,9 +227,22 @@ def _check_inputs(yard: Yard, request: RunRequest) -> None:
                 f"cannot find the files of channel {channel}: {error.message}",
                 "send them, then name their tree's digest",
             ) from error
-    for channel in request.content_types:
-        if channel not in request.inputs:
-            raise InvalidValue(f"cannot use content_types.{channel}: there is no such channel under `inputs`")
+    for field, channels in (("content_types", request.content_types), ("sources", request.sources)):
+        for channel in channels:
+            if channel not in request.inputs:
+                raise InvalidValue(f"cannot use {field}.{channel}: there is no such channel under `inputs`")
+
+
+def _parents(yard: Yard, request: RunRequest) -> dict[str, str]:
+    """Model versions that are read, by channel: those that the runs named as sources registered."""
+    parents: dict[str, str] = {}
+    for channel, text in request.sources.items():
+        source = parse_source(text)
+        if isinstance(source, RunSource) and source.part == "model":
+            run = yard.store.runs.get(source.run)
+            if run.spec.model is not None and run.model_version is not None:
+                parents[channel] = f"{run.spec.model}:{run.model_version}"
+    return parents
 
 
 def _check_model(yard: Yard, request: RunRequest) -> None:

@@ -183,6 +183,8 @@ class RunsPass:
             metrics=fact.metrics,
             code_digest=run.spec.code or f"builtin:{run.spec.algorithm}@{VERSION}",
             git_commit=run.spec.git_commit,
+            sources=run.spec.sources,
+            parents=run.spec.parents,
         )
         registered = self._store.models.register(
             str(run.spec.model),

@@ -69,6 +69,10 @@ class RunSpec:
     """Digest of the code tree, or None for a built-in."""
     inputs: dict[str, str] = field(default_factory=dict[str, str])
     """Channel -> digest of its tree."""
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+    """Channel -> where its input was taken from, as it was named, where that was no plain path."""
+    parents: dict[str, str] = field(default_factory=dict[str, str])
+    """Channel -> model version (`price:2`) that it holds."""
     content_types: dict[str, str] = field(default_factory=dict[str, str])
     """Channel -> content type, where one was given."""
     hyperparameters: dict[str, str] = field(default_factory=dict[str, str])

@@ -4,6 +4,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from modelyard.domain.names import nearest
+from modelyard.domain.sources import ALLOWED, PathSource, parse_source
+from modelyard.errors import InvalidValue
 from modelyard.manifest.checks import add_problem
 from modelyard.manifest.document import Document, FieldPath
 from modelyard.manifest.problems import shown
@@ -38,6 +40,18 @@ def check_place(
         add_problem(
             document, index, label, field, f"found {shown(written)}, but there is no such {wanted}{_near(place)}"
         )
+
+
+def check_source(document: Document, index: int, label: str, field: FieldPath, folder: Path, written: str) -> None:
+    """Adds a problem where `written` is nothing that an input can come from. What is not on this machine is not looked
+    at: the file may be right while a server is away."""
+    try:
+        source = parse_source(written)
+    except InvalidValue:
+        add_problem(document, index, label, field, f"found {shown(written)}; allowed: {ALLOWED}")
+        return
+    if isinstance(source, PathSource):
+        check_place(document, index, label, field, folder, written)
 
 
 def _near(place: Path) -> str:

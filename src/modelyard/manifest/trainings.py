@@ -5,7 +5,7 @@ from pathlib import Path
 
 from modelyard.manifest.checks import check_fields
 from modelyard.manifest.document import Document
-from modelyard.manifest.places import check_place
+from modelyard.manifest.places import check_place, check_source
 from modelyard.manifest.schema import TrainingFields
 
 MAX_RUNTIME_SECONDS = 86400.0
@@ -16,9 +16,10 @@ STOP_GRACE_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ChannelSource:
-    """Where a channel's data lies; relative to the file's folder."""
+    """Where a channel's data lies."""
 
     path: str
+    """A path relative to the file's folder, or another source that `domain.sources` reads."""
     content_type: str | None = None
 
 
@@ -77,4 +78,4 @@ def _check_places(document: Document, index: int, label: str, fields: TrainingFi
         place = fields.python_path
         check_place(document, index, label, ("python_path",), folder, place, inside=True, want="folder")
     for channel, source in fields.inputs.items():
-        check_place(document, index, label, ("inputs", channel), folder, source.path)
+        check_source(document, index, label, ("inputs", channel), folder, source.path)

@@ -49,9 +49,9 @@ def _share(value: str | int) -> str:
 
 def _model(value: str) -> str:
     if "://" in value:
-        raise refuse("a model's name (price, price:3) or a path; a URL is not read yet")
+        raise refuse("a model's name (price, price:3, price@champion) or a path; a URL is not read yet")
     if not value.strip() or "\0" in value:
-        raise refuse("a model's name (price, price:3) or a path (models/price.ubj)")
+        raise refuse("a model's name (price, price:3, price@champion) or a path (models/price.ubj)")
     if not is_path(value):
         parse_model_reference(value)
     return value
@@ -105,7 +105,7 @@ SizeBytes = Annotated[int, BeforeValidator(_reads(_size, "6Mi, 500k or bytes, at
 Seconds = Annotated[float, BeforeValidator(_reads(duration_seconds, _DURATION, str, int, float))]
 PositiveSeconds = Annotated[float, BeforeValidator(_reads(_positive_seconds, _POSITIVE_DURATION, str, int, float))]
 Share = Annotated[str, BeforeValidator(_reads(_share, "a count (1) or a percentage (25%)", str, int))]
-Model = Annotated[str, BeforeValidator(_reads(_model, "a model's name (price, price:3) or a path", str))]
+Model = Annotated[str, BeforeValidator(_reads(_model, "a model's name (price, price:3, price@best) or a path", str))]
 ModelName = Annotated[str, BeforeValidator(_reads(check_name, "a model's name: a DNS label, without version", str))]
 ScalarText = Annotated[str, BeforeValidator(scalar_text)]
 Count = Annotated[int, Field(strict=True, ge=1)]

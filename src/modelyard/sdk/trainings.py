@@ -7,6 +7,7 @@ from modelyard.domain.names import check_name, name_key, nearest
 from modelyard.errors import Ambiguous, InvalidValue, NotFound
 from modelyard.sdk.commits import commit_of
 from modelyard.sdk.connection import Connection
+from modelyard.sdk.inputs import send_inputs
 from modelyard.sdk.labels import project_of
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.uploads import send_tree
@@ -45,13 +46,10 @@ def start_training(
     progress: Progress = no_progress,
 ) -> RunView:
     """Sends inputs and code, and starts a run. Paths of the training begin at `folder`."""
-    from modelyard.packaging.files import list_files  # noqa: PLC0415 (loaded when first needed)
-
     if (training.algorithm is None) == (training.entry is None):
         raise InvalidValue(f"cannot train {training.name}: give exactly one of an algorithm and an entry")
-    sources = {
-        channel: list_files(folder / Path(source.path).expanduser()) for channel, source in training.inputs.items()
-    }
+    named = {channel: source.path for channel, source in training.inputs.items()}
+    inputs = send_inputs(connection, named, folder, progress)
     code = _send_code(connection, training, folder, yard_file, progress)
     spec: dict[str, Any] = {
         "training": check_name(training.name, "training name"),
@@ -59,7 +57,8 @@ def start_training(
         "algorithm": training.algorithm,
         "entry": _inner(training.entry),
         "code": code,
-        "inputs": {channel: send_tree(connection, files, progress) for channel, files in sources.items()},
+        "inputs": inputs.trees,
+        "sources": inputs.sources,
         "content_types": {
             channel: source.content_type for channel, source in training.inputs.items() if source.content_type
         },

@@ -77,6 +77,10 @@ class RunView(TypedDict):
     model: str | None
     model_version: int | None
     hyperparameters: dict[str, str]
+    inputs: NotRequired[dict[str, str]]
+    """Channel -> digest of the tree that is read."""
+    sources: NotRequired[dict[str, str]]
+    """Channel -> where it was taken from, where that was no plain path."""
     stop_requested: bool
     algorithm: str | None
     entry: str | None
@@ -197,6 +201,20 @@ class SecretView(TypedDict):
     updated_at: str
     used_by: list[str]
     """`endpoint/price`, `run/price-training-3`: what refers to it now."""
+
+
+class SurplusView(TypedDict):
+    kind: str
+    """`run inputs`, `run folder`, `package`, `artifact` or `events`."""
+    name: str
+    size_bytes: int
+    reason: str
+
+
+class CollectedView(TypedDict):
+    dry_run: bool
+    size_bytes: int
+    surplus: list[SurplusView]
 
 
 class LinkView(TypedDict):

@@ -279,7 +279,7 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ("- {name: a, predictor: {path: predictors.py}}", "there is no such file; did you mean predictor.py?"),
         ("- {name: a, predictor: {path: ../predictor.py}}", "allowed: a path inside the project, without .."),
         ("- {name: a, predictor: {}}", "a.predictor.path: missing; it must be given"),
-        ("- {name: a, model: 'price@champion'}", "a.model: found 'price@champion' (text); allowed: a model's name"),
+        ("- {name: a, model: 'price@latest'}", "a.model: found 'price@latest' (text); allowed: a model's name"),
         ("- {name: a, model: 'https://host/m.ubj'}", "a URL is not read yet"),
         ("- {name: a, model: prize.ubj}", "there is no such file or folder; did you mean price.ubj?"),
         ("- {name: a}", "modelyard.yaml:1: a: needs a `model`, a `predictor`, or both"),
