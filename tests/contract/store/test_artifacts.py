@@ -227,3 +227,22 @@ def test_a_folder_that_exists_is_never_laid_out_into(artifacts, tmp_path):
         with pytest.raises(Conflict, match="exists already"):
             artifacts.lay_out(digest, tmp_path / name, share=True)
     assert [one.name for one in (tmp_path / "full").iterdir()] == ["mine"]
+
+
+def test_what_is_done_to_a_copy_never_reaches_the_store(artifacts, tmp_path):
+    files = [
+        TreeFile("data.csv", artifacts.put_bytes(b"1,2\n"), 4),
+        TreeFile("run.sh", artifacts.put_bytes(b"true\n"), 5, True),
+    ]
+    digest = artifacts.put_tree(files)
+    artifacts.lay_out(digest, tmp_path / "out", share=False)
+    for one in files:
+        copy = tmp_path / "out" / one.path
+        assert os.access(copy, os.W_OK)
+        assert os.access(copy, os.X_OK) == one.executable
+        with copy.open("r+b") as file:
+            file.write(b"SPOILT")
+    assert artifacts.read(files[0].sha256) == b"1,2\n"
+    assert artifacts.read(files[1].sha256) == b"true\n"
+    artifacts.lay_out(digest, tmp_path / "again", share=True)
+    assert (tmp_path / "again" / "data.csv").read_bytes() == b"1,2\n"
