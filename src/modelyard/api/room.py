@@ -15,6 +15,7 @@ from modelyard.protocol.routes import API
 _WORK = (
     ("PUT", re.compile(f"{API}/artifacts/.*"), "take the file"),
     ("POST", re.compile(f"{API}/trees"), "take the files"),
+    ("POST", re.compile(f"{API}/(data|runs)/[^/]*/trees"), "take the files"),
     ("POST", re.compile(f"{API}/deployments"), "deploy"),
     ("POST", re.compile(f"{API}/runs"), "start a run"),
     ("POST", re.compile(f"{API}/models/[^/]*/versions"), "register a model"),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator
 
 from modelyard.clock import Clock
+from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.models import ModelsPass
@@ -13,7 +14,7 @@ from modelyard.controller.runs import RunsPass
 from modelyard.controller.table import Publisher
 from modelyard.engines.ports import Engine
 from modelyard.packaging.environments import FOLDER, Environments
-from modelyard.settings import Home
+from modelyard.settings import CareSettings, Home
 from modelyard.store.ports import Artifacts, Store
 
 POLL_SECONDS = 1.0
@@ -26,7 +27,15 @@ _log = logging.getLogger("modelyard.controller")
 
 
 class Controller:
-    def __init__(self, home: Home, store: Store, artifacts: Artifacts, engine: Engine, clock: Clock) -> None:
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        artifacts: Artifacts,
+        engine: Engine,
+        clock: Clock,
+        care: CareSettings | None = None,
+    ) -> None:
         self.publisher = Publisher(home.table)
         self._engine = engine
         self._clock = clock
@@ -37,6 +46,7 @@ class Controller:
         self.autoscaler = self._endpoints.autoscaler
         self._runs = RunsPass(store, artifacts, engine, self._environments, home.runs, clock, self.wake)
         self._models = ModelsPass(store, engine)
+        self._care = Care(home, store, artifacts, care or CareSettings(), clock)
 
     def wake(self) -> None:
         self._engine.changed.set()
@@ -75,6 +85,8 @@ class Controller:
             self._models()
         with _survived("environments"):
             self._environments()
+        with _survived("the disk"):
+            self._care()
         return wake_at
 
     async def _end(self) -> None:
@@ -82,6 +94,7 @@ class Controller:
         self._runs.leave()
         await self._environments.close()
         await self._models.close()
+        await self._care.close()
         await self._endpoints.replicas.close()
         await self._runs.settle()
         await self._engine.stop_everything(STOP_SECONDS)

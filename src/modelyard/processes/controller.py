@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from modelyard.controller.loop import Controller
 from modelyard.controller.server import Server
 from modelyard.engines.local.engine import LocalEngine
 from modelyard.log import start_log
-from modelyard.settings import Home
+from modelyard.settings import Home, care_from
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.sqlite import open_store
 
@@ -20,7 +21,7 @@ async def serve(home: Home) -> None:
     log = start_log("controller")
     store = open_store(home)
     engine = LocalEngine(home)
-    controller = Controller(home, store, FileArtifacts(home.artifacts), engine, SystemClock())
+    controller = Controller(home, store, FileArtifacts(home.artifacts), engine, SystemClock(), care_from(os.environ))
     server = Server(controller.publisher, controller.wake, controller.stuck, controller.autoscaler)
     loop = asyncio.get_running_loop()
     # A terminal's interrupt is the supervisor's to hear; it ends its children in order.

@@ -9,10 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from modelyard.domain.retention import Found, Kind, LaidOut, RunFolder, Surplus
-from modelyard.errors import ModelyardError
+from modelyard_worker.records import ORDER, read_json
+
+from modelyard.domain.retention import Found, Kind, LaidOut, RunFolder, Surplus, decide_retention
+from modelyard.errors import ModelyardError, NotReady
 from modelyard.settings import CareSettings, Home
 from modelyard.store.disk import disk
+from modelyard.store.file_locks import alone_or_not
 from modelyard.store.ports import Artifacts, Store
 
 RUNS_LOOKED_AT_MAX = 100_000
@@ -24,14 +27,31 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ASIDE = ".freed-"
 
 
-def find(
-    home: Home, store: Store, artifacts: Artifacts, running: frozenset[str], care: CareSettings, now: float
-) -> Found:
-    """What there is, `running` being the packages that have replicas. Raises StoreFailed.
+def collect(
+    home: Home, store: Store, artifacts: Artifacts, care: CareSettings, now: float, *, dry_run: bool = False
+) -> list[Surplus]:
+    """Frees what nothing needs any more, and returns it; with `dry_run`, only says what that is.
+
+    `now` is the disk's own time, seconds since the epoch. Raises NotReady while a backup is being written or another is
+    at it, StoreFailed.
+    """
+    with alone_or_not(home.retention_lock) as alone:
+        if not alone:
+            raise NotReady(
+                f"cannot free anything of {home.root} now: a backup is being written, or another is freeing",
+                "try again when it is done",
+            )
+        remove_leftovers(home)
+        surplus = decide_retention(find(home, store, artifacts, care, now), care, now)
+        return surplus if dry_run else free(home, store, artifacts, surplus, care, now)
+
+
+def find(home: Home, store: Store, artifacts: Artifacts, care: CareSettings, now: float) -> Found:
+    """What there is, and what of it is needed. Raises StoreFailed.
 
     What refers is read first: whatever comes to refer later was touched by it, and so is kept.
     """
-    needed = needed_digests(store, artifacts) | running
+    needed = needed_digests(store, artifacts) | _running(home)
     with disk("read", home.root):
         return Found(
             runs=tuple(_run_folders(home, store)),
@@ -40,6 +60,12 @@ def find(
             needed=needed,
             old_events=store.events.count_before(now - care.events_kept_seconds),
         )
+
+
+def _running(home: Home) -> frozenset[str]:
+    """Packages that have replicas, also such as have ended: their folders go first."""
+    found = (read_json(str(folder / ORDER)) or {} for folder in (home.engine / "replicas").iterdir())
+    return frozenset(str(order["package_digest"]) for order in found if "package_digest" in order)
 
 
 def needed_digests(store: Store, artifacts: Artifacts) -> frozenset[str]:

@@ -1,0 +1,98 @@
+"""Keeps the disk in order while the yard runs: frees what nothing needs, hourly, and bounds logs as they grow."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from modelyard_worker.records import OUTPUT
+
+from modelyard.clock import Clock
+from modelyard.domain.retention import Surplus
+from modelyard.errors import ModelyardError, NotReady
+from modelyard.settings import CareSettings, Home
+from modelyard.store.ports import Artifacts, Store
+from modelyard.store.retention import collect
+from modelyard.store.rotation import rotate
+
+COLLECT_FIRST_SECONDS = 60.0
+"""After the start: a yard that comes up has better things to do."""
+
+COLLECT_SECONDS = 3600.0
+
+ROTATE_SECONDS = 5.0
+"""How often logs are looked at: between two looks one may grow over its bound by what is printed then."""
+
+_log = logging.getLogger("modelyard.controller")
+
+
+class Care:
+    def __init__(self, home: Home, store: Store, artifacts: Artifacts, care: CareSettings, clock: Clock) -> None:
+        self._home = home
+        self._store = store
+        self._artifacts = artifacts
+        self._care = care
+        self._clock = clock
+        now = clock.monotonic()
+        self._collecting = _Periodic(now + COLLECT_FIRST_SECONDS, COLLECT_SECONDS, self._collect)
+        self._rotating = _Periodic(now + ROTATE_SECONDS, ROTATE_SECONDS, self._rotate)
+
+    def __call__(self) -> None:
+        """Begins in the background what is due."""
+        now = self._clock.monotonic()
+        self._collecting(now)
+        self._rotating(now)
+
+    async def close(self) -> None:
+        """Lets what is under way end."""
+        await self._collecting.close()
+        await self._rotating.close()
+
+    def _collect(self) -> None:
+        try:
+            freed = collect(self._home, self._store, self._artifacts, self._care, self._clock.now())
+        except NotReady as error:
+            _log.info("%s", error.message)
+        except (ModelyardError, OSError) as error:
+            _log.error("cannot free disk: %s", error)
+        else:
+            if freed:
+                _log.info("%s", sentence(freed))
+
+    def _rotate(self) -> None:
+        for path in self._logs():
+            try:
+                if rotate(path, self._care.log_bytes_max):
+                    _log.info("%s has begun anew; its earlier part is beside it", path)
+            except ModelyardError as error:
+                _log.error("%s", error.message)
+
+    def _logs(self) -> list[Path]:
+        return [*self._home.logs.glob("*.log"), *self._home.engine.glob(f"*/*/{OUTPUT}")]
+
+
+def sentence(freed: list[Surplus]) -> str:
+    """`freed 3.1 MB: 2 artifact, 1 package`."""
+    counts = Counter(one.kind.value for one in freed)
+    amount = sum(one.size_bytes for one in freed) / 1e6
+    return f"freed {amount:.1f} MB: {', '.join(f'{count} {kind}' for kind, count in sorted(counts.items()))}"
+
+
+class _Periodic:
+    """Work for a thread, begun again a while after it was begun last, never twice at once."""
+
+    def __init__(self, first_at: float, every_seconds: float, work: Callable[[], None]) -> None:
+        self._due_at = first_at
+        self._every_seconds = every_seconds
+        self._work = work
+        self._under_way: asyncio.Task[None] | None = None
+
+    def __call__(self, now: float) -> None:
+        if now >= self._due_at and (self._under_way is None or self._under_way.done()):
+            self._due_at = now + self._every_seconds
+            self._under_way = asyncio.get_running_loop().create_task(asyncio.to_thread(self._work))
+
+    async def close(self) -> None:
+        if self._under_way is not None:
+            await asyncio.gather(self._under_way, return_exceptions=True)
