@@ -19,6 +19,7 @@ from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.trainings import choose_training, start_training
 from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import (
+    CollectedView,
     AliasView,
     EndpointView,
     EventView,
@@ -393,6 +394,12 @@ class Client:
     def delete_model(self, name: str, version: int | None = None) -> int:
         """Forgets a version, or all; returns how many."""
         return int(self._connection.delete(f"/models/{_part(name)}", {"version": version})["deleted"])
+
+    # Care
+
+    def collect(self, *, dry_run: bool = False) -> CollectedView:
+        """Frees what nothing needs any more; with `dry_run`, only says what that is."""
+        return self._connection.post("/retention", {"dry_run": dry_run})
 
     # Secrets
 
