@@ -4,9 +4,14 @@ A section that says anything about scaling is Cortex's, whose maximum is 100 whe
 chooses: from one replica to as many as there are cores.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from modelyard.manifest.checks import add_problem
+from pydantic import ValidationError
+
+from modelyard.domain.names import nearest
+from modelyard.errors import InvalidValue
+from modelyard.manifest.checks import add_problem, allowed_values
 from modelyard.manifest.document import Document
 from modelyard.manifest.schema import AutoscalingFields
 
@@ -68,3 +73,30 @@ def check_scaling(document: Document, index: int, label: str, fields: Autoscalin
         if getattr(fields, theirs) is not None and getattr(fields, ours) is not None:
             sentence = f"found beside {ours}; allowed: one of the two, they mean the same"
             add_problem(document, index, label, ("autoscaling", theirs), sentence)
+
+
+def scaling_changes(written: Mapping[str, str]) -> dict[str, Any]:
+    """Single fields of the section, as they would be written in a file, by the domain's names. Raises InvalidValue."""
+    unknown = next((name for name in written if name not in _FIELDS), None)
+    if unknown is not None:
+        near = nearest(unknown, _FIELDS)
+        raise InvalidValue(
+            f"cannot set {unknown}: there is no such field",
+            f"did you mean {near}?" if near else f"allowed: {', '.join(_FIELDS)}",
+        )
+    try:
+        return scaling_values(AutoscalingFields.model_validate({name: _plain(text) for name, text in written.items()}))
+    except ValidationError as error:
+        one = error.errors(include_url=False)[0]
+        name = str(one["loc"][0])
+        raise InvalidValue(f"cannot set {name} to {written[name]!r}", f"allowed: {allowed_values(one)}") from error
+
+
+def _plain(text: str) -> str | int | float:
+    """A number where it is one, as YAML would read it."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

@@ -103,7 +103,7 @@ def _sentence(document: Document, schema: type[BaseModel], path: FieldPath, erro
         return "missing; it must be given"
     if error["loc"] and error["loc"][-1] == "[key]":
         return f"found the name {name!r}; allowed: letters, digits, hyphens, dots and underscores, at most 64"
-    allowed = _allowed(error)
+    allowed = allowed_values(error)
     if len(path) == 1:
         return f"needs {allowed}"
     found = _at(document.value, path)
@@ -123,7 +123,8 @@ def _fields_of(schema: type[BaseModel], path: FieldPath) -> list[str]:
     return [field.alias or name for name, field in found.model_fields.items()]
 
 
-def _allowed(error: ErrorDetails) -> str:
+def allowed_values(error: ErrorDetails) -> str:
+    """What would have been right instead, in words."""
     context = error.get("ctx", {})
     if error["type"] == "literal_error":
         return ", ".join(_words(error))

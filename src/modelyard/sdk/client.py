@@ -16,11 +16,12 @@ from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
 from modelyard.sdk.labels import project_of
 from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
+from modelyard.sdk.scaling import LoadView, ScalingView
 from modelyard.sdk.trainings import choose_training, start_training
 from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import (
-    CollectedView,
     AliasView,
+    CollectedView,
     EndpointView,
     EventView,
     HistoryView,
@@ -223,6 +224,14 @@ class Client:
             "format": "json" if as_json else "text",
         }
         return self._connection.lines(f"/endpoints/{_part(name)}/logs", asked)
+
+    def scaling(self, name: str, *, limit: int = 20) -> ScalingView:
+        """How many replicas an endpoint should have, and the newest decisions that led there, with all their terms."""
+        return self._connection.get(f"/endpoints/{_part(name)}/scaling", {"limit": limit})
+
+    def load(self, name: str, *, since: float = 0.0) -> list[LoadView]:
+        """The load that was recorded of an endpoint after `since` (seconds since the epoch), oldest first."""
+        return self._connection.get(f"/endpoints/{_part(name)}/load", {"since": f"{since:.3f}"})["loads"]
 
     # Runs
 
