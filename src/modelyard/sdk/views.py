@@ -57,6 +57,8 @@ class EndpointView(TypedDict):
     versions: list[VersionView]
     notes: list[str]
     """What people should know of it, a sentence each."""
+    example: str | None
+    """A body that it can read, as JSON text; null until a replica has said."""
 
 
 class RunView(TypedDict):
@@ -77,9 +79,9 @@ class RunView(TypedDict):
     model: str | None
     model_version: int | None
     hyperparameters: dict[str, str]
-    inputs: NotRequired[dict[str, str]]
+    inputs: dict[str, str]
     """Channel -> digest of the tree that is read."""
-    sources: NotRequired[dict[str, str]]
+    sources: dict[str, str]
     """Channel -> where it was taken from, where that was no plain path."""
     stop_requested: bool
     algorithm: str | None

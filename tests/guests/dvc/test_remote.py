@@ -1,10 +1,13 @@
 """The yard as a data remote of the real DVC client."""
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from modelyard.sdk.address import Address
+from modelyard.sdk.environment import environment_lines
 from tests.acceptance.yard import Yard, eventually
 from tests.guests.dvc.conftest import REMOTE
 from tests.guests.dvc.project import Project
@@ -61,6 +64,21 @@ def test_a_wrong_key_is_refused(project: Project) -> None:
     project.dvc("add", "train.csv")
     project.give_key("another-yard's")
     assert "401" in project.dvc("push", fails=True)
+
+
+def test_what_the_yard_prints_makes_it_the_remote_of_a_project_and_does_so_twice(yard: Yard, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other").begin()
+    printed = environment_lines(Address(yard.url, yard.key), "dvc", "rents")
+    for _ in range(2):
+        for line in printed:
+            program, *words = shlex.split(line)
+            assert program == "dvc"
+            other.dvc(*words)
+    assert yard.key not in (other.folder / ".dvc" / "config").read_text()
+    other.write("rents.csv", "1,2")
+    other.dvc("add", "rents.csv")
+    assert "1 file pushed" in other.dvc("push")
+    assert (yard.home / "dvc" / "rents").is_dir()
 
 
 def test_an_empty_file_and_a_large_one_go_through(project: Project, clone: Callable[[], Project]) -> None:
