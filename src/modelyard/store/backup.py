@@ -27,17 +27,15 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from modelyard.errors import Conflict, NotFound, StoreFailed
+from modelyard.errors import Conflict, NotFound
 from modelyard.settings import Home
+from modelyard.store.copies import copy_database
 from modelyard.store.disk import disk, sync_folder
 from modelyard.store.file_locks import shared
 from modelyard.store.migrate import DATABASES, database_path
 
 FORMAT = "modelyard-backup-1"
 DESCRIPTION = "backup.json"
-
-PAGES_AT_ONCE = -1
-"""All: in write-ahead mode a reader that stays long holds up nobody."""
 
 LEFT_OF_RUNS = ("model", "output")
 """Folders of a run that are its own; the others are copies of what the store has."""
@@ -112,18 +110,6 @@ def _snapshots(home: Home, with_keys: bool) -> Generator[list[tuple[str, Path]]]
         yield copies
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """A copy as of one moment, in one file, while others may write. Raises StoreFailed."""
-    try:
-        with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as writing:
-            reading.backup(writing, pages=PAGES_AT_ONCE)
-            writing.execute("PRAGMA journal_mode=DELETE")
-    except sqlite3.Error as error:
-        raise StoreFailed(f"cannot copy database {source}: {error}", "see that the disk has room for a copy") from error
-    with disk("write", target):
-        target.chmod(0o600)
 
 
 def _let_nobody_in(copy: Path) -> None:

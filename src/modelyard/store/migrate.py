@@ -15,6 +15,7 @@ from pathlib import Path
 
 from modelyard.errors import StoreFailed
 from modelyard.settings import Home
+from modelyard.store.copies import keep_before, kept_before
 
 DATABASES = ("yard", "queue", "history")
 
@@ -40,6 +41,7 @@ def needs_migration(home: Home) -> bool:
 
 def migrate(home: Home) -> None:
     """Brings every database of a home to the newest revision, each whole or not at all; makes those that are not there.
+    Of one that is behind a copy is kept, `db/before-REVISION/NAME.db`.
     Harmless when several processes do it at once. Raises StoreFailed like `needs_migration`."""
     if not needs_migration(home):
         return
@@ -49,7 +51,10 @@ def migrate(home: Home) -> None:
     from modelyard.store.upgrade import upgrade  # noqa: PLC0415 (Alembic is slow to import and seldom needed)
 
     for database in DATABASES:
-        upgrade(database_path(home, database), MIGRATIONS / database)
+        path = database_path(home, database)
+        if _present_revision(path) is not None and _is_behind(path, _revisions(database)):
+            keep_before(path, max(_revisions(database)))
+        upgrade(path, MIGRATIONS / database)
 
 
 def create_missing(home: Home) -> None:
@@ -94,9 +99,16 @@ def _is_behind(path: Path, known: set[str]) -> bool:
     if present is not None and present not in known:
         raise StoreFailed(
             f"cannot use database {path}: a newer version of Modelyard has written it (revision {present})",
-            "install that version again, or set MODELYARD_HOME to another folder",
+            _way_back(path, present),
         )
     return present != max(known)
+
+
+def _way_back(path: Path, revision: str) -> str:
+    """What to do about a database that a newer version has written."""
+    copy = kept_before(path, revision)
+    kept = f", or put back {copy}, which was kept before that upgrade" if copy.exists() else ""
+    return f"install that version again{kept}, or set MODELYARD_HOME to another folder"
 
 
 def _present_revision(path: Path) -> str | None:
