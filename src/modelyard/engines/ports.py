@@ -81,6 +81,8 @@ class Probe:
     ok: bool
     timed_out: bool = False
     reason: str | None = None
+    description: str = ""
+    """What it serves, as the JSON of `modelyard_worker.schemas`; empty where it did not say."""
 
 
 class Engine(Protocol):
@@ -133,7 +135,8 @@ class Engine(Protocol):
         ...
 
     def stop_job(self, job: str) -> None:
-        """Asks a job to end with its grace. Harmless where it is gone, and when asked again."""
+        """Asks a job to end with its grace. Harmless where it is gone, and when asked again, as it must be until the
+        job has ended: one that is just starting does not hear it yet."""
         ...
 
     async def warm(self, libraries: tuple[str, ...]) -> None:

@@ -92,8 +92,7 @@ class LocalEngine:
     async def stop_everything(self, limit_seconds: float) -> None:
         # Templates first: from then on nothing new comes.
         self._templates.end_all()
-        for job in self._jobs.living():
-            self._jobs.stop(job)
+        self._jobs.find_all()
         await self._wait(limit_seconds, self._told_and_alive)
         self._jobs.kill_all()
         for replica in self._replicas.living():
@@ -101,7 +100,10 @@ class LocalEngine:
         await self._wait(KILL_SECONDS, self._anything_lives)
 
     def _told_and_alive(self) -> bool:
-        """Tells replicas to go, again and again: the second word means that no gateway will come any more."""
+        """Tells jobs and replicas to go, again and again: one may only just have appeared, and to a replica the second
+        word means that no gateway will come any more."""
+        for job in self._jobs.living():
+            self._jobs.stop(job)
         for replica in self._replicas.living():
             self._replicas.stop(replica, kill=False)
         return self._anything_lives()

@@ -38,6 +38,7 @@ class Jobs:
         self._folder = folder
         self._changed = changed
         self._watched: dict[str, Watched] = {}
+        self._expected: set[str] = set()
 
     def start(self, order: JobOrder) -> None:
         """Harmless where that job is known already. Raises StartFailed."""
@@ -83,15 +84,30 @@ class Jobs:
         return JobFact(alive=alive)
 
     def stop(self, job: str) -> None:
-        """Its wrapper gives the command its grace. Harmless where it is gone."""
+        """Its wrapper gives the command its grace. Harmless where it is gone. Without effect on a wrapper that has not
+        said yet who it is: it hears signals from then on, and would be killed by this one."""
         fact = self.fact(job)
-        if fact is not None and fact.alive and job in self._watched:
+        if fact is not None and fact.alive and read_identity(str(self._folder / job)) is not None:
             self._watched[job].send(signal.SIGTERM)
 
+    def find_all(self) -> None:
+        """Looks through every folder once, so that `living` knows of all that an earlier engine started."""
+        for folder in self._folder.iterdir():
+            name, identity = folder.name, read_identity(str(folder))
+            if name in self._watched:
+                continue
+            if identity is not None and is_alive(identity):
+                self._watch(name, identity, None)
+            elif (fact := self.fact(name)) is not None and fact.alive:
+                self._expected.add(name)
+
     def living(self) -> list[str]:
-        """Every job whose wrapper lives or may yet appear, those that an earlier engine started included."""
-        names = [one.name for one in self._folder.iterdir()] if self._folder.is_dir() else []
-        return [name for name in names if (fact := self.fact(name)) is not None and fact.alive]
+        """Every job found whose wrapper lives, if only to finish its last words, or may yet appear."""
+        for name in list(self._expected):
+            fact = self.fact(name)
+            if name in self._watched or fact is None or not fact.alive:
+                self._expected.discard(name)
+        return [*(name for name, one in self._watched.items() if is_alive(one.identity)), *self._expected]
 
     def kill_all(self) -> None:
         """Ends what lives at once, and says in its place that it was stopped: it cannot do so any more."""

@@ -64,7 +64,8 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     if answer.type != frames.PROBED:
         raise ProtocolError("it did not answer its probe")
     error = result.get("error")
-    return Probe(ok=bool(result.get("ok")), reason=str(error) if error else None)
+    described = answer.payload.decode("utf-8", "replace")
+    return Probe(ok=bool(result.get("ok")), reason=str(error) if error else None, description=described)
 
 
 async def _next_frame(reader: asyncio.StreamReader, decoder: frames.Decoder) -> Frame:
