@@ -104,3 +104,36 @@ def test_every_path_of_a_web_application_reaches_it(yard: Yard, project: Callabl
         assert http.get("/plain/anything").status_code == 404
         assert http.get("/plain/invocations").status_code == 405
         assert http.get("/nothing/anything").status_code == 404
+
+
+TYPED = """
+from pydantic import BaseModel
+
+class House(BaseModel):
+    area: float
+    rooms: int = 3
+
+class Price(BaseModel):
+    price: float
+
+class Predictor:
+    def predict(self, payload: House) -> Price:
+        return Price(price=payload.area)
+"""
+
+
+def test_an_endpoint_says_what_it_takes(yard: Yard, project: Callable[..., Path]) -> None:
+    path = project("- name: typed\n  predictor: {path: predictor.py}\n")
+    (path.parent / "predictor.py").write_text(TYPED)
+    client = yard.client()
+    client.deploy(path)
+    assert client.wait_endpoint("typed")["example"] == '{"area": 0.0}'
+    key = {"authorization": f"Bearer {(yard.home / 'key').read_text().strip()}"}
+    with httpx.Client(base_url=f"{client.url}/api/v1/endpoints/typed", headers=key) as http:
+        assert http.get("/schema").json()["input"]["required"] == ["area"]
+        document = http.get("/openapi.json").json()
+    operation = document["paths"]["/invocations"]["post"]
+    assert operation["requestBody"]["content"]["application/json"]["schema"]["properties"]["rooms"]["default"] == 3
+    assert operation["responses"]["200"]["content"]["application/json"]["schema"]["required"] == ["price"]
+    assert document["servers"] == [{"url": f"{client.url}/endpoints/typed"}]
+    assert client.predict("typed", {"area": 2}) == {"price": 2.0}

@@ -7,6 +7,7 @@ from modelyard_worker.answers import Parts, answer_meta
 from modelyard_worker.batching import report
 from modelyard_worker.frames import END
 from modelyard_worker.request import Request
+from modelyard_worker.schemas import describe_hints
 from modelyard_worker.servable import Answer, Serving
 from modelyard_worker.web_request import WANTS, WebRequest, answer_headers, web_request
 
@@ -27,7 +28,6 @@ class AsgiApp:
     wants: Tuple[str, ...] = WANTS
 
     def __init__(self, app: Any, serving: Serving) -> None:
-        self.hints: Dict[str, Any] = {}
         self.app = app
         self._serving = serving
         self._lifespan = _Lifespan(app)
@@ -45,6 +45,17 @@ class AsgiApp:
 
     async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
         return [await self._answer(one) for one in requests]
+
+    def describe(self) -> Dict[str, Any]:
+        described = {"web_app": True, **describe_hints(None, None)}
+        own = getattr(self.app, "openapi", None)
+        if not callable(own):
+            return described
+        try:
+            return {**described, "openapi": own()}
+        except Exception as error:  # noqa: BLE001 (an application without a description is served all the same)
+            report("the application cannot describe itself", error)
+            return described
 
     def probe(self) -> None:
         """That it was started is the proof: which of its paths to ask is not known."""

@@ -8,7 +8,8 @@ from modelyard_worker.inputs import read_inputs
 from modelyard_worker.loaders import Loader
 from modelyard_worker.outputs import check_accepted, write_outputs
 from modelyard_worker.request import Request
-from modelyard_worker.rows import WRITABLE, choose_written, read_rows, write_rows
+from modelyard_worker.rows import READABLE_TYPES, WRITABLE, choose_written, read_rows, write_rows
+from modelyard_worker.schemas import describe_rows
 from modelyard_worker.servable import Answer
 
 
@@ -56,6 +57,9 @@ class BareModel:
 
     async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
         return self.predict(requests)
+
+    def describe(self) -> Dict[str, Any]:
+        return describe_rows(self._features, READABLE_TYPES)
 
     def probe(self) -> None:
         self._loader.probe(self._model)

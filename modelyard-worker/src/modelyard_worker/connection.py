@@ -32,6 +32,7 @@ from modelyard_worker.frames import (
 from modelyard_worker.handshake import HANDSHAKE_SECONDS, check_greeting
 from modelyard_worker.outgoing import Outgoing, close_generator
 from modelyard_worker.request import Meta, Request, too_large
+from modelyard_worker.schemas import within_limit
 from modelyard_worker.servable import MESSAGE_LENGTH_MAX, Answer, error_answer
 from modelyard_worker.service import Service
 
@@ -234,7 +235,8 @@ class Connection(asyncio.Protocol):
 
     def _probed(self, stream: int, error: Optional[str]) -> None:
         meta = {"ok": True} if error is None else {"ok": False, "error": error[:MESSAGE_LENGTH_MAX]}
-        self.send(pack(PROBED, stream, pack_meta(meta)))
+        described = within_limit(self._service.servable.describe()) if error is None else b""
+        self.send(pack(PROBED, stream, pack_meta(meta), described))
 
     # Frames that go
 

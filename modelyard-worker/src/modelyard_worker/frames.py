@@ -24,7 +24,7 @@ instead of reading it again.
                                                                     passed, or an answer broke off; a replica ends
                                                                     each stream, cancelled ones by its own CANCEL
     PROBE     gateway  -                                            -
-    PROBED    replica  ok, error?                                   -
+    PROBED    replica  ok, error?                                   what it serves, as JSON (see `schemas`)
     GOAWAY    replica  error?                                       - ; no new requests, please: it is leaving
 
 Flow: on each stream and in each direction a sender may have WINDOW_BYTES of body under way; CREDIT gives more. The

@@ -22,6 +22,7 @@ from modelyard_worker.loaders import Loader
 from modelyard_worker.packages import TrackerSpec
 from modelyard_worker.payloads import read_array
 from modelyard_worker.request import Request, unsupported
+from modelyard_worker.schemas import describe_hints
 from modelyard_worker.servable import Answer, Serving
 from modelyard_worker.signatures import CannotServe
 
@@ -70,7 +71,6 @@ class Functions:
         serving: Serving,
         tracker: Optional[TrackerSpec] = None,
     ) -> None:
-        self.hints: Dict[str, Any] = {}
         self._model = model
         self._loader = loader
         self._model_dir = model_dir
@@ -99,6 +99,9 @@ class Functions:
 
     async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
         return self.predict(requests)
+
+    def describe(self) -> Dict[str, Any]:
+        return describe_hints(None, None)
 
     def probe(self) -> None:
         """That the model was loaded is the proof: no payload is known that the functions would have to take."""

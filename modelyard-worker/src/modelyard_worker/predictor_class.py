@@ -1,6 +1,7 @@
 """The user's predictor class: what its methods take was asked once, here they are called."""
 
 import inspect
+import typing
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from modelyard_worker.after import After, Context
@@ -8,8 +9,15 @@ from modelyard_worker.answers import write_answer
 from modelyard_worker.packages import TrackerSpec
 from modelyard_worker.payloads import Reader, reader_for
 from modelyard_worker.request import Request
+from modelyard_worker.schemas import describe_hints
 from modelyard_worker.servable import Answer, Serving
-from modelyard_worker.signatures import CannotServe, asked_by, own_method
+from modelyard_worker.signatures import CannotServe, asked_by, hints_of, own_method
+
+
+def _element(hint: Any) -> Any:
+    """What a list of something holds; None where the hint does not say."""
+    inside = typing.get_args(hint)
+    return inside[0] if inside else None
 
 
 class PredictorClass:
@@ -24,12 +32,11 @@ class PredictorClass:
         self._method: Any = getattr(instance, method)
         if self.batches:
             asked = asked_by(self._method, ("payloads",), f"{name}.{method}")
-            elements = getattr(asked.hints.get("payloads"), "__args__", None) or (None,)
-            self._reader: Reader = reader_for(elements[0])
+            self._reader: Reader = reader_for(_element(asked.hints.get("payloads")))
         else:
             asked = asked_by(self._method, ("payload", "headers", "query_params", "context"), f"{name}.{method}")
             self._reader = reader_for(asked.hints.get("payload"))
-        self.hints = asked.hints
+        self._hints = {**asked.hints, "return": hints_of(self._method).get("return")}
         self._parameters = asked.parameters
         self._payload = asked.parameters.get("payload", "")
         self._serving = serving
@@ -67,6 +74,12 @@ class PredictorClass:
                 found = await found
             answers.append(self._answer(one, arguments.get(self._payload), found))
         return answers
+
+    def describe(self) -> Dict[str, Any]:
+        payload, result = self._hints.get("payload"), self._hints.get("return")
+        if self.batches:
+            payload, result = _element(self._hints.get("payloads")), _element(result)
+        return describe_hints(payload, result)
 
     def probe(self) -> None:
         """That it was constructed is the proof: no payload is known that its `predict` would have to take."""

@@ -17,9 +17,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, cast
 from modelyard_worker import bodies, columns, media
 from modelyard_worker.request import Refusal, unacceptable, unreadable, unsupported
 
-READABLE = (
-    f"{media.JSON}, {media.CSV}, {media.NPY}, {media.NPZ}, {media.LINES}, {media.PARQUET} and {media.ARROW_STREAM}"
-)
+READABLE_TYPES = (media.JSON, media.CSV, media.NPY, media.NPZ, media.LINES, media.PARQUET, media.ARROW_STREAM)
+READABLE = f"{', '.join(READABLE_TYPES[:-1])} and {READABLE_TYPES[-1]}"
 WRITABLE = (media.JSON, media.CSV, media.NPY, *media.LINES_NAMES)
 
 

@@ -1,6 +1,6 @@
 """What a replica serves, whatever it is made from: a bare model, or a predictor class."""
 
-from typing import Any, List, NamedTuple, Protocol, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Protocol, Sequence, Tuple
 
 from modelyard_worker.frames import END, ERROR, META_BYTES_MAX, ProtocolError, pack_meta
 from modelyard_worker.request import Request
@@ -37,6 +37,10 @@ class Servable(Protocol):
 
     async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
         """The same, where `asynchronous`."""
+        ...
+
+    def describe(self) -> Dict[str, Any]:
+        """What it takes and gives: `input` and `output` as JSON Schema, `content_types`, and an `example` body."""
         ...
 
     def probe(self) -> None:

@@ -41,11 +41,12 @@ def asked_by(function: Callable[..., Any], offered: Sequence[str], where: str) -
     positional = [one.name for one in parameters if one.kind is one.POSITIONAL_ONLY]
     if positional:
         raise CannotServe(f"cannot call {where}: {', '.join(positional)} cannot be given by name; remove the slash")
-    hints = _hints(function)
+    hints = hints_of(function)
     return Asked(taken, {what: hints[name] for what, name in taken.items() if name in hints})
 
 
-def _hints(function: Callable[..., Any]) -> Dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> Dict[str, Any]:
+    """Type hints by parameter, and by `return`; without those that cannot be evaluated."""
     try:
         return typing.get_type_hints(function)
     except Exception:  # noqa: BLE001 (hints are any code; one that cannot be evaluated says nothing about bodies)

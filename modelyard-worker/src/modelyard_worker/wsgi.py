@@ -7,6 +7,7 @@ from typing import Any, Dict, Generator, Iterator, List, Optional, Sequence, Tup
 from modelyard_worker.answers import Parts, answer_meta
 from modelyard_worker.frames import END
 from modelyard_worker.request import Request
+from modelyard_worker.schemas import describe_hints
 from modelyard_worker.servable import Answer, Serving
 from modelyard_worker.web_request import WANTS, WebRequest, answer_headers, web_request
 
@@ -19,7 +20,6 @@ class WsgiApp:
     wants: Tuple[str, ...] = WANTS
 
     def __init__(self, app: Any, serving: Serving) -> None:
-        self.hints: Dict[str, Any] = {}
         self.app = app
         self._serving = serving
 
@@ -34,6 +34,9 @@ class WsgiApp:
 
     async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
         return self.predict(requests)
+
+    def describe(self) -> Dict[str, Any]:
+        return {"web_app": True, **describe_hints(None, None)}
 
     def probe(self) -> None:
         """That it was imported is the proof: which of its paths to ask is not known."""

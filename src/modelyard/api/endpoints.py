@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,7 @@ from modelyard.api.moments import moment
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
+from modelyard.api.schemas import description_of, example_body, openapi_of
 from modelyard.api.secrets import secret_notes
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -76,6 +77,8 @@ class EndpointView:
     versions: list[VersionView]
     notes: list[str]
     """What people should know of it, a sentence each."""
+    example: str | None
+    """A body that it can read, as JSON text; null until a replica has said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ def endpoint_view(
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(one) for one in endpoint.versions],
         notes=secret_notes(wished.spec, seen, secrets),
+        example=example_body(seen),
     )
 
 
@@ -266,6 +270,17 @@ def routes(yard: Yard) -> APIRouter:
         """Wishes for a new version equal to the present one, so that every replica is replaced without a gap. Asked
         again with the same `version`, nothing is done."""
         return _wish(yard, yard.store.endpoints.refresh(name, refresh.version, yard.clock.now(), refresh.by))
+
+    @router.get("/endpoints/{name}/schema")
+    def show_schema(name: str) -> dict[str, Any]:
+        """What it takes and gives, as its replicas say it."""
+        return description_of(yard.store.endpoints.get(name), yard.store.endpoints.status(name))
+
+    @router.get("/endpoints/{name}/openapi.json")
+    def show_openapi(name: str, request: Request) -> dict[str, Any]:
+        """The same as an OpenAPI document; a web application's own, where it has one."""
+        found, seen = yard.store.endpoints.get(name), yard.store.endpoints.status(name)
+        return openapi_of(found, seen, own_origin(request.headers))
 
     @router.get("/endpoints/{name}/logs", response_class=StreamingResponse)
     def show_logs(name: str, asked: Annotated[LogsAsked, Query()]) -> StreamingResponse:

@@ -1,6 +1,7 @@
 """Endpoints: deploy, get, predict, logs, delete. Outputs are Cortex's where Cortex has them (cortex.md 6.5, 6.6)."""
 
 import json
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +34,9 @@ _CONTENT_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
 }
+EXAMPLE_LENGTH_MAX = 400
+"""Characters of a body that a line to paste may have; a longer one is a file's affair."""
+
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Project = Annotated[str | None, typer.Option(help="Project; by default the name of the folder.")]
@@ -89,17 +93,19 @@ def _say_live(url: str, view: "EndpointView") -> None:
     )
     if view["ready"]:
         say(f"endpoint: {_invocations(url, view['name'])}")
-        say(_curl(url, view["name"]))
+        say(_curl(url, view))
 
 
 def _invocations(url: str, name: str) -> str:
     return f"{url}/endpoints/{name}/invocations"
 
 
-def _curl(url: str, name: str) -> str:
+def _curl(url: str, view: "EndpointView") -> str:
     # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never printed.
     key = "" if urlsplit(url).hostname in _LOOPBACK else ' -H "x-api-key: $MODELYARD_API_KEY"'
-    return f"curl {_invocations(url, name)} -H 'content-type: application/json'{key} -d @data.json"
+    body = shlex.quote(view.get("example") or "{}")
+    body = body if len(body) <= EXAMPLE_LENGTH_MAX else "@data.json"
+    return f"curl {_invocations(url, view['name'])} -H 'content-type: application/json'{key} -d {body}"
 
 
 def get(
@@ -153,7 +159,7 @@ def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
 def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
     lines = [*endpoint_table([view]), "", view["sentence"], *view["notes"], ""]
     lines += [f"project: {view['project']}", f"model: {view['model'] or '-'}"]
-    lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view["name"])]
+    lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view)]
     replicas = [
         (one["id"], one["version"], one["state"], one["pid"], age(one["started_at"]), one["reason"])
         for one in view["replicas"]

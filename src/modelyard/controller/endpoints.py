@@ -10,7 +10,7 @@ from pathlib import Path
 from modelyard.clock import Clock
 from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.environments import EnvironmentsPass
-from modelyard.controller.replicas import Replicas, is_ready, why_no_fork
+from modelyard.controller.replicas import Replicas, description_of, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.endpoints import (
     ERRORS,
@@ -85,7 +85,7 @@ class EndpointsPass:
         removed = await self._apply(endpoint, decision, facts, sights)
         if removed:
             return None, None
-        self._write_status(endpoint, decision, facts, now)
+        self._write_status(endpoint, decision, facts, description_of(sights, decision.serving_version), now)
         self.replicas.forget_old(endpoint, facts)
         again_at = min((at for at in (decision.wake_at, scale_at) if at is not None), default=None)
         return None if endpoint.deleting else _entry(endpoint, decision, sights), again_at
@@ -180,7 +180,9 @@ class EndpointsPass:
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
-    def _write_status(self, endpoint: Endpoint, decision: Decision, facts: list[ReplicaFact], now: float) -> None:
+    def _write_status(
+        self, endpoint: Endpoint, decision: Decision, facts: list[ReplicaFact], description: str, now: float
+    ) -> None:
         key = name_key(endpoint.name)
         before = self._statuses.get(key)
         ready = [one for one in facts if one.state is ReplicaState.READY and one.failure is None]
@@ -193,6 +195,8 @@ class EndpointsPass:
             up_to_date=sum(one.version == endpoint.wished.number for one in ready),
             updated_at=before.updated_at if before is not None and before.state is decision.state else now,
             replicas=tuple(_replica_status(one) for one in facts if one.live),
+            # Kept while nothing serves, so that a sleeping endpoint can still be described.
+            description=description or (before.description if before is not None else ""),
         )
         if status == before:
             return

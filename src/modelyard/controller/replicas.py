@@ -21,6 +21,7 @@ PROVE_SECONDS_MIN = 1.0
 """What a replica is given that an earlier controller had started, whatever of its limit is left."""
 
 _READY_AT = "ready_at"
+_DESCRIPTION = "description"
 _FAILURE = "failure"
 _REASON = "reason"
 
@@ -79,7 +80,7 @@ class Replicas:
         if sight is None or not _is_unproved(sight):
             return
         if result.ok:
-            self._engine.note_replica(replica, **{_READY_AT: self._clock.now()})
+            self._engine.note_replica(replica, **{_READY_AT: self._clock.now(), _DESCRIPTION: result.description})
         else:
             self._give_up(replica, _failure_kind(result, sight), result.reason or "it failed its probe")
 
@@ -178,6 +179,12 @@ class Replicas:
 def is_ready(sight: ReplicaSight) -> bool:
     """Whether gateways may send it requests."""
     return sight.alive and not sight.stopping and _READY_AT in sight.notes and _FAILURE not in sight.notes
+
+
+def description_of(sights: Iterable[ReplicaSight], version: int | None) -> str:
+    """What the replicas of a version said of what they serve, as JSON; empty where none has said it."""
+    said = (str(one.notes.get(_DESCRIPTION) or "") for one in sights if one.version == version)
+    return next((one for one in said if one), "")
 
 
 def why_no_fork(facts: Iterable[ReplicaFact], version: int) -> str:

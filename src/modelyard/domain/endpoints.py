@@ -189,6 +189,8 @@ class EndpointStatus:
     updated_at: float
     """Last change of the state, not last look."""
     replicas: tuple[ReplicaStatus, ...] = ()
+    description: str = ""
+    """What the serving version takes and gives, as JSON; empty until one of its replicas has said."""
 
 
 def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:

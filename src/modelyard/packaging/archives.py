@@ -20,7 +20,7 @@ def is_archive(place: Path) -> bool:
 
 
 def unpack_model(archive: Path, into: Path) -> Path | None:
-    """Unpacks the model to `into/model`; returns `into/code`, the folder of its code, where `code/inference.py` is there.
+    """Unpacks the model to `into/model`; returns `into/code`, its code, where `code/inference.py` is there.
 
     Nothing is ever written elsewhere: absolute paths, `..`, links that lead outside and devices are refused. Raises
     InvalidValue, TooLarge.

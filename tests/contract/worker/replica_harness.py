@@ -166,12 +166,19 @@ class Client:
         return [found[stream] for stream in streams]
 
     def probe(self) -> dict[str, Any]:
+        return unpack_meta(self._probed().meta)
+
+    def describe(self) -> dict[str, Any]:
+        """What the replica says with its probe that it serves."""
+        return json.loads(self._probed().payload)
+
+    def _probed(self) -> Frame:
         stream = self.next_stream()
         self.send(pack(frames.PROBE, stream))
         while True:
             frame = self.take()
             if frame.type == frames.PROBED and frame.stream == stream:
-                return unpack_meta(frame.meta)
+                return frame
 
     def close(self) -> None:
         self.socket.close()
