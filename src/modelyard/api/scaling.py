@@ -88,6 +88,7 @@ class DecisionView:
     tolerated: int | None
     stepped: int | None
     lasting_in_flight: float | None
+    peak_in_flight: float | None
     burst: int | None
     recommended: int | None
     stabilized_floor: int | None

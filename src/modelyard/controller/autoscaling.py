@@ -54,7 +54,7 @@ class Meter:
         self._by_gateway: dict[object, Load] = {}
         self._opened_at = self._seen_at = now
         self._in_flight_seconds = self._queued_seconds = 0.0
-        self._lasting = 0
+        self._lasting = self._peak = 0
         self._arrivals = 0
 
     def take(self, gateway: object, load: Load | None, now: float) -> None:
@@ -67,7 +67,9 @@ class Meter:
             self._arrivals += load.arrivals
             if load.max_in_flight is not None:
                 self.max_in_flight, self.batches = load.max_in_flight, load.batches
-        self._lasting = min(self._lasting, self.demand)
+        loads = self._by_gateway.values()
+        self._lasting = min(self._lasting, sum(one.least for one in loads))
+        self._peak = max(self._peak, sum(one.most for one in loads))
 
     @property
     def demand(self) -> int:
@@ -88,9 +90,11 @@ class Meter:
             # Where a request woke the endpoint no time has passed yet; it counts all the same.
             queued=max(self._queued_seconds / seconds, float(self._queued) if self._opened_at == now else 0.0),
             lasting=float(self._lasting),
+            peak=float(max(self._peak, self.demand)),
             arrivals=self._arrivals,
         )
-        self._opened_at, self._arrivals, self._lasting = now, 0, self.demand
+        self._opened_at, self._arrivals = now, 0
+        self._lasting, self._peak = self.demand, 0
         self._in_flight_seconds = self._queued_seconds = 0.0
         return sample
 

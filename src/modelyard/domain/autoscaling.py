@@ -51,8 +51,8 @@ class Autoscaling:
     upscale_tolerance: float = 0.05
     downscale_tolerance: float = 0.05
     """Need that is off by a smaller share changes nothing."""
-    burst_factor: float = 1.25
-    """Lasting demand beyond so many times what the replicas are meant to hold is a burst."""
+    burst_factor: float = 1.1
+    """Demand that was throughout a tick more than so many times what the replicas are meant to hold is a burst."""
     last_replica_delay_seconds: float = 300.0
     """How long there must be no request before the last replica goes."""
 
@@ -111,6 +111,8 @@ class Sample:
     """Requests that waited in gateways, on average."""
     lasting: float
     """The least demand that was seen in the tick: what was there throughout."""
+    peak: float
+    """The most."""
     arrivals: int = 0
 
     @property
@@ -177,6 +179,9 @@ class Recommendation:
     stepped: int | None = None
     """After the largest step up or down."""
     lasting_in_flight: float | None = None
+    """The least of the last tick: what makes a burst."""
+    peak_in_flight: float | None = None
+    """The most of the last tick: what a burst is answered for."""
     burst: int | None = None
     """What the burst path asks for."""
     recommended: int | None = None
@@ -235,10 +240,10 @@ def _with_load(terms: Recommendation, settings: Autoscaling, watched: list[Sampl
     stepped = max(tolerated, min(current - 1, math.ceil(current * settings.downscale_kept_share)))
     stepped = min(stepped, max(current + 1, math.ceil(current * settings.max_upscale_factor)))
     recommended = _within(terms, stepped)
-    lasting = watched[-1].lasting
+    last = watched[-1]
     burst = None
-    if lasting > current * target * settings.burst_factor:
-        burst = _within(terms, math.ceil(lasting / target))
+    if last.lasting > current * target * settings.burst_factor:
+        burst = _within(terms, math.ceil(last.peak / target))
         recommended = max(recommended, burst)
     return replace(
         terms,
@@ -246,7 +251,8 @@ def _with_load(terms: Recommendation, settings: Autoscaling, watched: list[Sampl
         needed=needed,
         tolerated=tolerated,
         stepped=stepped,
-        lasting_in_flight=lasting,
+        lasting_in_flight=last.lasting,
+        peak_in_flight=last.peak,
         burst=burst,
         recommended=recommended,
     )
@@ -308,7 +314,7 @@ def _stabilized_down(terms: Recommendation, settings: Autoscaling, history: Hist
 def _bounded(terms: Recommendation, settings: Autoscaling) -> Recommendation:
     """Names the bound where one decided, and keeps to a minimum and maximum that a deploy has just changed."""
     requested = settings.within(terms.requested)
-    asked = max(terms.stepped or 0, math.ceil((terms.lasting_in_flight or 0) / terms.target_in_flight))
+    asked = max(terms.stepped or 0, math.ceil((terms.peak_in_flight or 0) / terms.target_in_flight))
     asked = asked if terms.burst is not None else terms.stepped or 0
     rule = terms.rule
     if requested != terms.requested:
@@ -331,7 +337,8 @@ def _load_told(terms: Recommendation) -> str:
     if terms.rule is Rule.WAKE:
         return "a request came while there was no replica"
     if terms.rule is Rule.BURST:
-        return f"{terms.lasting_in_flight:g} in flight at once, {terms.target_in_flight:g} a replica"
+        seen = f"{terms.lasting_in_flight:g} to {terms.peak_in_flight:g} in flight at once"
+        return f"{seen}, {terms.target_in_flight:g} a replica"
     return (
         f"{terms.average_in_flight:.2f} in flight on average, {terms.target_in_flight:g} a replica,"
         f" {terms.needed:.2f} needed"

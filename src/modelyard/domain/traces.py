@@ -200,7 +200,7 @@ class _Model:
         if arrivals or in_flight or queued:
             self._last_request_at = self._now
         demand = in_flight + queued
-        self._samples.append(Sample(self._now, seconds, in_flight, queued, demand, math.ceil(arrivals)))
+        self._samples.append(Sample(self._now, seconds, in_flight, queued, demand, demand, math.ceil(arrivals)))
         self._moments.append(Moment(self._now, demand, queued, self._ready, self._requested))
         self._lengths.append(seconds)
         self._decide()

@@ -12,6 +12,10 @@ from modelyard.protocol.messages import Load
 class Loaded(Protocol):
     """What is read of a service."""
 
+    def look_at_load(self) -> None:
+        """Remembers how many requests there are now, if they are the fewest or the most since the last report."""
+        ...
+
     def take_load(self) -> Load:
         """What it holds now, and the arrivals since the last call."""
         ...
@@ -26,6 +30,11 @@ class Loads:
     def begin(self, key: str, service: Loaded) -> None:
         """The first request of an endpoint since its last report."""
         self._active[key] = service
+
+    def look(self) -> None:
+        """At every turn of the gateway's clock, so that a report knows what was there throughout."""
+        for service in self._active.values():
+            service.look_at_load()
 
     def report(self) -> dict[str, Load]:
         """By `name_key`. An endpoint that has come to rest is reported once more, and then no longer."""

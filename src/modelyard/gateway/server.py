@@ -150,6 +150,7 @@ class Gateway:
         self.date_line = b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode()
         for service in self.services.values():
             service.tick(now)
+        self.loads.look()
         if now - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = now
             self._sweep(now)

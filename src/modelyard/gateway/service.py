@@ -49,6 +49,7 @@ class Service:
         self.is_web_app: bool | None = None
         """Whether other paths than invocations reach it; None until a replica has said."""
         self._arrivals = 0
+        self._least = self._most = 0
         self._loads = loads
         self._queued_bytes = 0
         self._deadlines: deque[Prediction] = deque()
@@ -216,10 +217,18 @@ class Service:
 
     def take_load(self) -> Load:
         """What it holds now, and the arrivals since the last call."""
-        arrivals, self._arrivals = self._arrivals, 0
+        self.look_at_load()
+        arrivals, least, most = self._arrivals, self._least, self._most
+        self._arrivals, self._least, self._most = 0, self.in_flight + self.queued, 0
         one = self._ready[0] if self._ready else None
         capacity, batches = (one.capacity, one.batches) if one is not None else (None, False)
-        return Load(self.in_flight, self.queued, arrivals, capacity, batches)
+        return Load(self.in_flight, self.queued, arrivals, least, most, capacity, batches)
+
+    def look_at_load(self) -> None:
+        """Remembers how many requests there are now, if they are the fewest or the most since the last report."""
+        demand = self.in_flight + self.queued
+        self._least = min(self._least, demand)
+        self._most = max(self._most, demand)
 
     @property
     def ready(self) -> int:

@@ -44,6 +44,9 @@ class Load:
     """Requests that wait in the gateway."""
     arrivals: int
     """Requests since the last report."""
+    least: int
+    """The fewest that were seen, inside and waiting, since the last report."""
+    most: int
     max_in_flight: int | None = None
     """Most requests that one replica takes; None while none is connected."""
     batches: bool = False

@@ -22,9 +22,12 @@ SETTINGS = Autoscaling(max_replicas=100, target_in_flight=1.0)
 OLD = History(born_at=0.0, last_request_at=NOW)
 
 
-def load(demand: float, *, lasting: float | None = None, seconds: int = 60) -> list[Sample]:
+def load(demand: float, *, lasting: float | None = None, peak: float | None = None, seconds: int = 60) -> list[Sample]:
     """The same demand throughout; by default nothing of it lasts, so that no burst interferes."""
-    return [Sample(NOW - ago, 1.0, demand, 0.0, lasting or 0.0, round(demand)) for ago in range(seconds - 1, -1, -1)]
+    return [
+        Sample(NOW - ago, 1.0, demand, 0.0, lasting or 0.0, peak or lasting or 0.0, round(demand))
+        for ago in range(seconds - 1, -1, -1)
+    ]
 
 
 def recommended(*counts: int, seconds: float = 299.0) -> History:
@@ -46,7 +49,7 @@ def test_the_average_over_the_target_is_rounded_up_unless_it_is_nearly_what_is_t
 
 
 def test_each_moment_of_the_window_weighs_as_much_as_it_lasted():
-    samples = [Sample(NOW - 5, 9.0, 1.0, 0.0, 0.0), Sample(NOW, 1.0, 11.0, 0.0, 0.0)]
+    samples = [Sample(NOW - 5, 9.0, 1.0, 0.0, 0.0, 1.0), Sample(NOW, 1.0, 11.0, 0.0, 0.0, 11.0)]
     assert recommend(SETTINGS, samples, OLD, 1, NOW, 100).average_in_flight == 2.0
 
 
@@ -88,9 +91,9 @@ def test_an_autoscaler_that_has_not_watched_for_long_enough_changes_nothing(dema
 
 
 def test_demand_that_lasts_is_answered_at_once_however_young_the_autoscaler():
-    burst = decide(1.5, 1, history=History(NOW, NOW), lasting=12.0)
+    burst = decide(1.5, 1, history=History(NOW, NOW), lasting=9.0, peak=12.0)
     assert (burst.requested, burst.burst, burst.rule) == (12, 12, Rule.BURST)
-    assert burst.sentence == "12 in flight at once, 1 a replica: 1 -> 12, raised at once for a burst"
+    assert burst.sentence == "9 to 12 in flight at once, 1 a replica: 1 -> 12, raised at once for a burst"
 
 
 def test_a_burst_stays_within_maximum_and_room():
@@ -103,8 +106,8 @@ def test_a_burst_stays_within_maximum_and_room():
 
 
 def test_a_little_more_than_the_replicas_are_meant_to_hold_is_no_burst():
-    assert decide(10, 10, lasting=12.5).burst is None
-    assert decide(10, 10, lasting=12.6).burst == 13
+    assert decide(10, 10, lasting=11.0, peak=20.0).burst is None
+    assert decide(10, 10, lasting=11.1, peak=11.1).burst == 12
 
 
 def test_want_of_room_takes_nothing_away():
@@ -123,7 +126,7 @@ def test_the_last_replica_stays_until_nothing_has_asked_for_it_throughout_its_de
 
 
 def test_the_last_replica_stays_while_it_is_in_a_call_however_long():
-    call = [Sample(NOW, 1.0, 1.0, 0.0, 1.0)]
+    call = [Sample(NOW, 1.0, 1.0, 0.0, 1.0, 1.0)]
     assert recommend(ZERO, call, replace(OLD, last_request_at=0.0), 1, NOW, 9).requested == 1
 
 
@@ -133,11 +136,11 @@ def test_the_last_of_several_never_goes_with_the_others():
 
 
 def test_the_first_request_wakes_an_endpoint_at_once_and_only_a_request_does():
-    waiting = [*load(0), Sample(NOW, 1.0, 0.0, 3.0, 0.0, 3)]
+    waiting = [*load(0), Sample(NOW, 1.0, 0.0, 3.0, 0.0, 3.0, 3)]
     woken = recommend(ZERO, waiting, History(NOW, NOW), 0, NOW, 9)
     assert (woken.requested, woken.rule) == (1, Rule.WAKE)
     # The average still remembers the load before; that alone is no reason to come back.
-    assert recommend(ZERO, [*load(5), Sample(NOW, 1.0, 0.0, 0.0, 0.0)], OLD, 0, NOW, 9).requested == 0
+    assert recommend(ZERO, [*load(5), Sample(NOW, 1.0, 0.0, 0.0, 0.0, 0.0)], OLD, 0, NOW, 9).requested == 0
 
 
 def test_without_load_known_nothing_changes_but_what_the_bounds_ask_for():

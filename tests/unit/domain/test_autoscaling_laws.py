@@ -26,7 +26,7 @@ class Autoscaler:
 
     def sees(self, demand: float) -> Recommendation:
         self.now += self.tick
-        self.samples.append(Sample(self.now, self.tick, demand, 0.0, demand, round(demand)))
+        self.samples.append(Sample(self.now, self.tick, demand, 0.0, demand, demand, round(demand)))
         if demand:
             self.last_request_at = self.now
         history = History(BORN, self.last_request_at, list(self.past))
@@ -49,7 +49,7 @@ def rules(draw, fewest_max=5):
         downscale_stabilization_seconds=draw(st.sampled_from([0.0, 30.0, 300.0])),
         max_upscale_factor=draw(st.sampled_from([1.1, 1.5, 4.0])),
         downscale_kept_share=draw(st.sampled_from([0.0, 0.5, 0.75, 0.95])),
-        burst_factor=draw(st.sampled_from([1.25, 2.0, 1000.0])),
+        burst_factor=draw(st.sampled_from([1.1, 2.0, 1000.0])),
         last_replica_delay_seconds=draw(st.sampled_from([0.0, 20.0, 300.0])),
     )
 
