@@ -4,11 +4,18 @@ from dataclasses import asdict
 import pytest
 
 from modelyard.domain.models import (
+    TAGS_MAX,
     VERSIONS_NAMED_MAX,
+    Approval,
+    ApprovalState,
     Lineage,
     ModelReference,
+    ModelVersion,
+    approval_from,
+    check_approved,
     check_owner,
     lineage_from,
+    merged_tags,
     parse_model_reference,
     version_not_found,
 )
@@ -58,3 +65,43 @@ def test_a_missing_version_is_refused_with_some_of_those_there_are():
     many = version_not_found("price", 99, list(range(50, 0, -1))).hint
     assert many.endswith(", ...")
     assert many.count(",") == VERSIONS_NAMED_MAX
+
+
+def test_a_reference_may_name_an_alias_and_is_written_as_it_was_read():
+    assert parse_model_reference("price@champion") == ModelReference("price", alias="champion")
+    for text in ("price", "price:3", "price@champion"):
+        assert str(parse_model_reference(text)) == text
+
+
+def version(state=ApprovalState.PENDING, by=None, note=None):
+    approval = Approval(state, by, None if by is None else 1.0, note)
+    return ModelVersion("price", 3, "t", 1, None, 1.0, "shop", approval=approval)
+
+
+def test_only_an_approved_version_is_deployed_where_approval_is_required():
+    check_approved(version(ApprovalState.APPROVED), "endpoint price")
+    with pytest.raises(
+        Conflict, match="cannot deploy endpoint price with price:3: it is waiting for approval"
+    ) as pending:
+        check_approved(version(), "endpoint price")
+    assert "`modelyard models approve price:3`" in str(pending.value.hint)
+    with pytest.raises(Conflict, match=r"it was rejected by ada \(leaks\)"):
+        check_approved(version(ApprovalState.REJECTED, "ada", "leaks"), "endpoint price")
+
+
+def test_an_approval_comes_back_from_json_and_none_is_pending():
+    approval = Approval(ApprovalState.REJECTED, "ada", 5.0, "leaks")
+    assert approval_from({**json.loads(json.dumps(asdict(approval))), "from_the_future": 1}) == approval
+    assert approval_from(None) == approval_from({}) == Approval()
+
+
+def test_tags_have_limits():
+    for changes in (
+        {"a" * 300: "x"},
+        {"a": "x" * 6000},
+        {"a": "\0"},
+        {f"t{number}": "x" for number in range(TAGS_MAX + 1)},
+    ):
+        with pytest.raises(InvalidValue, match="cannot tag price:3"):
+            merged_tags("price:3", {}, changes)
+    assert merged_tags("price:3", {"b": "1", "a": "2"}, {"c": "3", "b": None}) == {"a": "2", "c": "3"}
