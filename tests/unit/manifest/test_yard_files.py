@@ -77,6 +77,7 @@ def test_a_cortex_file_is_read_as_it_is(folder: Path) -> None:
         "class": None,
         "config": {"bucket": "models", "key": None},
         "python_path": "src/",
+        "tracker": {"key": "label", "model_type": "classification"},
     }
     assert found.settings == {
         "autoscaling": {
