@@ -27,6 +27,9 @@ class SmallYard:
     deployments: list[dict[str, Any]] = field(default_factory=list)
     specs: list[dict[str, Any]] = field(default_factory=list)
     predictions: list[tuple[bytes, str]] = field(default_factory=list)
+    autoscaling: dict[str, Any] | None = None
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    loads: list[dict[str, Any]] = field(default_factory=list)
     looks_until_settled: int = 2
     settles_as: str = "live"
     run_ends_as: str = "Completed"
@@ -130,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _get(self, path: list[str]) -> Any:
+    def _get(self, path: list[str]) -> Any:  # noqa: C901 (a case for each route)
         yard = self.held
         match path:
             case ["healthz"]:
@@ -146,6 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"endpoints": list(yard.endpoints.values())}
             case ["endpoints", name]:
                 return self._look(name)
+            case ["endpoints", name, "scaling"]:
+                self._known(yard.endpoints, name)
+                return {"name": name, "replicas": 3, "autoscaling": yard.autoscaling, "decisions": yard.decisions}
+            case ["endpoints", name, "load"]:
+                self._known(yard.endpoints, name)
+                return {"name": name, "loads": yard.loads}
             case ["endpoints", name, "history"]:
                 view = self._known(yard.endpoints, name)
                 return {
