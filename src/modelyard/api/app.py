@@ -13,6 +13,7 @@ from modelyard.api import (
     inputs,
     links,
     models,
+    packages,
     retention,
     runs,
     scaling,
@@ -26,7 +27,21 @@ from modelyard.api.yard import Yard
 from modelyard.protocol.routes import API
 from modelyard.version import VERSION
 
-_NOUNS = (status, artifacts, deployments, endpoints, runs, inputs, models, events, links, secrets, scaling, retention)
+_NOUNS = (
+    status,
+    artifacts,
+    deployments,
+    endpoints,
+    runs,
+    inputs,
+    models,
+    packages,
+    events,
+    links,
+    secrets,
+    scaling,
+    retention,
+)
 
 
 def create_app(yard: Yard, pages: list[BaseRoute] | None = None) -> ASGIApp:

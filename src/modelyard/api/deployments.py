@@ -17,7 +17,7 @@ from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
 from modelyard.errors import Conflict, InvalidValue, ModelyardError
-from modelyard.packaging.package import build_package
+from modelyard.packaging.package import build_package, read_document
 
 RESOURCES_MAX = 100
 THREADS_MAX = 256
@@ -93,6 +93,8 @@ class Resource(Strict):
     model: ModelSource | None = None
     code: str | None = None
     predictor: Predictor | None = None
+    package: str | None = None
+    """Digest of a package that is in the yard already, in place of `model`, `code` and `predictor`."""
     spec: Spec = Spec()
 
 
@@ -148,6 +150,9 @@ def _check_names(resources: list[Resource]) -> None:
 def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
+    given = resource.spec.model_dump(exclude={"replicas", "autoscaling"})
+    if resource.package is not None:
+        return EndpointSpec(package=_check_package(yard, resource), **given, **_replicas(resource.spec))
     try:
         model = _resolve_model(yard, resource)
         package = build_package(
@@ -161,7 +166,6 @@ def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
         )
     except ModelyardError as error:
         raise type(error)(f"{error.message} (endpoint {resource.name})", error.hint) from error
-    given = resource.spec.model_dump(exclude={"replicas", "autoscaling"})
     return EndpointSpec(
         package=package, model=model.reference, model_asked=model.asked, **given, **_replicas(resource.spec)
     )
@@ -173,6 +177,17 @@ def _replicas(spec: Spec) -> dict[str, Any]:
         return {"replicas": spec.replicas}
     settings = (spec.autoscaling or AutoscalingWish()).settings()
     return {"replicas": settings.begins_with, "autoscaling": settings}
+
+
+def _check_package(yard: Yard, resource: Resource) -> str:
+    digest = str(resource.package)
+    if resource.model is not None or resource.code is not None or resource.predictor is not None:
+        raise InvalidValue(
+            f"cannot deploy endpoint {resource.name}: a package has its own model, code and predictor",
+            "leave them out, or leave `package` out",
+        )
+    read_document(yard.artifacts, digest)
+    return digest
 
 
 def _check_spec(yard: Yard, resource: Resource) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli import backup, care, console, endpoints, environment, models, runs, scaling, secrets, yard
+from modelyard.cli import backup, care, console, endpoints, environment, models, packages, runs, scaling, secrets, yard
 from modelyard.cli.output import say_error
 from modelyard.errors import ModelyardError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for noun in (yard, endpoints, scaling, runs, models, environment, console, secrets, backup, care):
+for noun in (yard, endpoints, scaling, runs, models, packages, environment, console, secrets, backup, care):
     noun.add_to(app)
 
 

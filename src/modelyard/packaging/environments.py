@@ -21,19 +21,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelyard_worker.packages import EnvironmentSpec, Package
+from modelyard_worker.packages import EnvironmentSpec, Package, read_package
 from modelyard_worker.records import read_json, write_json
 
 from modelyard.errors import InvalidValue, ModelyardError, NotFound, StartFailed
 from modelyard.packaging.installer import Installer
-from modelyard.packaging.requirements import PROJECT, PROJECT_LOCK, REQUIREMENTS
+from modelyard.packaging.requirements import LOCK, PROJECT, PROJECT_LOCK, REQUIREMENTS
 from modelyard.packaging.worker_wheel import worker_wheel
 
 FOLDER = "environments"
 """In the yard's home."""
-
-LOCK = "requirements.lock"
-"""What a locked package has beside its `package.json`."""
 
 RESOLVE_SECONDS = 300.0
 INSTALL_SECONDS = 900.0
@@ -52,7 +49,7 @@ ASKED_MAX = 1000
 """Answers that are remembered beyond those of living environments; then those that were used last stay."""
 
 _ASIDE = ".aside-"
-_OWN_OPTIONS = re.compile(r"\s*(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)\b")
+_OWN_OPTIONS = re.compile(r"\s*(-i|-f|--(extra-|find-|no-)?(index|links)(-url)?)\b")
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9]", re.MULTILINE)
 _LOCAL = re.compile(r"^\s*(-e\b|--editable\b|\.{1,2}/|\.$|/|file:|[^#\s]+\s*@\s*(file:|\.))", re.MULTILINE)
 _HASHED = re.compile(r"^[^#]*--hash=", re.MULTILINE)
@@ -242,6 +239,16 @@ async def resolve(installer: Installer, kind: str, folder: Path, python: str, lo
     except StartFailed as error:
         raise StartFailed(f"cannot resolve {kind}: {error.message}", _REMEDY) from error
     return _own_options(folder / kind) + lock
+
+
+def read_laid_out(folder: Path) -> tuple[Package, str | None]:
+    """A package that lies in a folder, and the lock that it brings. Raises InvalidValue, NotFound."""
+    try:
+        package = read_package(str(folder))
+    except ValueError as error:
+        raise InvalidValue(str(error)) from error
+    name = package.environment.lock if package.environment is not None else None
+    return package, _read(folder / name) if name is not None else None
 
 
 def _own_options(path: Path) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from modelyard_worker.packages import FORMAT, PACKAGE, EnvironmentSpec
 
@@ -26,7 +26,7 @@ from modelyard.packaging.frameworks import (
     detect,
     loader_for,
 )
-from modelyard.packaging.requirements import REQUIREMENTS, requested_environment
+from modelyard.packaging.requirements import LOCK, REQUIREMENTS, requested_environment
 
 HEAD_READ_BYTES_MAX = 256 * 2**20
 """Larger files are judged by their names alone, because the store hands out whole files."""
@@ -129,6 +129,37 @@ def build_package(
     return _store(artifacts, document, code, model)
 
 
+def read_document(artifacts: Artifacts[FileT], digest: str) -> dict[str, Any]:
+    """The `package.json` of a package in the store. Raises NotFound, InvalidValue where the tree is no package."""
+    file = next((one for one in artifacts.tree(digest) if one.path == PACKAGE), None)
+    if file is None or file.size_bytes > CONFIG_BYTES_MAX:
+        raise InvalidValue(f"cannot use {digest} as a package: it has no {PACKAGE}")
+    try:
+        document: Any = json.loads(artifacts.read(file.sha256))
+    except ValueError as error:
+        raise InvalidValue(f"cannot read the {PACKAGE} of {digest}: {error}") from error
+    if not isinstance(document, dict) or cast("dict[str, Any]", document).get("format") != FORMAT:
+        raise InvalidValue(f"cannot use {digest} as a package: its {PACKAGE} is not of format {FORMAT}")
+    return cast("dict[str, Any]", document)
+
+
+def with_lock(artifacts: Artifacts[FileT], package: str, lock: str, python_version: str) -> str:
+    """The same package with its requirements resolved: the digest of its tree with a lock beside `package.json`.
+
+    `python_version` is the one that the lock was made for, which the package asks for from then on."""
+    files = {file.path: file for file in artifacts.tree(package)}
+    document = read_document(artifacts, package)
+    if not document.get("environment"):
+        return package
+    python = ".".join(python_version.split(".")[:2])
+    asked = document["environment"].get("python")
+    document["environment"] |= {"lock": LOCK, "python": asked if asked and asked.startswith(python) else python}
+    for path, content in ((LOCK, lock.encode()), (PACKAGE, _encoded(document))):
+        sha256 = artifacts.put_bytes(content)
+        files[path] = replace(files[PACKAGE], path=path, sha256=sha256, size_bytes=len(content), executable=False)
+    return artifacts.put_tree(sorted(files.values(), key=lambda file: file.path))
+
+
 def detect_tree(artifacts: Artifacts[FileT], files: Sequence[FileT]) -> Detection:
     """The framework of a model in the store."""
     return detect([file.path for file in files], _head_reader(artifacts, files))
@@ -221,11 +252,15 @@ def _model_document(detection: Detection, name: str | None, version: int | None)
     return {"name": name, "version": version, "framework": detection.framework, "file": detection.file}
 
 
-def _store(artifacts: Artifacts[FileT], document: dict[str, Any], code: Sequence[FileT], model: Sequence[FileT]) -> str:
+def _encoded(document: dict[str, Any]) -> bytes:
     try:
-        content = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise InvalidValue(f"cannot write the predictor's config as JSON: {error}") from error
+
+
+def _store(artifacts: Artifacts[FileT], document: dict[str, Any], code: Sequence[FileT], model: Sequence[FileT]) -> str:
+    content = _encoded(document)
     if len(content) > CONFIG_BYTES_MAX:
         raise InvalidValue(
             f"cannot build a package: the predictor's config has more than {CONFIG_BYTES_MAX} bytes",

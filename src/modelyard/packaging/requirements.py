@@ -23,6 +23,9 @@ from modelyard.errors import InvalidValue
 REQUIREMENTS = "requirements.txt"
 PROJECT = "pyproject.toml"
 PROJECT_LOCK = "uv.lock"
+LOCK = "requirements.lock"
+"""What a locked package has beside its `package.json`."""
+
 PYTHON_VERSION = ".python-version"
 
 FILE_BYTES_MAX = 8 * 2**20

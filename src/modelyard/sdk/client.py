@@ -14,6 +14,7 @@ from modelyard.sdk.address import Address, check_url, find_address
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
 from modelyard.sdk.labels import project_of
+from modelyard.sdk.packages import SUFFIX, Built, deploy_archive, export_archive, import_archive
 from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.scaling import LoadView, ScalingView
@@ -25,10 +26,12 @@ from modelyard.sdk.views import (
     EndpointView,
     EventView,
     HistoryView,
+    InspectedView,
     LinkView,
     ModelVersionView,
     ModelView,
     OutcomeView,
+    PackageView,
     RunView,
     SecretView,
     StatusView,
@@ -121,12 +124,15 @@ class Client:
         name: str | None = None,
         progress: Progress = no_progress,
     ) -> Deployment:
-        """Deploys a yard file (default: that of the present folder), or a model's file as an endpoint called `name`.
+        """Deploys a yard file (default: that of the present folder), a model's file as an endpoint called `name`, or a
+        package's file.
 
         All endpoints are wished at once or none is. Returns as soon as that is on the yard's disk; `wait_endpoint`
         waits until they serve.
         """
         chosen = Path(what or ".") if what is None or isinstance(what, str) else what
+        if isinstance(chosen, Path) and chosen.suffix.lower() == SUFFIX:
+            return deploy_archive(self._connection, chosen, project=project, name=name, progress=progress)
         return deploy_file(self._connection, chosen, project=project, name=name, progress=progress)
 
     def endpoints(self) -> list[EndpointView]:
@@ -334,6 +340,28 @@ class Client:
     def run_logs(self, run: str, *, lines: int = LOG_LINES_ALL, follow: bool = False) -> Iterator[str]:
         """What a run printed (its last `lines`); with `follow`, until it has ended."""
         return self._connection.lines(f"/runs/{_part(run)}/logs", {"lines": lines, "follow": follow})
+
+    # Packages
+
+    def packages(self) -> list[PackageView]:
+        """Those that endpoints have, and those that were taken in."""
+        return self._connection.get("/packages")["packages"]
+
+    def package(self, reference: str) -> InspectedView:
+        """One package with its files: `reference` is `NAME` or `NAME:VERSION` of an endpoint, or a digest."""
+        return self._connection.get(f"/packages/{_part(reference)}")
+
+    def verify_package(self, reference: str) -> list[str]:
+        """A sentence for each file of a package that is not what it should be."""
+        return self._connection.get(f"/packages/{_part(reference)}/verify")["differences"]
+
+    def export_package(self, reference: str, target: str | Path) -> Built:
+        """Writes a package to a file, its requirements resolved as they are in the yard."""
+        return export_archive(self._connection, reference, Path(target))
+
+    def import_package(self, file: str | Path, *, progress: Progress = no_progress) -> PackageView:
+        """Takes a package's file into the yard. Raises InvalidValue where it is not whole."""
+        return import_archive(self._connection, Path(file), progress)
 
     # Models
 

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelyard.errors import DeadlinePassed, Unauthorized, YardDown
@@ -86,6 +87,16 @@ class Connection:
                 response.read()
                 raise self._refusal(response)
             yield from response.iter_lines()
+
+    def fetch(self, path: str, target: Path) -> None:
+        """Writes an answer of any size to a file, which must not be there yet."""
+        with self._errors(), self._http.stream("GET", API + path) as response:
+            if not response.is_success:
+                response.read()
+                raise self._refusal(response)
+            with target.open("xb") as written:
+                for chunk in response.iter_bytes():
+                    written.write(chunk)
 
     def _ask(self, method: str, path: str, **request: Any) -> "httpx.Response":
         with self._errors():

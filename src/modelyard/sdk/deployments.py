@@ -36,7 +36,7 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """Endpoints to deploy, and the folder that their paths begin at."""
 
     folder: Path
@@ -57,11 +57,11 @@ def deploy_file(
 
     Raises InvalidValue and NotFound before anything is sent where a file is not right.
     """
-    plan = _plan(what, name)
+    plan = plan_deployment(what, name)
     project = check_name(project, "project name") if project else project_of(plan.folder)
     with ExitStack() as unpacked:
-        opened = [_opened(plan.folder, one, unpacked) for one in plan.endpoints]
-        models = [_local_model(plan.folder, one.resource) for one in opened]
+        opened = [open_endpoint(plan.folder, one, unpacked) for one in plan.endpoints]
+        models = [local_model(plan.folder, one.resource) for one in opened]
         code = _send_code(connection, plan, progress)
         resources = [
             _resource(connection, one.resource, _send_own(connection, one, progress) or code, model, progress)
@@ -71,7 +71,8 @@ def deploy_file(
     return Deployment(project, list(answer["outcomes"]), plan.notes)
 
 
-def _plan(what: "Path | YardFile", name: str | None) -> _Plan:
+def plan_deployment(what: "Path | YardFile", name: str | None) -> Plan:
+    """What a yard file, a project's folder or a model's file wishes; `name` is for a model's file alone."""
     # The schema and YAML take a tenth of a second to import; a prediction must not pay for them.
     from modelyard.manifest.endpoints import EndpointResource  # noqa: PLC0415
     from modelyard.manifest.yard_file import find_yard_file, read_yard_file  # noqa: PLC0415
@@ -80,7 +81,7 @@ def _plan(what: "Path | YardFile", name: str | None) -> _Plan:
         if what.suffix.lower() not in _YAML and what.is_file():
             label = check_name(name, "endpoint name") if name else label_from(what.stem.removesuffix(".tar"), "model")
             model = EndpointResource(name=label, line=0, model=str(what.absolute()))
-            return _Plan(what.absolute().parent, None, (model,))
+            return Plan(what.absolute().parent, None, (model,))
         if not what.exists():
             raise NotFound(f"cannot find {what}", "name a yard file, a model file, or a project's folder")
         what = read_yard_file(find_yard_file(what) if what.is_dir() else what)
@@ -88,11 +89,11 @@ def _plan(what: "Path | YardFile", name: str | None) -> _Plan:
         raise InvalidValue("cannot name the endpoint: a yard file names its own", "leave --name out")
     if not what.endpoints:
         raise InvalidValue(f"cannot deploy {what.path.name}: it has no endpoint", "`modelyard train` starts trainings")
-    return _Plan(what.folder, what.path, what.endpoints, what.notes)
+    return Plan(what.folder, what.path, what.endpoints, what.notes)
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
     """An endpoint whose model lies open: an archive was unpacked."""
 
     resource: "EndpointResource"
@@ -100,36 +101,38 @@ class _Opened:
     """Folder of the code that came with the model."""
 
 
-def _opened(folder: Path, one: "EndpointResource", unpacked: ExitStack) -> _Opened:
+def open_endpoint(folder: Path, one: "EndpointResource", unpacked: ExitStack) -> Opened:
     """Unpacks a `model.tar.gz` until `unpacked` closes. Its code serves it where the file names no predictor."""
-    from modelyard.packaging.archives import PROGRAM, is_archive, unpack_model  # noqa: PLC0415 (see _plan)
+    from modelyard.packaging.archives import PROGRAM, is_archive, unpack_model  # noqa: PLC0415 (see plan_deployment)
 
     place = folder / Path(one.model_path).expanduser() if one.model_path is not None else None
     if place is None or not is_archive(place):
-        return _Opened(one)
+        return Opened(one)
     into = Path(unpacked.enter_context(TemporaryDirectory(prefix="modelyard-model-")))
     code = unpack_model(place, into)
     model = str(into / "model") if any((into / "model").iterdir()) else None
     if one.predictor is not None or code is None:
-        return _Opened(replace(one, model=model))
-    return _Opened(replace(one, model=model, predictor={"path": PROGRAM, "config": {}}), code)
+        return Opened(replace(one, model=model))
+    return Opened(replace(one, model=model, predictor={"path": PROGRAM, "config": {}}), code)
 
 
-def _send_own(connection: Connection, one: _Opened, progress: Progress) -> str | None:
-    from modelyard.packaging.project import project_files  # noqa: PLC0415 (see _plan)
+def _send_own(connection: Connection, one: Opened, progress: Progress) -> str | None:
+    from modelyard.packaging.project import project_files  # noqa: PLC0415 (see plan_deployment)
 
     return send_tree(connection, project_files(one.own_code), progress) if one.own_code is not None else None
 
 
 @dataclass(frozen=True, slots=True)
-class _LocalModel:
+class LocalModel:
+    """A model's files on this machine, and what they are."""
+
     files: "list[LocalFile]"
     framework: str | None
 
 
-def _local_model(folder: Path, endpoint: "EndpointResource") -> _LocalModel | None:
+def local_model(folder: Path, endpoint: "EndpointResource") -> LocalModel | None:
     """The files of a model that is named by a path, looked at before anything is sent."""
-    from modelyard.packaging.files import list_files  # noqa: PLC0415 (see _plan)
+    from modelyard.packaging.files import list_files  # noqa: PLC0415 (see plan_deployment)
 
     if endpoint.model_path is None:
         return None
@@ -140,12 +143,12 @@ def _local_model(folder: Path, endpoint: "EndpointResource") -> _LocalModel | No
             f"cannot deploy {endpoint.name} without a predictor: {detection.reason}",
             "write a predictor, or name a .ubj, .json, .joblib or .pkl file",
         )
-    return _LocalModel(files, detection.framework)
+    return LocalModel(files, detection.framework)
 
 
 def detect_files(files: "Iterable[LocalFile]") -> "Detection":
     """The framework of a model that lies on this machine."""
-    from modelyard.packaging.frameworks import HEAD_BYTES, detect  # noqa: PLC0415 (see _plan)
+    from modelyard.packaging.frameworks import HEAD_BYTES, detect  # noqa: PLC0415 (see plan_deployment)
 
     sources = {file.path: file.source for file in files}
 
@@ -156,8 +159,8 @@ def detect_files(files: "Iterable[LocalFile]") -> "Detection":
     return detect(sources, head)
 
 
-def _send_code(connection: Connection, plan: _Plan, progress: Progress) -> str | None:
-    from modelyard.packaging.project import project_files  # noqa: PLC0415 (see _plan)
+def _send_code(connection: Connection, plan: Plan, progress: Progress) -> str | None:
+    from modelyard.packaging.project import project_files  # noqa: PLC0415 (see plan_deployment)
 
     if not any(one.predictor for one in plan.endpoints):
         return None
@@ -165,7 +168,7 @@ def _send_code(connection: Connection, plan: _Plan, progress: Progress) -> str |
 
 
 def _resource(
-    connection: Connection, one: "EndpointResource", code: str | None, model: _LocalModel | None, progress: Progress
+    connection: Connection, one: "EndpointResource", code: str | None, model: LocalModel | None, progress: Progress
 ) -> dict[str, Any]:
     resource: dict[str, Any] = {"kind": "endpoint", "name": one.name, "spec": one.settings}
     if one.predictor is not None:

@@ -1,6 +1,6 @@
 """What the API answers, as types. Times are RFC 3339 in UTC."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class ReplicaView(TypedDict):
@@ -217,6 +217,24 @@ class CollectedView(TypedDict):
     dry_run: bool
     size_bytes: int
     surplus: list[SurplusView]
+
+
+class PackageView(TypedDict):
+    digest: str
+    endpoints: list[str]
+    """`NAME:VERSION` of those that have it."""
+    size_bytes: int
+    file_count: int
+    document: dict[str, Any]
+    """Its `package.json`."""
+    python_version: str | None
+    locked: bool
+
+
+class InspectedView(TypedDict):
+    package: PackageView
+    files: list[dict[str, Any]]
+    lock: str | None
 
 
 class LinkView(TypedDict):

@@ -1,0 +1,69 @@
+"""A folder from which a container's image can be built that serves one package, in SageMaker's container contract."""
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from modelyard_worker.packages import Package
+
+from modelyard.errors import Conflict
+from modelyard.packaging.requirements import LOCK
+from modelyard.packaging.worker_wheel import worker_wheel
+
+PORT = 8080
+"""SageMaker's."""
+
+_BASE_LIBRARIES = ("numpy", "scikit-learn", "joblib", "xgboost-cpu", "pandas", "orjson")
+"""What a package without requirements of its own finds in the yard's environment, as far as it is installed."""
+
+_DOCKERFILE = """\
+# Serves one Modelyard package: GET /ping and POST /invocations on port {port}, as SageMaker wants it.
+#   docker build -t NAME .
+#   docker run -p {port}:{port} NAME serve
+FROM python:{python}-slim
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
+ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /srv/modelyard
+COPY {lock} ./
+RUN python -m pip install -r {lock}
+COPY {wheel} ./
+RUN python -m pip install --no-deps --no-index ./{wheel}
+COPY package ./package
+RUN useradd --create-home modelyard
+USER modelyard
+EXPOSE {port}
+ENTRYPOINT ["python", "-m", "modelyard_worker.serve", "/srv/modelyard/package"]
+CMD ["serve"]
+"""
+
+
+def write_context(folder: Path, package: Package, python_version: str, lock: str | None) -> None:
+    """Writes `Dockerfile`, the package, its lock and the worker's wheel into `folder`, which must not hold anything.
+
+    `lock` None stands for the yard's own environment: its libraries in the versions that are installed here. Raises
+    Conflict.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise Conflict(f"cannot write into {folder}: it is not empty", "name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(package.folder, folder / "package", copy_function=shutil.copyfile)
+    wheel = worker_wheel()
+    (folder / wheel.name).write_bytes(wheel.content)
+    (folder / LOCK).write_text(_own_lock() if lock is None else lock)
+    minor = ".".join(python_version.split(".")[:2])
+    (folder / "Dockerfile").write_text(_DOCKERFILE.format(port=PORT, python=minor, lock=LOCK, wheel=wheel.name))
+
+
+def _own_lock() -> str:
+    return "".join(f"{name}=={found}\n" for name, found in _installed().items())
+
+
+def _installed() -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for name in _BASE_LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
