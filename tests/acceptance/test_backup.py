@@ -1,10 +1,7 @@
 """A yard that is backed up while it works comes back as it was, in another home."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,17 +12,6 @@ from tests.acceptance.yard import Load, Yard
 pytestmark = pytest.mark.acceptance
 
 ROWS = [[5.1, 3.5, 1.4, 0.2]]
-
-
-def modelyard(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "modelyard.cli.main", *words],
-        env={**os.environ, "MODELYARD_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_yard_is_backed_up_under_load_and_serves_again_from_another_home(
@@ -41,17 +27,17 @@ def test_a_yard_is_backed_up_under_load_and_serves_again_from_another_home(
     answer = client.predict("iris", ROWS)
     file = tmp_path / "yard.tar"
     with Load(yard, "iris", ROWS) as load:
-        done = modelyard(yard.home, "backup", str(file), "--with-key", "-o", "json")
+        done = yard.command("backup", str(file), "--with-key", "-o", "json")
         assert done.returncode == 0, done.stderr
         load.wait_for_answers(20)
     assert load.failures == []
     assert json.loads(done.stdout)["with_keys"] is True
-    refused = modelyard(yard.home, "restore", str(file))
+    refused = yard.command("restore", str(file))
     assert refused.returncode == 1
     assert "something is there already" in refused.stderr
 
     home = yard.home.with_name(f"{yard.home.name}-again")
-    restored = modelyard(home, "restore", str(file))
+    restored = Yard(home).command("restore", str(file))
     assert restored.returncode == 0, restored.stderr
     again = Yard(home).up()
     try:

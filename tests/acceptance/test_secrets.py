@@ -1,5 +1,10 @@
 """A secret reaches the process that needs it, and nothing else."""
 
+import contextlib
+import os
+import pty
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +76,40 @@ def test_a_changed_secret_is_noted_and_a_failing_start_does_not_tell_it(
     assert "ValueError: cannot log in with ***" in view["versions"][-1]["reason"]
     assert VALUE not in str(view)
     assert client.predict("guarded", {}) == {"length": len(VALUE)}
+
+
+def test_secrets_are_set_listed_and_deleted_as_typed(yard: Yard) -> None:
+    assert yard.command("secret", "list").stdout.startswith("no secrets yet")
+    done = yard.command("secret", "set", "token", "-", stdin=f"{VALUE}\n")
+    assert done.stdout == "set secret token (revision 1)\n", done.stderr
+    assert _asked(yard, "secret", "set", "token") == "set secret token (revision 1)"
+    assert yard.command("secret", "list").stdout.splitlines()[1].split()[:2] == ["token", "1"]
+    refused = yard.command("secret", "delete", "tokn")
+    assert (refused.returncode, "did you mean token?" in refused.stderr) == (1, True)
+    assert yard.command("secret", "delete", "token").stdout == "deleted secret token\n"
+    unasked = yard.command("secret", "set", "token", stdin="")
+    assert (unasked.returncode, "there is no terminal" in unasked.stderr) == (1, True)
+
+
+def _asked(yard: Yard, *words: str) -> str:
+    """Types the value at a terminal where it is asked for; the last line shown. Nothing shows the value."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["MODELYARD_HOME"] = str(yard.home)
+        os.execv(sys.executable, [sys.executable, "-m", "modelyard.cli.main", *words])
+    shown = b""
+    while b"Value of" not in shown:
+        shown += os.read(terminal, 1024)
+    # What is typed before the terminal has stopped to echo is thrown away.
+    eventually(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO)
+    os.write(terminal, f"{VALUE}\n".encode())
+    with contextlib.suppress(OSError):  # how Linux tells that the other side has closed
+        while part := os.read(terminal, 1024):
+            shown += part
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    assert VALUE.encode() not in shown
+    return shown.decode().strip().splitlines()[-1]
 
 
 def _failed(view):

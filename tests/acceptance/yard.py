@@ -85,6 +85,18 @@ class Yard:
         for client in self._clients.values():
             client.close()
 
+    def command(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """A command as typed, for this home."""
+        return subprocess.run(
+            [sys.executable, "-m", "modelyard.cli.main", *words],
+            env={**os.environ, "MODELYARD_HOME": str(self.home)},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+
     # -- processes ---------------------------------------------------------------------------------------------------
 
     def process(self, name: str) -> Identity:
