@@ -7,7 +7,6 @@ import resource
 import shutil
 import socket
 import struct
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.acceptance.standing import standing_yard
 from tests.acceptance.yard import Load, Yard, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -63,9 +63,7 @@ PREDICT = b"POST /endpoints/echo/invocations HTTP/1.1\r\nhost: localhost\r\n"
 @pytest.fixture(scope="module")
 def yard(iris_model: Path) -> Iterator[Yard]:
     """One yard for all of it: what it has been through before must not matter."""
-    home, project = Path(tempfile.mkdtemp(prefix="yard-")), Path(tempfile.mkdtemp(prefix="project-"))
-    one = Yard(home).up()
-    try:
+    with standing_yard() as (one, project):
         (project / "modelyard.yaml").write_text(YARD_FILE)
         (project / "predictor.py").write_text(ECHO)
         (project / "typed.py").write_text(TYPED)
@@ -74,15 +72,6 @@ def yard(iris_model: Path) -> Iterator[Yard]:
         for name in ("echo", "typed", "iris"):
             assert one.client().wait_endpoint(name)["state"] == "live"
         yield one
-    finally:
-        with contextlib.suppress(Exception):
-            one.down()
-        one.close()
-        for left in one.everything_alive():
-            with contextlib.suppress(psutil.Error):
-                left.kill()
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.rmtree(project, ignore_errors=True)
 
 
 def connect(yard: Yard) -> socket.socket:

@@ -55,7 +55,8 @@ def endpoint_settled(version: int | None) -> Callable[[EndpointView], bool]:
         # The state may still be the one before this deploy; a version's own is written with the deploy itself.
         own = next((one["state"] for one in view["versions"] if one["number"] == wanted), None)
         if own == VersionState.FAILED:
-            return True
+            # The state says so a moment later, and with it why.
+            return view["state"] in ERRORS
         if own == VersionState.READY and view["state"] in ERRORS:
             return True
         return view["state"] == EndpointState.LIVE and view["serving_version"] == wanted
