@@ -236,5 +236,5 @@ def _resolve_model(yard: Yard, resource: Resource) -> _Model:
     asked = parse_model_reference(source.reference)
     found = yard.store.models.resolve(asked)
     if resource.spec.require_approval:
-        check_approved(found, f"endpoint {resource.name}")
+        check_approved(found)
     return _Model(found.tree, found.model, found.version, source.framework or found.framework, str(asked))

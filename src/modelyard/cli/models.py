@@ -265,6 +265,7 @@ def _facts(one: "ModelView") -> list[tuple[str, str]]:
     rows = [row for kind in order for row in made if row[0].partition(" ")[0] == kind]
     return [
         *rows,
+        ("files", one["tree"][:DIGEST_LENGTH_SHOWN]),
         ("size", size(one["size_bytes"])),
         ("framework", one["framework"] or ""),
         ("aliases", " ".join(one["aliases"])),

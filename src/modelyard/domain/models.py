@@ -171,8 +171,8 @@ def merged_tags(version: str, present: Mapping[str, str], changes: Mapping[str, 
     return dict(sorted(merged.items()))
 
 
-def check_approved(version: ModelVersion, what: str) -> None:
-    """Refuses that `what`, which requires approval, serves a version that nobody has approved."""
+def check_approved(version: ModelVersion) -> None:
+    """Refuses to deploy a version that nobody has approved, where approval is required."""
     approval = version.approval
     if approval.state is ApprovalState.APPROVED:
         return
@@ -180,7 +180,7 @@ def check_approved(version: ModelVersion, what: str) -> None:
     why = "it is waiting for approval" if approval.state is ApprovalState.PENDING else f"it was rejected{by}"
     note = f" ({approval.note})" if approval.note else ""
     raise Conflict(
-        f"cannot deploy {what} with {version.reference}: {why}{note}",
+        f"cannot deploy {version.reference}, which has to be approved: {why}{note}",
         f"`modelyard models approve {version.reference}` approves it; or deploy a version that is approved",
     )
 

@@ -79,14 +79,12 @@ def version(state=ApprovalState.PENDING, by=None, note=None):
 
 
 def test_only_an_approved_version_is_deployed_where_approval_is_required():
-    check_approved(version(ApprovalState.APPROVED), "endpoint price")
-    with pytest.raises(
-        Conflict, match="cannot deploy endpoint price with price:3: it is waiting for approval"
-    ) as pending:
-        check_approved(version(), "endpoint price")
+    check_approved(version(ApprovalState.APPROVED))
+    with pytest.raises(Conflict, match="cannot deploy price:3, which has to be approved: it is waiting") as pending:
+        check_approved(version())
     assert "`modelyard models approve price:3`" in str(pending.value.hint)
     with pytest.raises(Conflict, match=r"it was rejected by ada \(leaks\)"):
-        check_approved(version(ApprovalState.REJECTED, "ada", "leaks"), "endpoint price")
+        check_approved(version(ApprovalState.REJECTED, "ada", "leaks"))
 
 
 def test_an_approval_comes_back_from_json_and_none_is_pending():

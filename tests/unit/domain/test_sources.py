@@ -33,7 +33,8 @@ def test_an_input_says_where_it_comes_from(text, source):
     "text",
     [
         "", "\0", "s3://bucket/key", "ftp://host/a", "http://", "https://[", "run:", "run:x", "run:x/logs",
-        "run:a b/model", "dvc:", "dvc:@v1", "dvc:/etc/passwd", "dvc:../other@v1", "dvc:a@--output=b", "dvc:a@", "dvc:a@v1..v2",
+        "run:a b/model", "dvc:", "dvc:@v1", "dvc:/etc/passwd", "dvc:../other@v1", "dvc:a@--output=b", "dvc:a@",
+        "dvc:a@v1..v2",
         "a" * (SOURCE_LENGTH_MAX + 1),
     ],
 )  # fmt: skip
