@@ -58,7 +58,7 @@ def test_explain_shows_the_terms_of_each_decision_and_the_newest_as_a_sentence(r
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "price: 3 asked for, of 1 to 16"
     assert lines[2].split()[:4] == ["when", "replicas", "rule", "average"]
-    assert lines[3].split()[1:] == "1 -> 12 burst 1.50 1 1.50 9.00 12 12 - 16".split()
+    assert lines[3].split()[1:] == ["1", "->", "12", "burst", "1.50", "1", "1.50", "9.00", "12", "12", "-", "16"]
     assert lines[-1] == BURST.sentence
 
 
