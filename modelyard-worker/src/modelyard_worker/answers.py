@@ -15,14 +15,19 @@ _METAS: Dict[str, bytes] = {
 }
 
 
+_ORDINARY = frozenset((dict, list, tuple, str, bytes, int, float, bool, type(None)))
+"""Classes of most answers: nothing else has to be asked of them."""
+
+
 def write_answer(value: Any, accept: str) -> Answer:
     """An answer of status 200, or as a Response says. Raises Refusal where the caller accepts no form of the value."""
-    if isinstance(value, Response):
-        return _write_response(value, accept)
-    if _is_parts(value):
-        return 0, b"", Parts(value, accept, 200, [], None)
-    if hasattr(value, "raw_headers"):
-        return _write_foreign(value)
+    if value.__class__ not in _ORDINARY:
+        if isinstance(value, Response):
+            return _write_response(value, accept)
+        if _is_parts(value):
+            return 0, b"", Parts(value, accept, 200, [], None)
+        if hasattr(value, "raw_headers"):
+            return _write_foreign(value)
     kind, body = _write(value, accept)
     return END, _METAS[kind], body
 

@@ -41,6 +41,7 @@ class PredictorClass:
         self._payload = asked.parameters.get("payload", "")
         self._serving = serving
         self._after = After(kind, instance, serving, tracker)
+        self._idle = self._after.idle
         self.asynchronous = inspect.iscoroutinefunction(self._method) or inspect.isasyncgenfunction(self._method)
         wanted = {*asked.parameters, *self._after.wanted}
         # The query is always read, because of `?debug=true`; most requests have none.
@@ -59,7 +60,11 @@ class PredictorClass:
         answers: List[Answer] = []
         for one in requests:
             arguments = self._arguments(one)
-            answers.append(self._answer(one, arguments.get(self._payload), self._method(**arguments)))
+            result = self._method(**arguments)
+            if self._idle and not one.meta.query:
+                answers.append(write_answer(result, one.meta.accept))
+            else:
+                answers.append(self._look(one, arguments.get(self._payload), result))
         return answers
 
     async def predict_async(self, requests: Sequence[Request]) -> List[Answer]:
@@ -72,7 +77,7 @@ class PredictorClass:
             found = self._method(**arguments)
             if inspect.isawaitable(found):
                 found = await found
-            answers.append(self._answer(one, arguments.get(self._payload), found))
+            answers.append(self._look(one, arguments.get(self._payload), found))
         return answers
 
     def describe(self) -> Dict[str, Any]:
@@ -97,11 +102,8 @@ class PredictorClass:
                 arguments[parameter] = Context(request.id, request.attempt, *self._serving)
         return arguments
 
-    def _answer(self, request: Request, payload: Any, result: Any) -> Answer:
-        answer = write_answer(result, request.meta.accept)
-        if self._after.idle and not request.meta.query:
-            return answer
-        return self._after.look(request, payload, result, answer)
+    def _look(self, request: Request, payload: Any, result: Any) -> Answer:
+        return self._after.look(request, payload, result, write_answer(result, request.meta.accept))
 
     def _payloads(self, requests: Sequence[Request]) -> List[Any]:
         return [self._reader(one.meta.kind, one.body) for one in requests]
@@ -116,4 +118,7 @@ class PredictorClass:
             raise TypeError(f"predict_batch returned {type(results).__name__} instead of a list") from None
         if count != len(requests):
             raise ValueError(f"predict_batch returned {count} results for {len(requests)} payloads")
-        return [self._answer(*one) for one in zip(requests, payloads, results)]
+        if self._idle and not any(one.meta.query for one in requests):
+            pairs = zip(requests, results)
+            return [write_answer(result, one.meta.accept) for one, result in pairs]
+        return [self._look(*one) for one in zip(requests, payloads, results)]
