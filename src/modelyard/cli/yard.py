@@ -9,7 +9,7 @@ from modelyard.cli.output import Format, Output, first_line, say, say_json, say_
 from modelyard.cli.progress import waiting
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age, size
-from modelyard.settings import YardSettings, home_from
+from modelyard.settings import Home, YardSettings, home_from
 from modelyard.version import VERSION
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def up(
     ] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULTS.host,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = DEFAULTS.port,
+    install: Annotated[
+        bool, typer.Option("--install", help="Write a systemd user unit that starts it with the machine, and no more.")
+    ] = False,
     output: Output = Format.PRETTY,
 ) -> None:
     """Start the yard: everything on one port."""
@@ -31,6 +34,9 @@ def up(
 
     home = home_from(os.environ)
     home.make()
+    if install:
+        _install(home, host, port, output)
+        return
     found = supervisor.find_supervisor(home)
     if found is not None and found.alive:
         _say_up(f"a yard runs already in {home.root}", found, output, started=False)
@@ -41,6 +47,21 @@ def up(
         shown.show("starting")
         found = supervisor.start_supervisor(home, host, port, _answers)
     _say_up("the yard is up", found, output, started=True)
+
+
+def _install(home: Home, host: str, port: int, output: Format) -> None:
+    from modelyard.cli.service_unit import install_unit  # noqa: PLC0415 (start-up time of the other commands)
+
+    unit = install_unit(home, host, port, os.environ)
+    commands = ["systemctl --user daemon-reload", f"systemctl --user enable --now {unit.name}"]
+    lingering = "loginctl enable-linger"
+    if output is Format.JSON:
+        say_json({"unit": str(unit), "next": [*commands, lingering]})
+        return
+    say(f"wrote {unit}; next:")
+    for command in commands:
+        say(f"  {command}")
+    say(f"  {lingering}      so that it runs while you are logged out")
 
 
 def _answers(url: str) -> bool:
