@@ -77,91 +77,158 @@ def _only_one(value: Any) -> Any:
 
 class PredictorFields(_Schema):
     type: Annotated[Literal["python"], BeforeValidator(_only_python)] = "python"
+    """Cortex's; only Python code is run."""
     path: Annotated[str, Field(min_length=1)]
+    """The Python file that has the class, relative to the yard file."""
     class_name: Annotated[str | None, Field(alias="class")] = None
+    """The class in it; by default `Predictor` or Cortex's `PythonPredictor`, whichever is there."""
     config: dict[str, Any] | None = None
+    """Handed to the class as `config`."""
     python_path: str | None = None
+    """A folder that imports begin at, beside the predictor's own and the project's."""
     app: Annotated[str, Field(min_length=1)] | None = None
+    """The ASGI or WSGI application in it that is served as it is, instead of a class."""
     python: Annotated[str | None, BeforeValidator(_python_version)] = None
+    """Version of Python for the package's own environment; by default the yard's."""
     env: Environment | None = None
+    """Environment variables; those of the endpoint win."""
 
 
 class ComputeFields(_Schema):
     cpu: CpuMillis | None = None
+    """What one replica reserves of the cores; numeric libraries get a thread per whole core. Nothing stated is nothing
+    reserved: small endpoints share the cores."""
     mem: MemoryBytes = None
+    """What one replica reserves of the machine's memory, so that more are not started than fit."""
     gpu: Annotated[int, _none_of("GPUs")] = 0
+    """Cortex's; none are handed out yet."""
     inf: Annotated[int, _none_of("Inferentia chips")] = 0
+    """Cortex's; none are handed out yet."""
     shm: MemoryBytes = None
+    """Cortex's; replicas are no containers and share the machine's."""
 
 
 class AutoscalingFields(_Schema):
     min_replicas: Annotated[CountOrNone, Field(le=REPLICAS_MAX)] | None = None
+    """Fewest replicas; 0 lets the endpoint go to zero, and the next request is held until one is back."""
     max_replicas: Annotated[Count, Field(le=REPLICAS_MAX)] | None = None
+    """Most replicas; Cortex's 100 where the section says anything else, as many as there are cores without it."""
     init_replicas: Annotated[CountOrNone, Field(le=REPLICAS_MAX)] | None = None
+    """What a new endpoint begins with; by default the least, but at least one, to prove that it can start."""
     workers_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
+    """Cortex's; more replicas do the same."""
     processes_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
+    """Cortex's; more replicas do the same."""
     threads_per_worker: Annotated[Count, Field(le=THREADS_MAX)] | None = None
+    """Cortex's older name of `threads_per_process`."""
     threads_per_process: Annotated[Count, Field(le=THREADS_MAX)] | None = None
+    """Calls that run at the same time in one replica; one runs without changing threads, which is quickest."""
     target_replica_concurrency: Annotated[float, Field(gt=0)] | None = None
+    """Cortex's name of `target_in_flight`."""
     max_replica_concurrency: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
+    """Cortex's bound for running and waiting requests per replica together; the rest gets 503."""
     target_in_flight: Annotated[float, Field(gt=0)] | None = None
+    """Requests, inside and waiting, that one replica is meant to hold; derived from threads and batches where left
+    out."""
     window: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """What the average load is taken over."""
     downscale_stabilization_period: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """How long fewer replicas must have been enough before some go, so that a pause ends nothing."""
     upscale_stabilization_period: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """How long more replicas must have been needed before some come; bursts do not wait for it."""
     max_downscale_factor: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Cortex's name of `downscale_kept_share`."""
     downscale_kept_share: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Least share of the replicas that one step down keeps; one less is always allowed."""
     max_upscale_factor: Annotated[float, Field(gt=1)] | None = None
+    """Most that one step up multiplies the replicas by; one more is always allowed."""
     downscale_tolerance: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """A need that is less by a smaller share changes nothing."""
     upscale_tolerance: Factor | None = None
+    """A need that is more by a smaller share changes nothing."""
     burst_factor: Annotated[float, Field(gt=1)] | None = None
+    """Load that lasts beyond so many times what the replicas are meant to hold is answered at once."""
     last_replica_delay: Annotated[Seconds, Field(le=IDLE_SECONDS_MAX)] | None = None
+    """How long there must be no request before the last replica goes."""
 
 
 class UpdateFields(_Schema):
     max_surge: Share | None = None
+    """How many replicas more than wished may live while versions change; rounded up."""
     max_unavailable: Share | None = None
+    """How many replicas fewer than wished may be ready while versions change; rounded down. 0 means no gap."""
 
 
 class NetworkingFields(_Schema):
     endpoint: str | None = None
+    """Cortex's; the path is always /endpoints/NAME/invocations."""
     api_gateway: Literal["public", "none"] | None = None
+    """Cortex's; one port fronts everything."""
     local_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Cortex's; one port fronts everything."""
 
 
 class TrackerFields(_Schema):
     key: str | None = None
+    """Where in the answer the prediction stands; by default the answer is the prediction."""
     model_type: Literal["classification", "regression"]
+    """Whether predictions are counted by class or summed up as values."""
 
 
 class BatchingFields(_Schema):
     max_batch_size: BatchSize
+    """Cortex's place for `max_batch_size`."""
     batch_interval: PositiveSeconds | None = None
+    """Cortex's; batches form from what waits, without any timer."""
 
 
 class EndpointFields(_Schema):
     name: Name
+    """What it is called in its URL; unique in the yard, case does not tell names apart."""
     kind: Literal["endpoint", "RealtimeAPI"] = "endpoint"
+    """`RealtimeAPI` is Cortex's word for the same."""
     model: Model | None = None
+    """A registered model (`price`, `price:3`, `price@champion`) or a path relative to the yard file."""
     predictor: PredictorFields | None = None
+    """Code of your own; not needed for a model file that a loader knows."""
     compute: ComputeFields = ComputeFields()
+    """What one replica reserves."""
     autoscaling: AutoscalingFields = AutoscalingFields()
+    """How many replicas there are, and when that changes."""
     update_strategy: UpdateFields = UpdateFields()
+    """How versions change."""
     networking: NetworkingFields | None = None
+    """Cortex's."""
     endpoint: str | None = None
+    """Cortex's; the path is always /endpoints/NAME/invocations."""
     tracker: TrackerFields | None = None
+    """Counts predictions for /metrics."""
     monitoring: TrackerFields | None = None
+    """Cortex's later name of `tracker`."""
     server_side_batching: BatchingFields | None = None
+    """Cortex's section for batches."""
     node_groups: list[str] | None = None
+    """Cortex's; there is one machine."""
     max_batch_size: BatchSize | None = None
+    """Most requests that one call may hold, where the predictor takes several; larger is quicker and later."""
     max_in_flight: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
+    """Most requests inside one replica; by default twice a batch, so that the next gathers while one runs."""
     max_queue_length: Annotated[CountOrNone, Field(le=QUEUE_LENGTH_MAX)] | None = None
+    """Most requests that wait in the gateway; beyond it 503 at once, because a long wait is an answer too late."""
     max_body: Annotated[SizeBytes, Field(ge=1, le=BODY_BYTES_MAX)] | None = None
+    """Largest body of a request; beyond it 413 before it is read. The default is SageMaker's."""
     timeout: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """From the last byte of a request to the first of its answer; then 504. The default is SageMaker's."""
     start_limit: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """From a replica's start to its readiness; then the start has failed."""
     drain_limit: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """How long a replica that leaves may finish what it holds; then it is ended."""
     idempotent: bool | None = None
+    """Whether a request may be sent once more when its replica died; `false` where asking twice does harm."""
     require_approval: bool | None = None
+    """Whether the deploy is refused unless the registered model is approved."""
     env: Environment | None = None
+    """Environment variables; a value or `{secret: NAME}`."""
 
     @model_validator(mode="after")
     def _can_predict(self) -> Self:
@@ -184,21 +251,34 @@ ChannelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 class ChannelFields(_Schema):
     path: Annotated[str, Field(min_length=1)]
+    """A file or a folder, relative to the yard file, or where it is to be fetched from."""
     content_type: str | None = None
+    """What it holds, where the name does not say."""
 
 
 class TrainingFields(_Schema):
     name: Name
+    """What it is called; runs are NAME-1, NAME-2, ..."""
     kind: Literal["training"]
+    """Says that this is a training."""
     algorithm: Literal["xgboost"] | None = None
+    """A built-in algorithm, with SageMaker's hyperparameters. Exactly one of `algorithm` and `entry`."""
     entry: Annotated[str, Field(min_length=1)] | None = None
+    """A script of your own, relative to the yard file; it runs in SageMaker's container contract."""
     python_path: str | None = None
+    """A folder that imports begin at, beside the script's own."""
     inputs: dict[ChannelName, Annotated[ChannelFields, BeforeValidator(_channel)]] = Field(default_factory=dict)
+    """Channels: name to path, or to a map of path and content_type."""
     hyperparameters: dict[str, ScalarText] = Field(default_factory=dict)
+    """Handed to the script as `--name value`, to an algorithm as they are."""
     model: ModelName | None = None
+    """Name under which what the run wrote is registered when it succeeds."""
     max_runtime: Annotated[PositiveSeconds, Field(le=RUNTIME_SECONDS_MAX)] | None = None
+    """How long it may run; then it is stopped. The default is SageMaker's day."""
     stop_grace: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """Between asking it to stop and ending it. The default is SageMaker's."""
     env: Environment | None = None
+    """Environment variables; a value or `{secret: NAME}`."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
