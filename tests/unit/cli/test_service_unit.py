@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -57,8 +58,25 @@ def test_systemd_finds_nothing_wrong_with_it_whatever_the_home_is_called(tmp_pat
         pytest.skip("systemd-analyze is not here")
     home = Home(tmp_path / '100% of "$HOME" \\ here')
     path = install_unit(home, "127.0.0.1", 8400, environment(tmp_path, MODELYARD_HOME=str(home.root)))
-    done = subprocess.run(
-        [analyze, "verify", "--user", "--man=no", str(path)], capture_output=True, text=True, timeout=60, check=False
-    )
-    said = [line for line in (done.stdout + done.stderr).splitlines() if path.name in line]
-    assert said == []
+    assert verify(analyze, path, tmp_path) == []
+
+
+def verify(analyze: str, path: Path, tmp_path: Path) -> list[str]:
+    """What systemd says about a unit. Skips where it cannot even see a fault."""
+    broken = path.with_name("broken.service")
+    broken.write_text("[Service]\nExecStart=relative\nNoSuchField=1\n")
+
+    def said(unit: Path) -> list[str]:
+        done = subprocess.run(
+            [analyze, "verify", "--user", "--man=no", str(unit)],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return [line for line in (done.stdout + done.stderr).splitlines() if unit.name in line]
+
+    if not said(broken):
+        pytest.skip("systemd-analyze does not verify user units here")
+    return said(path)
