@@ -31,7 +31,7 @@ SCALING = """
     min_replicas: 1
     max_replicas: 16
     window: 2s
-    downscale_stabilization_period: 2s
+    downscale_stabilization_period: 8s
     max_downscale_factor: 0.0
 """
 
@@ -94,9 +94,9 @@ def test_a_step_from_1_to_12_in_flight_is_met_within_3_seconds_and_given_back_wh
         client.join()
     assert ready_at - step_at < 3.0
     assert {status for _began, _took, status in calls} == {200}
-    # A call takes 50 ms; what is more was spent waiting, or on a busy machine.
+    # What is more than a call was spent waiting, or on a machine that is busy with other tests.
     waits = [took - CALL_SECONDS for began, took, _status in calls if began > step_at + 3.0]
-    assert statistics.quantiles(waits, n=20)[-1] < 0.05
+    assert statistics.quantiles(waits, n=20)[-1] < CALL_SECONDS
     eventually(lambda: asked_for(yard) == 1, saying="one replica")
     events = [one["sentence"] for one in yard.client().events("endpoint", "slow")]
     assert any("raised at once for a burst" in one for one in events)
@@ -126,7 +126,7 @@ def test_a_request_is_held_for_a_controller_that_is_just_coming_back(at_zero: Ya
 
 
 def test_what_was_asked_for_outlives_the_controller(yard: Yard, project: Callable[..., Path]) -> None:
-    live(yard, project(SCALING.replace("period: 2s", "period: 60s"), predictor__py=PREDICTOR))
+    live(yard, project(SCALING.replace("period: 8s", "period: 60s"), predictor__py=PREDICTOR))
     with Load(yard, "slow", {}, clients=6) as load:
         eventually(lambda: yard.client().endpoint("slow")["ready"] >= 6)
         before = {one["pid"] for one in yard.replicas("slow")}
@@ -138,7 +138,7 @@ def test_what_was_asked_for_outlives_the_controller(yard: Yard, project: Callabl
 
 
 def test_a_new_version_keeps_the_present_number_of_replicas(yard: Yard, project: Callable[..., Path]) -> None:
-    scaling = SCALING.replace("period: 2s", "period: 60s")
+    scaling = SCALING.replace("period: 8s", "period: 60s")
     live(yard, project(scaling, predictor__py=PREDICTOR))
     with Load(yard, "slow", {}, clients=4) as load:
         eventually(lambda: yard.client().endpoint("slow")["ready"] >= 4)
