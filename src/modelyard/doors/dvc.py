@@ -11,11 +11,13 @@ the client shows as it is.
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from modelyard.domain.disk import Disk, check_room
 from modelyard.doors.credentials import check_key
 from modelyard.errors import InvalidValue, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.routes import DVC
@@ -38,9 +40,12 @@ _log = logging.getLogger("modelyard.control")
 
 
 class DvcDoor:
-    def __init__(self, remotes: DataRemotes, keys: Keys) -> None:
+    """`disk` says how full the disk is now: while it is short, objects are read and none is taken."""
+
+    def __init__(self, remotes: DataRemotes, keys: Keys, disk: Callable[[], Disk]) -> None:
         self._remotes = remotes
         self._keys = keys
+        self._disk = disk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -60,6 +65,7 @@ class DvcDoor:
             )
         remote, name = _named(request.url.path)
         if request.method in ("POST", "PUT"):
+            check_room(self._disk(), "take the data", int(request.headers.get("content-length") or 0))
             await self._remotes.put(remote, name, request.stream())
             return Response(status_code=201)
         found = await asyncio.to_thread(self._remotes.path, remote, name)

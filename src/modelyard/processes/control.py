@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from modelyard.api.app import create_app
+from modelyard.api.room import disk_of
 from modelyard.api.yard import Yard
 from modelyard.clock import SystemClock
 from modelyard.console.pages import routes
@@ -60,7 +61,7 @@ async def serve(home: Home) -> None:
 
     remotes = DataRemotes(home.data_remotes)
     remotes.remove_leftovers()
-    app = Doors(create_app(yard, routes(in_process, clock)), {DVC: DvcDoor(remotes, store.keys)})
+    app = Doors(create_app(yard, routes(in_process, clock)), {DVC: DvcDoor(remotes, store.keys, lambda: disk_of(yard))})
     listening = listen(home.control_socket)
     config = uvicorn.Config(
         app,

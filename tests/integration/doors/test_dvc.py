@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
+from modelyard.domain.disk import Disk
 from modelyard.doors.dvc import DvcDoor
 from modelyard.doors.mount import Doors
 from modelyard.store.memory import MemoryKeys
@@ -36,7 +38,9 @@ class Door:
         self.root = root
         keys = MemoryKeys()
         keys.put_owner(hashlib.sha256(KEY.encode()).hexdigest(), 1.0)
-        self.app: Any = Doors(PlainTextResponse("the api"), {"/dvc": DvcDoor(DataRemotes(root), keys)})
+        self.disk = Disk(free_bytes=1000, total_bytes=2000, limit_bytes=100)
+        door = DvcDoor(DataRemotes(root), keys, lambda: self.disk)
+        self.app: Any = Doors(PlainTextResponse("the api"), {"/dvc": door})
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **request: Any) -> httpx.Response:
         async def once() -> httpx.Response:
@@ -123,6 +127,14 @@ def test_a_full_disk_is_said_as_such_and_nothing_is_kept(door: Door, monkeypatch
     assert answer.status_code == 507
     assert "No space left on device" in answer.text
     assert door.files() == []
+
+
+def test_while_the_disk_is_nearly_full_objects_are_read_and_none_is_taken(door: Door) -> None:
+    door.ask("POST", place(), content=CONTENT)
+    door.disk = replace(door.disk, free_bytes=99)
+    answer = door.ask("POST", place("0" * 32), content=in_chunks())
+    assert (answer.status_code, answer.text.startswith("cannot take the data: the yard's disk has")) == (507, True)
+    assert door.ask("GET", place()).content == CONTENT
 
 
 def test_two_who_send_the_same_object_at_once_both_succeed(door: Door) -> None:
