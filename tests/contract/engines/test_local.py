@@ -226,22 +226,28 @@ def test_warming_imports_into_the_template_and_never_raises(run_local: RunLocal)
 
 
 def test_stopping_everything_while_a_template_is_starting_leaves_nothing(run_local: RunLocal) -> None:
+    before = set(psutil.Process().children(recursive=True))
+
     async def story(harness: LocalHarness) -> None:
         starting = asyncio.create_task(harness.engine.start_replica(harness.replica_order()))
         await until(lambda: list((harness.home.engine / "templates").iterdir()))
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         await harness.engine.stop_everything(1.0)
-        assert children_of_this() == []
+        assert children_beside(before) == []
 
     run_local(story)
 
 
-def children_of_this() -> list[psutil.Process]:
+def children_beside(before: set[psutil.Process]) -> list[psutil.Process]:
+    """Children of this process that were not there before, as soon as there are none, else after the limit."""
+
+    def new_ones() -> list[psutil.Process]:
+        return [one for one in psutil.Process().children(recursive=True) if one not in before and not gone(one)]
+
     limit = time.monotonic() + LIMIT_SECONDS
-    found = psutil.Process().children(recursive=True)
-    while found and time.monotonic() < limit:
-        found = [one for one in psutil.Process().children(recursive=True) if not gone(one)]
+    while (found := new_ones()) and time.monotonic() < limit:
+        time.sleep(0.02)
     return found
 
 

@@ -61,11 +61,10 @@ def test_a_line_that_is_no_command_is_answered_and_survived(place: Place, line: 
         assert template.command("ping")["ok"]
 
 
-def test_an_import_says_how_long_it_took_or_why_it_failed(place: Place) -> None:
+def test_an_import_says_how_long_it_took_and_goes_on_without_what_is_not_there(place: Place) -> None:
     with place.template() as template:
         assert template.command("import", libraries=["decimal"])["seconds"] >= 0
-        answer = template.command("import", libraries=["nothing_of_that_name"])
-        assert answer == {"ok": False, "error": "ModuleNotFoundError: No module named 'nothing_of_that_name'"}
+        assert template.command("import", libraries=["nothing_of_that_name"])["ok"] is True
 
 
 def test_a_forked_replica_is_a_process_of_its_own(place: Place) -> None:

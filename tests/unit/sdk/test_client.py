@@ -55,9 +55,9 @@ def test_a_model_file_is_deployed_without_a_yard_file(client: Client, yard: Smal
 def test_a_file_that_no_loader_reads_is_refused_before_anything_is_sent(
     client: Client, yard: SmallYard, tmp_path: Path
 ) -> None:
-    model = tmp_path / "net.onnx"
+    model = tmp_path / "net.safetensors"
     model.write_bytes(b"\x08\x07")
-    with pytest.raises(InvalidValue, match="ONNX"):
+    with pytest.raises(InvalidValue, match="safetensors"):
         client.deploy(model)
     assert not yard.requests
 
