@@ -16,7 +16,7 @@ GUESTS := $(sort $(wildcard tests/guests/*/run))
 # Two at a time, a file's tests in one process: files share their yards, and two cores are the least there is.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup check format test test-all demo bench lock clean
+.PHONY: help setup check format test test-all demo bench lock clean reference
 
 help:
 	@echo "make setup     .venv with everything, from locks/dev.txt"
@@ -26,6 +26,7 @@ help:
 	@echo "make demo      setup, then: train, deploy, predict; leaves a yard running"
 	@echo "make bench     the serving benchmark, peers beside us (needs wrk)"
 	@echo "make format    what check would refuse, mended where a tool can"
+	@echo "make reference the generated pages of docs/reference anew, from the code"
 	@echo "make lock      locks/ anew, from pyproject.toml"
 	@echo "make clean     .venv, caches and results away (a demo yard is stopped first)"
 
@@ -71,6 +72,9 @@ lock: setup
 		--no-annotate --no-emit-package modelyard-worker --group ../pyproject.toml:dev ../pyproject.toml -o dev.txt
 	grep '^uv==' locks/dev.txt | tr -d '\\' | $(UV) pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate - -o locks/uv.txt
+
+reference: setup
+	$(BIN)/python -m contributing.reference
 
 clean:
 	@if [ -f .demo/yard.json ] && [ -x $(BIN)/modelyard ]; then MODELYARD_HOME=.demo $(BIN)/modelyard down; fi

@@ -29,9 +29,11 @@ from typing import ClassVar
 
 
 class ModelyardError(Exception):
-    """Root of the tree. `code` is the stable word for programs; `hint` the remedy for people, or None."""
+    """Root of the tree. `code` is the stable word for programs; `remedy` what people do about
+    any error of this code, `hint` what they do about this one, or None."""
 
     code: ClassVar[str] = "internal"
+    remedy: ClassVar[str] = "Look into the log of the process that answered, under the request id; please report it."
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -41,78 +43,97 @@ class ModelyardError(Exception):
 
 class Refused(ModelyardError):
     code = "refused"
+    remedy = "Read the message; the hint names what would be right."
 
 
 class InvalidValue(Refused):
     code = "invalid_value"
+    remedy = "Mend the field that the message names."
 
 
 class NotFound(Refused):
     code = "not_found"
+    remedy = "Take the nearest name, which the hint has, or list what is there with `modelyard get`."
 
 
 class Ambiguous(Refused):
     code = "ambiguous"
+    remedy = "Say which: KIND/NAME."
 
 
 class Conflict(Refused):
     code = "conflict"
+    remedy = "Look at the thing with `modelyard get`; wait, or choose another name."
 
 
 class Unauthorized(Refused):
     code = "unauthorized"
+    remedy = "Send `Authorization: Bearer KEY`; the key is in the home's file `key`."
 
 
 class Forbidden(Refused):
     code = "forbidden"
+    remedy = "Use the address that `modelyard up` printed, and a client that holds the key."
 
 
 class TooLarge(Refused):
     code = "too_large"
+    remedy = "Send less at once, or raise the limit that the message names."
 
 
 class Unavailable(ModelyardError):
     code = "unavailable"
+    remedy = "Try again later."
 
 
 class QueueFull(Unavailable):
     code = "queue_full"
+    remedy = "Try again after `retry-after`; give the endpoint more replicas or a longer queue."
 
 
 class NotReady(Unavailable):
     code = "not_ready"
+    remedy = "Wait for the endpoint, or see with `modelyard get NAME` why it is not ready."
 
 
 class NoRoom(Unavailable):
     code = "no_room"
+    remedy = "Make room on the disk: `modelyard gc` shows what can go."
 
 
 class DeadlinePassed(Unavailable):
     code = "deadline_passed"
+    remedy = "Raise `timeout` of the endpoint, or make the prediction faster."
 
 
 class YardDown(Unavailable):
     code = "yard_down"
+    remedy = "Start the yard: `modelyard up`."
 
 
 class Broken(ModelyardError):
     code = "broken"
+    remedy = "Read the log that the hint names."
 
 
 class ReplicaDied(Broken):
     code = "replica_died"
+    remedy = "See its last words: `modelyard logs NAME`."
 
 
 class PredictorFailed(Broken):
     code = "predictor_failed"
+    remedy = "See the traceback: `modelyard logs NAME --request ID`."
 
 
 class StartFailed(Broken):
     code = "start_failed"
+    remedy = "Mend what the last lines of its log say, and deploy again."
 
 
 class StoreFailed(Broken):
     code = "store_failed"
+    remedy = "See that the disk is well and not full; then ask again."
 
 
 def error_types() -> dict[str, type[ModelyardError]]:

@@ -14,29 +14,31 @@ from modelyard.errors import ModelyardError
 from modelyard.protocol.errors import error_body
 
 
-class _Face(NamedTuple):
+class Face(NamedTuple):
+    """How an error looks at this door."""
+
     status: int
     signed_status: int
     """For clients that speak SageMaker's runtime protocol."""
     amazon_type: str
 
 
-_FACES: dict[str, _Face] = {
-    "invalid_value": _Face(400, 400, "ValidationError"),
-    "unauthorized": _Face(401, 400, "ValidationError"),
-    "forbidden": _Face(403, 400, "ValidationError"),
-    "not_found": _Face(404, 400, "ValidationError"),
-    "conflict": _Face(409, 400, "ValidationError"),
-    "too_large": _Face(413, 413, "ValidationError"),
-    "queue_full": _Face(503, 503, "ServiceUnavailable"),
-    "not_ready": _Face(503, 429, "ModelNotReadyException"),
-    "deadline_passed": _Face(504, 424, "ModelError"),
-    "replica_died": _Face(502, 424, "ModelError"),
-    "predictor_failed": _Face(500, 424, "ModelError"),
+_FACES: dict[str, Face] = {
+    "invalid_value": Face(400, 400, "ValidationError"),
+    "unauthorized": Face(401, 400, "ValidationError"),
+    "forbidden": Face(403, 400, "ValidationError"),
+    "not_found": Face(404, 400, "ValidationError"),
+    "conflict": Face(409, 400, "ValidationError"),
+    "too_large": Face(413, 413, "ValidationError"),
+    "queue_full": Face(503, 503, "ServiceUnavailable"),
+    "not_ready": Face(503, 429, "ModelNotReadyException"),
+    "deadline_passed": Face(504, 424, "ModelError"),
+    "replica_died": Face(502, 424, "ModelError"),
+    "predictor_failed": Face(500, 424, "ModelError"),
 }
 """The one table of this door: an error's code -> how it looks here (protocols.md, sagemaker.md 7.3)."""
 
-_INTERNAL = _Face(500, 500, "InternalFailure")
+_INTERNAL = Face(500, 500, "InternalFailure")
 
 RETRY_AFTER_SECONDS = 1
 """What clients are told to wait after a 503."""
@@ -48,8 +50,13 @@ def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b"Status"))
 
 
+def face_of(code: str) -> Face:
+    """How an error of this code looks; what has no line of its own is a fault of ours."""
+    return _FACES.get(code, _INTERNAL)
+
+
 def status_of(error: ModelyardError) -> int:
-    return _FACES.get(error.code, _INTERNAL).status
+    return face_of(error.code).status
 
 
 def plain_error(error: ModelyardError, request_id: str, status: int | None = None) -> tuple[int, bytes, bytes]:
@@ -62,7 +69,7 @@ def prediction_error(
     error: ModelyardError, request_id: str, *, signed: bool, predictor_status: int | None = None
 ) -> tuple[int, bytes, bytes]:
     """(status, header lines, body) on `/endpoints/*`. `predictor_status` is what the replica gave it, if it did."""
-    face = _FACES.get(error.code, _INTERNAL)
+    face = face_of(error.code)
     original = predictor_status or face.status
     status = face.signed_status if signed else original
     document: dict[str, Any] = dict(error_body(error, request_id))

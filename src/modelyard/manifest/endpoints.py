@@ -152,6 +152,12 @@ def _cortex_bounds(fields: EndpointFields, settings: dict[str, Any], concurrency
     return {"max_in_flight": inside, "max_queue_length": min(QUEUE_LENGTH_MAX, replicas * (concurrency - inside))}
 
 
+def fields_without_effect() -> frozenset[str]:
+    """Places of all fields that are read and have no effect so far."""
+    inner = {f"{section}.{name}" for section, names in _WITHOUT_EFFECT.items() for name in names}
+    return frozenset({*_SECTIONS_WITHOUT_EFFECT, *inner})
+
+
 def _notes(fields: EndpointFields) -> tuple[str, ...]:
     # A model without code answers rows of numbers: there is no key to look under.
     names = _SECTIONS_WITHOUT_EFFECT if fields.predictor else (*_SECTIONS_WITHOUT_EFFECT, "tracker", "monitoring")
