@@ -10,7 +10,7 @@ from modelyard.api.errors import respond
 from modelyard.api.yard import Yard
 from modelyard.domain.disk import Disk, check_room, free_limit_bytes
 from modelyard.errors import NoRoom
-from modelyard.protocol.routes import API
+from modelyard.protocol.routes import API, BODY_BYTES_MAX_API
 
 _WORK = (
     ("PUT", re.compile(f"{API}/artifacts/.*"), "take the file"),
@@ -44,9 +44,20 @@ class Room:
             try:
                 check_room(disk_of(self._yard), what, int(Headers(scope=scope).get("content-length") or 0))
             except NoRoom as refusal:
+                await _throw_away(receive)
                 await respond(refusal, scope["state"]["request_id"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+async def _throw_away(receive: Receive) -> None:
+    """Reads the body where it is not too long: a client that is still sending may miss an answer that comes sooner."""
+    taken = 0
+    while taken <= BODY_BYTES_MAX_API:
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 def _work(scope: Scope) -> str | None:
