@@ -123,7 +123,9 @@ class Endpoint:
     def scaled(self, replicas: int) -> "Endpoint":
         """The same endpoint, with so many replicas wished wherever a version scales."""
         versions = tuple(
-            one if one.spec.autoscaling is None else replace(one, spec=replace(one.spec, replicas=replicas))
+            one
+            if one.spec.autoscaling is None or one.spec.replicas == replicas
+            else replace(one, spec=replace(one.spec, replicas=replicas))
             for one in self.versions
         )
         return replace(self, versions=versions)

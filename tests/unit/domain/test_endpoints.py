@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.endpoints import (
     VERSIONS_KEPT,
     Endpoint,
@@ -54,3 +55,22 @@ def test_a_status_comes_back_from_json_with_its_replicas():
     document = json.loads(json.dumps(asdict(status)))
     document["replicas"][0]["from_the_future"] = 1
     assert endpoint_status_from({**document, "from_the_future": 1}) == status
+
+
+def test_how_a_spec_scales_comes_back_from_json():
+    spec = EndpointSpec("p", autoscaling=Autoscaling(min_replicas=0, max_replicas=8))
+    assert endpoint_spec_from(json.loads(json.dumps(asdict(spec)))) == spec
+
+
+def test_the_settings_of_what_serves_count_where_the_wished_version_cannot_start():
+    ready, failed = VersionState.READY, VersionState.FAILED
+    assert Endpoint("a", "p", versions([ready, failed])).governing.number == 1
+    assert Endpoint("a", "p", versions([failed])).governing.number == 1
+    assert Endpoint("a", "p", versions([ready, VersionState.NEW])).governing.number == 2
+
+
+def test_only_versions_that_scale_follow_the_load():
+    fixed = EndpointVersion(1, EndpointSpec("p", replicas=2), 0.0)
+    scaling = EndpointVersion(2, EndpointSpec("p", autoscaling=Autoscaling()), 0.0)
+    scaled = Endpoint("a", "p", (fixed, scaling)).scaled(7)
+    assert [one.spec.replicas for one in scaled.versions] == [2, 7]

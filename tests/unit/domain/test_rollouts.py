@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.endpoints import EndpointState, VersionState
 from modelyard.domain.replicas import FailureKind, ReplicaState, restart_seconds
 from modelyard.domain.rollouts import (
@@ -254,6 +255,25 @@ def test_an_endpoint_without_replicas_is_live_at_once():
     world = World(endpoint(version(1, replicas=0)))
     assert world.decide().actions == (MarkReady(1),)
     assert world.decision.state is EndpointState.LIVE
+
+
+def test_an_endpoint_at_zero_is_live_and_keeps_its_version():
+    world = World(endpoint(version(1, READY, replicas=0, autoscaling=Autoscaling(min_replicas=0))))
+    decision = world.decide()
+    assert (decision.state, decision.serving_version, decision.actions) == (EndpointState.LIVE, 1, ())
+    assert decision.sentence == "version 1: at zero, the next request starts a replica"
+
+
+def test_a_version_that_nobody_asked_for_yet_has_shown_nothing():
+    world = World(endpoint(version(1, replicas=0, autoscaling=Autoscaling(min_replicas=0, init_replicas=0))))
+    assert world.decide().actions == ()
+
+
+def test_more_replicas_on_their_way_are_no_update():
+    world = World(endpoint(version(1, READY, replicas=3, autoscaling=Autoscaling(max_replicas=3))))
+    world.add(1, 1)
+    decision = world.decide()
+    assert (decision.state, len(decision.actions)) == (EndpointState.LIVE, 2)
 
 
 def test_deletion_drains_everything_then_forgets():
