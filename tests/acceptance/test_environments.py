@@ -78,6 +78,8 @@ def test_requirements_beside_the_predictor_give_the_package_an_environment_of_it
     assert first["found"].startswith(first["prefix"])
     assert all(one["forked"] for one in client.endpoint("price")["replicas"])
 
+    assert "iniconfig==2.0.0" in "\n".join(client.endpoint_logs("price"))
+
     # Other code with the same requirements shares it, and nothing is built.
     environments = built(own_yard)
     (file.parent / "predictor.py").write_text(PREDICTOR.replace("WORD", "other"))

@@ -12,6 +12,7 @@ from modelyard.api.output import LINES_DEFAULT, LINES_MAX
 from modelyard.api.yard import Yard
 from modelyard.domain.names import name_key, not_found
 from modelyard.errors import NotFound
+from modelyard.packaging.environments import FOLDER as ENVIRONMENTS
 from modelyard.store import logs
 from modelyard.store.log_lines import LineReader, LogLine, Wanted, merged
 
@@ -139,10 +140,11 @@ def replica_folders(yard: Yard, endpoint: str, replica: str | None = None) -> di
 
     With `replica` that one alone. Raises NotFound, with the nearest as hint, where there is none of that id.
     """
-    root = yard.home.engine / "replicas"
+    roots = (yard.home.engine / "replicas", yard.home.root / ENVIRONMENTS / "builds")
     status = yard.store.endpoints.status(endpoint)
     named = {one.id for one in status.replicas} if status is not None else set[str]()
-    found = [folder for folder in root.glob("*") if folder.name in named or _is_of(folder, endpoint)]
+    there = [folder for root in roots for folder in root.glob("*")]
+    found = [folder for folder in there if folder.name in named or _is_of(folder, endpoint)]
     folders = {folder.name: folder for folder in sorted(found, key=_made_at)}
     if replica is None:
         return folders
