@@ -52,6 +52,7 @@ class EndpointsPass:
         self._clock = clock
         self._statuses: dict[str, EndpointStatus] = store.endpoints.statuses()
         self._entries: dict[str, EndpointEntry] = {}
+        self._untold: list[Callable[[], None]] = []
 
     async def __call__(self) -> tuple[dict[str, EndpointEntry], float | None]:
         """One pass: the entries of the table, and when to look again at the latest."""
@@ -73,6 +74,16 @@ class EndpointsPass:
         self._entries = entries
         return entries, wake_at
 
+    def tell(self) -> None:
+        """Writes down what the pass saw. Called when the table is published: whoever reads that an endpoint is live may
+        ask it at once."""
+        untold, self._untold = self._untold, []
+        for write in untold:
+            try:
+                write()
+            except Exception:  # noqa: BLE001 (one endpoint in trouble must not stop the others)
+                _log.exception("cannot write down a status")
+
     async def _look(self, endpoint: Endpoint, sights: list[ReplicaSight]) -> tuple[EndpointEntry | None, float | None]:
         """One endpoint's part of the pass: its entry, None while it goes, and when to look again at the latest."""
         self.replicas.go_on_proving(sights, lambda sight: _start_seconds(endpoint, sight))
@@ -85,7 +96,8 @@ class EndpointsPass:
         removed = await self._apply(endpoint, decision, facts, sights)
         if removed:
             return None, None
-        self._write_status(endpoint, decision, facts, description_of(sights, decision.serving_version), now)
+        description = description_of(sights, decision.serving_version)
+        self._untold.append(lambda: self._write_status(endpoint, decision, facts, description, now))
         self.replicas.forget_old(endpoint, facts)
         again_at = min((at for at in (decision.wake_at, scale_at) if at is not None), default=None)
         return None if endpoint.deleting else _entry(endpoint, decision, sights), again_at

@@ -81,6 +81,7 @@ class Controller:
         with _survived("endpoints"):
             entries, wake_at = await self._endpoints()
             self.publisher.publish(entries)
+            self._endpoints.tell()
         with _survived("models"):
             self._models()
         with _survived("environments"):

@@ -1,6 +1,6 @@
 """Stories of endpoints: what the controller makes of wishes and of what it sees."""
 
-from modelyard.domain.endpoints import EndpointSpec, VersionState
+from modelyard.domain.endpoints import EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.rollouts import ENDED_KEPT
 from modelyard.engines.fake import Plan
 from modelyard.engines.ports import Probe
@@ -256,15 +256,31 @@ def test_one_endpoint_in_trouble_stops_neither_the_others_nor_what_it_serves(tel
         await stage.deploy()
         serving = stage.addresses
 
-        def broken(name: str, status: object) -> None:
-            if name == "iris":
-                raise RuntimeError("a bug")
+        def broken(replica: str, lines: int = 20) -> str:
+            raise RuntimeError(f"a bug with {replica}, {lines} lines")
 
-        stage.store.endpoints.put_status = broken  # pyright: ignore[reportAttributeAccessIssue] (trouble, made here)
+        stage.engine.output_tail = broken
         stage.engine.die(serving[0])
         await stage.deploy("wine")
         assert "wine" in stage.controller.publisher.table.entries
         assert len(stage.controller.publisher.table.entries["wine"].replicas) == 1
         assert stage.addresses == serving
+
+    tell(story)
+
+
+def test_a_status_is_written_when_the_table_has_what_it_says(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        seen: list[tuple[str, int]] = []
+        put_status = stage.store.endpoints.put_status
+
+        def put(name: str, status: EndpointStatus) -> None:
+            entry = stage.controller.publisher.table.entries.get(name)
+            seen.append((status.state.value, len(entry.replicas) if entry is not None else 0))
+            put_status(name, status)
+
+        stage.store.endpoints.put_status = put
+        await stage.deploy()
+        assert [one for one in seen if one[0] == "live"] == [("live", 1)]
 
     tell(story)
