@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from modelyard.clock import Clock
+from modelyard.console.endpoints import CHANGES, change_endpoint, endpoint_page
 from modelyard.console.overview import overview
-from modelyard.errors import Unauthorized
+from modelyard.errors import ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.routes import CONSOLE
 from modelyard.sdk.client import Client
 
@@ -23,10 +25,13 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE = "modelyard_session"
 
+_AnswerT = TypeVar("_AnswerT")
+
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "no-referrer", "cache-control": "no-store"}
+# Not `no-referrer`: with it a form's request would not say that it comes from a page of ours.
+_HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
 _STYLE_HEADERS = {"cache-control": "max-age=300"}
 
 
@@ -35,6 +40,24 @@ def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
 
     async def show_overview(request: Request) -> Response:
         return await _page(request, yard(), "overview.html", lambda client: overview(client, clock.now()))
+
+    async def show_endpoint(request: Request) -> Response:
+        name = str(request.path_params["name"])
+        return await _page(request, yard(), "endpoint.html", lambda client: endpoint_page(client, name, clock.now()))
+
+    async def change(request: Request) -> Response:
+        name, what = str(request.path_params["name"]), request.url.path.rpartition("/")[2]
+        form = await request.body()
+        try:
+            await _ask(request, yard(), lambda client: change_endpoint(client, name, what, form))
+        except Unauthorized:
+            return _closed("This browser's session is over, or the request did not come from a page of this yard.")
+        except ModelyardError as error:
+            told = f"{error.message}. {error.hint or ''}"
+            return await _page(
+                request, yard(), "endpoint.html", lambda client: endpoint_page(client, name, clock.now(), told), 409
+            )
+        return RedirectResponse(f"{CONSOLE}/endpoints/{quote(name)}", 303, headers=_HEADERS)
 
     async def enter(request: Request) -> Response:
         return await _enter(request, yard())
@@ -48,28 +71,42 @@ def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
     return [
         Route("/", go_to_console),
         Route(CONSOLE, show_overview),
+        Route(f"{CONSOLE}/endpoints/{{name}}", show_endpoint),
+        *(Route(f"{CONSOLE}/endpoints/{{name}}/{verb}", change, methods=["POST"]) for verb in CHANGES),
         Route(f"{CONSOLE}/enter", enter),
         Route(f"{CONSOLE}/style.css", show_style),
     ]
 
 
 async def _page(
-    request: Request, yard: "InProcess", template: str, content: Callable[[Client], dict[str, Any]]
+    request: Request,
+    yard: "InProcess",
+    template: str,
+    content: Callable[[Client], dict[str, Any]],
+    status: int = 200,
 ) -> Response:
-    """A page, or the one that says how to come in."""
-
-    def load() -> dict[str, Any]:
-        with yard.client(_origin(request), request.headers.get("cookie", "")) as client:
-            return content(client)
-
+    """A page, or the one that says how to come in, or that there is no such thing."""
     if SESSION_COOKIE not in request.cookies:
         return _closed(None)
     try:
-        # Not the framework's own threads: those answer what this page asks, and must not all be waiting for themselves.
-        values = await asyncio.to_thread(load)
+        values = await _ask(request, yard, content)
     except Unauthorized:
         return _closed("This browser's session is over.")
-    return _render(template, values)
+    except NotFound as error:
+        return _render("missing.html", {"message": error.message, "hint": error.hint}, 404)
+    return _render(template, values, status)
+
+
+async def _ask(request: Request, yard: "InProcess", question: Callable[[Client], _AnswerT]) -> _AnswerT:
+    """Asks the yard as the browser would that sent `request`."""
+
+    def ask() -> _AnswerT:
+        cookies, page = request.headers.get("cookie", ""), request.headers.get("origin")
+        with yard.client(_origin(request), cookies, page) as client:
+            return question(client)
+
+    # Not the framework's own threads: those answer what this page asks, and must not all be waiting for themselves.
+    return await asyncio.to_thread(ask)
 
 
 async def _enter(request: Request, yard: "InProcess") -> Response:

@@ -26,9 +26,10 @@ class InProcess:
         self._app = app
         self._loop = loop
 
-    def client(self, url: str, cookies: str) -> Client:
-        """A client with a browser's cookies in place of a key. `url` is where the browser reached the yard."""
-        return Client(url, transport=_AppTransport(self._app, self._loop, cookies))
+    def client(self, url: str, cookies: str, origin: str | None = None) -> Client:
+        """A client with a browser's cookies in place of a key. `url` is where the browser reached the yard, `origin`
+        the page that its request came from: without one of the yard's own it may change nothing."""
+        return Client(url, transport=_AppTransport(self._app, self._loop, cookies, origin))
 
     def open_session(self, url: str, token: str) -> SessionView:
         """Trades a one-time link's token for a session. Raises Unauthorized where it is used or too old."""
@@ -40,14 +41,17 @@ class InProcess:
 
 
 class _AppTransport(httpx.BaseTransport):
-    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, cookies: str) -> None:
+    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, cookies: str, origin: str | None = None) -> None:
         self._asgi = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._loop = loop
         self._cookies = cookies
+        self._origin = origin
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if self._cookies:
             request.headers["cookie"] = self._cookies
+        if self._origin:
+            request.headers["origin"] = self._origin
         answer = asyncio.run_coroutine_threadsafe(self._ask(request), self._loop)
         try:
             return answer.result(REQUEST_SECONDS)
