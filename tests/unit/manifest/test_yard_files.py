@@ -259,7 +259,10 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ("- name: a\n  model: b\n  idempotent: yes", "a.idempotent: found 'yes' (text); allowed: true or false"),
         ("- name: a\n  model: b\n  max_body: 101Mi", "a.max_body: found '101Mi' (text); allowed: at most 104857600"),
         ("- name: a\n  model: b\n  max_body: true", "a.max_body: found true (true/false); allowed: 6Mi,"),
-        ("- {name: a, model: b, autoscaling: {min_replicas: -1}}", "a.autoscaling.min_replicas: found -1 (number); allowed: 0 or more"),
+        (
+            "- {name: a, model: b, autoscaling: {min_replicas: -1}}",
+            "a.autoscaling.min_replicas: found -1 (number); allowed: 0 or more",
+        ),
         (
             "- {name: a, model: b, autoscaling: {max_downscale_factor: 0.5, downscale_kept_share: 0.5}}",
             "a.autoscaling.max_downscale_factor: found beside downscale_kept_share; allowed: one of the two",
