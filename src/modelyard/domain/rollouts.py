@@ -307,7 +307,10 @@ def _next_start(failures: list[ReplicaFact], now: float) -> float:
     for one in failures:
         if rounds == 0 or one.started_at >= round_ended_at:
             rounds, round_ended_at = rounds + 1, _ended_at(one, now)
-    return _ended_at(failures[-1], now) + restart_seconds(rounds) if failures else now
+    if not failures or _ended_at(failures[-1], now) > now:
+        # An end in the future: the clock was set back, and nobody knows for how long it has been waited.
+        return now
+    return _ended_at(failures[-1], now) + restart_seconds(rounds)
 
 
 def _ended_at(replica: ReplicaFact, now: float) -> float:

@@ -347,3 +347,16 @@ def test_replicas_that_end_one_after_the_other_are_called_a_crash_loop():
         world.die(name)
         world.now += 1.0
     assert "crash loop: 3 replicas ended one after the other" in world.decide().sentence
+
+
+def test_a_clock_that_is_set_back_or_ahead_holds_up_no_start():
+    for jump in (-3600.0, 3600.0):
+        world = World(endpoint(version(1, READY)))
+        (first,) = world.add(1, 1)
+        world.now += 100.0
+        world.die(first)
+        world.now += jump
+        decision = world.decide()
+        assert [type(action) for action in decision.actions] == [Start]
+        world.run(5)
+        assert world.decision.state is EndpointState.LIVE
