@@ -35,7 +35,7 @@ class Yard:
 
     def deploy(self, name: str) -> float:
         """Puts model iris:1 live as `name`; returns the seconds from the request to the first answered prediction."""
-        resource = {"kind": "endpoint", "name": name, "model": {"reference": f"{ENDPOINT}:1"}, "spec": {}}
+        resource = {"kind": "endpoint", "name": name, "model": {"reference": f"{ENDPOINT}:1"}, "spec": {"replicas": 1}}
         deployment = {"project": PROJECT, "resources": [resource]}
         with httpx.Client(headers={"authorization": f"Bearer {self.key}"}) as http:
             began = time.perf_counter()

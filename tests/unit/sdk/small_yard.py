@@ -67,7 +67,8 @@ class SmallYard:
             "id": run, "training": training, "project": "p", "status": status, "step": status, "created_at": THEN,
             "started_at": THEN, "ended_at": NOW, "steps": [["Training", THEN], [status, NOW]], "exit_code": 0,
             "failure_reason": None, "metrics": {"rmse": 1.5}, "model": "price", "model_version": 1,
-            "hyperparameters": {}, "inputs": {}, "sources": {}, "stop_requested": False, "algorithm": None, "entry": None,
+            "hyperparameters": {}, "inputs": {}, "sources": {}, "stop_requested": False, "algorithm": None,
+            "entry": None,
         }  # fmt: skip
         self.runs[run] = view
         return view
