@@ -33,8 +33,9 @@ class Framework(StrEnum):
 
 LIBRARIES: dict[Framework, tuple[str, ...]] = {
     Framework.XGBOOST: ("xgboost",),
-    Framework.SKLEARN: ("sklearn",),
-    Framework.SKOPS: ("sklearn", "skops.io"),
+    # The package alone is little more than its name; with ensembles come linear models, trees and pipelines.
+    Framework.SKLEARN: ("sklearn.ensemble",),
+    Framework.SKOPS: ("sklearn.ensemble", "skops.io"),
     Framework.LIGHTGBM: ("lightgbm",),
     Framework.CATBOOST: ("catboost",),
     # Importing it starts a thread, and a process with threads cannot be forked.

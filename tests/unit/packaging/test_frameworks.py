@@ -38,12 +38,12 @@ def test_a_saved_booster_is_xgboost(booster: xgboost.Booster, tmp_path: Path, na
 @pytest.mark.parametrize("compress", [0, 3])
 def test_a_joblib_file_is_scikit_learn(tmp_path: Path, compress: int) -> None:
     joblib.dump(LogisticRegression(), tmp_path / "model.joblib", compress=compress)
-    assert looked_at(tmp_path) == Detection(Framework.SKLEARN, "model.joblib", ("sklearn",))
+    assert looked_at(tmp_path) == Detection(Framework.SKLEARN, "model.joblib", ("sklearn.ensemble",))
 
 
 def test_xgboosts_face_of_scikit_learn_needs_both_libraries(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(xgboost.XGBRegressor()))
-    assert looked_at(tmp_path).libraries == ("sklearn", "xgboost")
+    assert looked_at(tmp_path).libraries == ("sklearn.ensemble", "xgboost")
 
 
 def test_two_models_are_named_and_neither_is_chosen() -> None:

@@ -16,7 +16,7 @@ _SEARCHED_BYTES = 2**20
 class SklearnLoader(Loader):
     name = "sklearn"
     fork = SHARE
-    libraries = ("numpy", "sklearn", "joblib")
+    libraries = ("numpy", "sklearn.ensemble", "joblib")
 
     def recognise(self, path: str) -> bool:
         try:

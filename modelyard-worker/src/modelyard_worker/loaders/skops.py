@@ -12,7 +12,7 @@ class SkopsLoader(SklearnLoader):
 
     name = "skops"
     fork = SHARE
-    libraries = ("numpy", "sklearn", "skops.io")
+    libraries = ("numpy", "sklearn.ensemble", "skops.io")
 
     def recognise(self, path: str) -> bool:
         return super(SklearnLoader, self).recognise(path)
