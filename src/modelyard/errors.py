@@ -137,11 +137,14 @@ class StoreFailed(Broken):
 
 
 def error_types() -> dict[str, type[ModelyardError]]:
-    """Every error of the tree by its code, so that a client can raise again what a server answered."""
+    """Every error of the tree by its code, so that a client can raise again what a server answered.
+
+    Where a kind of error has the code of the one that it is a kind of, the more general is meant.
+    """
     found: dict[str, type[ModelyardError]] = {}
     waiting: list[type[ModelyardError]] = [ModelyardError]
     while waiting:
         kind = waiting.pop()
-        found[kind.code] = kind
+        found.setdefault(kind.code, kind)
         waiting.extend(kind.__subclasses__())
     return found
