@@ -26,7 +26,7 @@ class SklearnLoader(Loader):
 
     def load(self, path: str) -> Any:
         file = self.file(path)
-        print(f"loading {file}: {_named(file)} runs the code that it names, as this user", file=sys.stderr)
+        print(f"loading {file}: {_named(file)} runs the code that it names, as this user", flush=True)
         try:
             model = _unpickle(file)
         except ModuleNotFoundError as error:
