@@ -10,6 +10,7 @@ from pathlib import Path
 from modelyard.clock import Clock
 from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.environments import EnvironmentsPass
+from modelyard.controller.events import tell
 from modelyard.controller.replicas import Replicas, description_of, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.endpoints import (
@@ -24,7 +25,7 @@ from modelyard.domain.names import name_key
 from modelyard.domain.replicas import ReplicaFact, ReplicaState
 from modelyard.domain.rollouts import Decision, Drain, Kill, MarkFailed, MarkReady, Remove, Start, decide_rollout
 from modelyard.engines.ports import Engine, ReplicaOrder, ReplicaSight
-from modelyard.errors import ModelyardError, StoreFailed
+from modelyard.errors import ModelyardError
 from modelyard.protocol.table import EndpointEntry, ReplicaAddress
 from modelyard.store.ports import Artifacts, Store
 
@@ -218,13 +219,7 @@ class EndpointsPass:
             self._event(endpoint, f"{status.state.value}: {decision.sentence}")
 
     def _event(self, endpoint: Endpoint, sentence: str) -> None:
-        first = sentence.splitlines()[0]
-        _log.info("endpoint %s: %s", endpoint.name, first)
-        try:
-            self._store.events.add("endpoint", endpoint.name, first, self._clock.now())
-        except StoreFailed as error:
-            # An event is for people; what it tells of has happened all the same.
-            _log.error("endpoint %s: %s", endpoint.name, error)
+        tell(self._store.events, "endpoint", endpoint.name, sentence, self._clock.now())
 
 
 def _start_seconds(endpoint: Endpoint, sight: ReplicaSight) -> float:

@@ -13,6 +13,7 @@ from modelyard_worker.job_environment import JobPlan, lay_out_job
 
 from modelyard.clock import Clock
 from modelyard.controller.environments import EnvironmentsPass
+from modelyard.controller.events import tell
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.models import Lineage
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
@@ -231,13 +232,7 @@ class RunsPass:
         self._event(run, f"{status.value}{registered}{f': {reason}' if reason else ''}")
 
     def _event(self, run: Run, sentence: str) -> None:
-        first = sentence.splitlines()[0]
-        _log.info("run %s: %s", run.id, first)
-        try:
-            self._store.events.add("run", run.id, first, self._clock.now())
-        except StoreFailed as error:
-            # An event is for people; what it tells of has happened all the same.
-            _log.error("run %s: %s", run.id, error)
+        tell(self._store.events, "run", run.id, sentence, self._clock.now())
 
 
 def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str]) -> JobOrder:

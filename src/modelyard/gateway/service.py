@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from modelyard.domain.names import name_key
+from modelyard.domain.rollouts import STUCK_GRACE_SECONDS
 from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, ReplicaDied
 from modelyard.gateway.balancer import least_in_flight
 from modelyard.gateway.load import Loads
@@ -25,9 +26,6 @@ ATTEMPTS_MAX = 2
 
 HEADS_MAX = 256
 """Heads of answers that are kept for use again."""
-
-STUCK_GRACE_SECONDS = 10.0
-"""How long one call may go on past its deadline before the controller is told that its replica is stuck."""
 
 _log = logging.getLogger("modelyard.gateway")
 
