@@ -1,25 +1,30 @@
 """A deploy: several resources at once, checked, packaged, and wished for in one transaction."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from modelyard.api.environments import check_environment
+from modelyard.api.errors import SHAPE
+from modelyard.api.kinds import Asked, check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
-from modelyard.domain.deployments import Change, Outcome
+from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
+from modelyard.domain.resources import ResourceName
 from modelyard.errors import Conflict, InvalidValue, ModelyardError
 from modelyard.packaging.package import build_package, read_document
 
 RESOURCES_MAX = 100
+SHAPE_ENDPOINT = f"{SHAPE}endpoint"
+SHAPE_OTHER = f"{SHAPE}other"
 THREADS_MAX = 256
 BATCH_SIZE_MAX = 4096
 QUEUE_LENGTH_MAX = 1_000_000
@@ -87,7 +92,7 @@ class Spec(Strict):
     """Variable -> name of the secret."""
 
 
-class Resource(Strict):
+class EndpointResource(Strict):
     kind: Literal["endpoint"] = "endpoint"
     name: str
     model: ModelSource | None = None
@@ -98,11 +103,38 @@ class Resource(Strict):
     spec: Spec = Spec()
 
 
+class OtherResource(Strict):
+    """Anything else; what its document holds is its kind's own affair."""
+
+    kind: str
+    name: str
+    spec: dict[str, Any] = {}
+
+
+def _shape(resource: Any) -> str:
+    """Which of the two is meant, so that a mistake in one is not told as a mistake in the other."""
+    if isinstance(resource, dict):
+        kind: object = cast("dict[str, Any]", resource).get("kind", ENDPOINT)
+    else:
+        kind = getattr(resource, "kind", ENDPOINT)
+    return SHAPE_ENDPOINT if kind == ENDPOINT else SHAPE_OTHER
+
+
+Resource = Annotated[
+    Annotated[EndpointResource, Tag(SHAPE_ENDPOINT)] | Annotated[OtherResource, Tag(SHAPE_OTHER)],
+    Discriminator(_shape),
+]
+
+
 class Deployment(Strict):
     project: str
     by: Annotated[str | None, Field(max_length=BY_LENGTH_MAX)] = None
     """Who asks, for the history."""
     resources: Annotated[list[Resource], Field(min_length=1, max_length=RESOURCES_MAX)]
+    from_file: bool = False
+    """Whether this is all that the project's yard file wishes, so that a later `prune` knows it."""
+    prune: bool = False
+    """Deletes what the file of the project wished before and does not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +156,12 @@ def routes(yard: Yard) -> APIRouter:
 def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
     """Packages first, so that the transaction at the end is short. Raises as the checks do; then nothing is wished."""
     check_name(deployment.project, "project name")
+    if deployment.prune and not deployment.from_file:
+        raise InvalidValue("cannot prune: only a whole yard file says what is to stay", "say `from_file` too")
     _check_names(deployment.resources)
-    wanted = {resource.name: _endpoint_spec(yard, resource) for resource in deployment.resources}
+    wanted = _wanted(yard, deployment)
     now = yard.clock.now()
-    outcomes = yard.store.endpoints.deploy(deployment.project, wanted, now, deployment.by)
+    outcomes = yard.store.deployments.apply(deployment.project, wanted, now, deployment.by)
     for outcome in outcomes:
         if outcome.change is not Change.UP_TO_DATE:
             yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, now)
@@ -136,18 +170,32 @@ def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
 
 
 def _check_names(resources: list[Resource]) -> None:
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for resource in resources:
-        check_name(resource.name, "endpoint name")
-        if name_key(resource.name) in seen:
+        name = ResourceName(resource.kind, resource.name)
+        check_name(resource.name, f"{resource.kind} name")
+        if name.key in seen:
             raise InvalidValue(
-                f"cannot deploy endpoint {resource.name}: the deployment has two of that name",
-                "names differ by more than case",
+                f"cannot deploy {name}: the deployment has two of that name", "names differ by more than case"
             )
-        seen.add(name_key(resource.name))
+        seen.add(name.key)
 
 
-def _endpoint_spec(yard: Yard, resource: Resource) -> EndpointSpec:
+def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
+    endpoints = [one for one in deployment.resources if isinstance(one, EndpointResource)]
+    others = [one for one in deployment.resources if isinstance(one, OtherResource)]
+    keys = frozenset(name_key(one.name) for one in endpoints)
+    resources = {
+        ResourceName(one.kind, one.name): check_resource(
+            one.kind, Asked(yard, deployment.project, one.name, one.spec, keys)
+        )
+        for one in others
+    }
+    specs = {one.name: _endpoint_spec(yard, one) for one in endpoints}
+    return Wanted(specs, resources, from_file=deployment.from_file, prune=deployment.prune)
+
+
+def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
     given = resource.spec.model_dump(exclude={"replicas", "autoscaling"})
@@ -179,7 +227,7 @@ def _replicas(spec: Spec) -> dict[str, Any]:
     return {"replicas": settings.begins_with, "autoscaling": settings}
 
 
-def _check_package(yard: Yard, resource: Resource) -> str:
+def _check_package(yard: Yard, resource: EndpointResource) -> str:
     digest = str(resource.package)
     if resource.model is not None or resource.code is not None or resource.predictor is not None:
         raise InvalidValue(
@@ -190,7 +238,7 @@ def _check_package(yard: Yard, resource: Resource) -> str:
     return digest
 
 
-def _check_spec(yard: Yard, resource: Resource) -> None:
+def _check_spec(yard: Yard, resource: EndpointResource) -> None:
     check_environment(resource.spec.environment)
     check_secrets(yard, resource.spec.secrets, resource.spec.environment)
     for share in (resource.spec.max_surge, resource.spec.max_unavailable):
@@ -220,7 +268,7 @@ class _Model:
         return f"{self.name}:{self.version}" if self.name else None
 
 
-def _resolve_model(yard: Yard, resource: Resource) -> _Model:
+def _resolve_model(yard: Yard, resource: EndpointResource) -> _Model:
     source = resource.model
     if resource.spec.require_approval and (source is None or source.reference is None):
         raise Conflict(

@@ -50,6 +50,9 @@ _ROUTING: dict[int, tuple[type[ModelyardError], str]] = {
 }
 """What the web framework itself refuses, by its status."""
 
+SHAPE = "shape:"
+"""Begins the tag that tells the shapes of a body apart; nobody wrote it, so it is no part of a field's place."""
+
 
 def respond(error: ModelyardError, request_id: str, status: int | None = None) -> JSONResponse:
     """`error` as a response."""
@@ -120,7 +123,8 @@ def invalid_value(error: RequestValidationError) -> InvalidValue:
 
 def _fault(found: dict[str, object]) -> str:
     kind = str(found["type"])
-    place = cast("tuple[str | int, ...]", found["loc"])
+    written = cast("tuple[str | int, ...]", found["loc"])
+    place = tuple(part for part in written if not str(part).startswith(SHAPE))
     if kind == "json_invalid":
         return f"the body: it is not JSON (at character {place[-1]})"
     where = ".".join(str(part) for part in place[1:]) or "the body"

@@ -13,10 +13,12 @@ import typer
 from modelyard.cli.models import model_lines
 from modelyard.cli.output import Format, Output, remark, say, say_json, table_lines
 from modelyard.cli.progress import sending, waiting
+from modelyard.cli.resources import resource_lines, resource_table
 from modelyard.cli.runs import run_lines
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age
 from modelyard.cli.watching import watch
+from modelyard.domain.names import RESOURCE_KINDS
 from modelyard.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
@@ -48,19 +50,23 @@ def deploy(
     ] = None,
     project: Project = None,
     name: Annotated[str | None, typer.Option(help="Name of the endpoint, for a model file.")] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete what this file wished before and does not any more.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every endpoint serves or cannot.")] = True,
     output: Output = Format.PRETTY,
 ) -> None:
-    """Put the endpoints of a yard file live, or a model's file without any."""
+    """Put everything of a yard file live, or a model's file without any."""
     pretty = output is Format.PRETTY
     with open_client() as client:
         with sending() as progress:
-            deployment = client.deploy(file, project=project, name=name, progress=progress)
+            deployment = client.deploy(file, project=project, name=name, prune=prune, progress=progress)
         for note in deployment.notes:
             remark(note)
         for outcome in deployment.outcomes if pretty else []:
             say(outcome["sentence"])
-        settled = [_wait_settled(client, outcome) for outcome in deployment.outcomes] if wait else []
+        expected = [one for one in deployment.outcomes if one["kind"] == "endpoint" and one["change"] != "deleting"]
+        settled = [_wait_settled(client, outcome) for outcome in expected] if wait else []
     if pretty:
         for view, _serves in settled:
             say()
@@ -109,11 +115,11 @@ def _curl(url: str, view: "EndpointView") -> str:
 
 
 def get(
-    name: Annotated[str | None, typer.Argument(help="NAME or KIND/NAME; nothing lists all endpoints.")] = None,
+    name: Annotated[str | None, typer.Argument(help="NAME or KIND/NAME; nothing lists what is deployed.")] = None,
     watch_it: Annotated[bool, typer.Option("-w", "--watch", help="Again every 2 seconds.")] = False,
     output: Output = Format.PRETTY,
 ) -> None:
-    """Show endpoints, or everything about one thing."""
+    """Show what is deployed, or everything about one thing."""
     with open_client() as client:
         if output is Format.JSON:
             say_json(_get_document(client, name))
@@ -126,8 +132,10 @@ def get(
 
 def _get_document(client: "Client", name: str | None) -> Any:
     if name is None:
-        return {"endpoints": client.endpoints()}
+        return {"endpoints": client.endpoints(), "resources": client.resources()}
     kind, found = _find(client, name)
+    if kind in RESOURCE_KINDS:
+        return client.resource(kind, found)
     if kind == "model":
         return {"name": found, "versions": client.model(found)}
     return client.endpoint(found) if kind == "endpoint" else client.run(found)
@@ -135,17 +143,27 @@ def _get_document(client: "Client", name: str | None) -> Any:
 
 def _get_lines(client: "Client", name: str | None) -> list[str]:
     if name is None:
-        endpoints = client.endpoints()
-        return endpoint_table(endpoints) if endpoints else ["no endpoints yet; `modelyard deploy` puts one live"]
+        return _all_lines(client)
     kind, found = _find(client, name)
+    if kind in RESOURCE_KINDS:
+        return resource_lines(client.resource(kind, found))
     if kind == "model":
         return model_lines(client.model(found))
     return endpoint_lines(client.url, client.endpoint(found)) if kind == "endpoint" else run_lines(client.run(found))
 
 
+def _all_lines(client: "Client") -> list[str]:
+    endpoints, resources = client.endpoints(), client.resources()
+    lines = endpoint_table(endpoints) if endpoints else []
+    if resources:
+        lines += [*([""] if lines else []), *resource_table(resources)]
+    return lines or ["nothing yet; `modelyard deploy` puts something live"]
+
+
 def _find(client: "Client", name: str) -> tuple[str, str]:
     """Models have a verb of their own and often the name of their endpoint, so here they want their kind before it."""
-    return client.resolve(name, ("endpoint", "model", "run") if "/" in name else ("endpoint", "run"))
+    models = ("model",) if "/" in name else ()
+    return client.resolve(name, ("endpoint", "run", *models, *RESOURCE_KINDS))
 
 
 def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
@@ -350,17 +368,20 @@ def _find_printing(client: "Client", name: str) -> tuple[str, str]:
 
 
 def delete(
-    name: Annotated[str, typer.Argument(help="NAME or KIND/NAME: an endpoint, a model, or model/NAME:VERSION.")],
+    name: Annotated[str, typer.Argument(help="NAME or KIND/NAME; of a model also model/NAME:VERSION.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the last replica is gone.")] = True,
     output: Output = Format.PRETTY,
 ) -> None:
-    """Delete an endpoint, a model, or one version of a model."""
+    """Delete an endpoint, a model, one version of a model, or a resource of another kind."""
     bare, _colon, version = name.partition(":")
     if version and not version.isdigit():
         raise InvalidValue(f"cannot read {name!r}", "write model/NAME:VERSION")
     with open_client() as client:
-        kind, found = client.resolve(bare, ("model",) if version else ("endpoint", "model"))
-        if kind == "endpoint":
+        kind, found = client.resolve(bare, ("model",) if version else ("endpoint", "model", *RESOURCE_KINDS))
+        if kind in RESOURCE_KINDS:
+            client.delete_resource(kind, found)
+            sentence = f"deleted {found} ({kind})"
+        elif kind == "endpoint":
             with waiting() as shown:
                 client.delete_endpoint(
                     found, wait=wait, progress=lambda view: shown.show(f"{found}: {view['sentence']}")

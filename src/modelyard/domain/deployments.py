@@ -1,12 +1,16 @@
 """A deploy: several resources of one project, applied together or not at all."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from modelyard.domain.endpoints import Cause, Endpoint, EndpointSpec, EndpointVersion, Origin, VersionState
 from modelyard.domain.names import check_name, name_key
+from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, Resource, ResourceName, next_number
 from modelyard.errors import Conflict, InvalidValue, NotFound
+
+ENDPOINT = "endpoint"
 
 
 class Change(StrEnum):
@@ -17,6 +21,37 @@ class Change(StrEnum):
     ROLLING_BACK = "rolling back"
     REFRESHING = "refreshing"
     UP_TO_DATE = "is up to date"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one deploy wishes."""
+
+    endpoints: Mapping[str, EndpointSpec] = field(default_factory=dict[str, EndpointSpec])
+    """By name, in the order of the outcomes."""
+    resources: Mapping[ResourceName, dict[str, Any]] = field(default_factory=dict[ResourceName, dict[str, Any]])
+    """Everything of other kinds."""
+    from_file: bool = False
+    """This is all that the project's yard file wishes, which is remembered."""
+    prune: bool = False
+    """Deletes what the project's file once wished and does not any more; so it is a file that is deployed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What there is, as far as a deploy has to know it. Everything is by its key."""
+
+    endpoints: Mapping[str, Endpoint]
+    """At least those that are wanted and those of the project's file."""
+    resources: Mapping[tuple[str, str], Resource]
+    """Likewise, and every one that answers as an endpoint."""
+    removed_endpoints: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Last version numbers of those that are gone: one that comes again counts on, so that nothing left of the old one
+    is taken for the new."""
+    removed_resources: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    from_file: Collection[tuple[str, str]] = ()
+    """(kind, key) of what earlier deploys of the project wished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +80,87 @@ class Outcome:
         return Origin(causes.get(self.change, Cause.DEPLOY), self.source, by)
 
 
-def decide_deployment(
-    project: str,
-    wanted: Mapping[str, EndpointSpec],
-    present: Mapping[str, Endpoint],
-    removed: Mapping[str, int] | None = None,
-) -> list[Outcome]:
-    """What a deploy of `wanted` (name -> spec) would do, an outcome for each in its order.
-
-    `present` are the endpoints that are there and `removed` the last version numbers of those that were, both by
-    `name_key`: an endpoint that comes again counts on, so that nothing left of the old one is taken for the new.
+def decide_deployment(project: str, wanted: Wanted, present: Present) -> list[Outcome]:
+    """What a deploy would do, an outcome for each thing in its order; what it deletes comes last.
 
     Raises InvalidValue for a bad name or for two that differ only in case, and Conflict where a name belongs to another
-    project or is being deleted; then nothing must be changed.
+    project, to another kind that answers at the same address, or is being deleted; then nothing must be changed.
     """
-    outcomes: list[Outcome] = []
-    spellings: dict[str, str] = {}
-    for name, spec in wanted.items():
-        check_name(name)
-        other = spellings.setdefault(name_key(name), name)
-        if other != name:
+    _check_spellings([ResourceName(ENDPOINT, name) for name in wanted.endpoints])
+    _check_spellings(wanted.resources)
+    outcomes = [_decide_endpoint(project, name, spec, wanted, present) for name, spec in wanted.endpoints.items()]
+    outcomes += [_decide_resource(project, name, spec, wanted, present) for name, spec in wanted.resources.items()]
+    return [*outcomes, *_decide_pruning(project, wanted, present)] if wanted.prune else outcomes
+
+
+def wanted_keys(wanted: Wanted) -> set[tuple[str, str]]:
+    """(kind, key) of everything that a deploy wishes."""
+    return {(ENDPOINT, name_key(name)) for name in wanted.endpoints} | {name.key for name in wanted.resources}
+
+
+def _check_spellings(names: Collection[ResourceName]) -> None:
+    first: dict[tuple[str, str], str] = {}
+    for one in names:
+        check_name(one.name, f"{one.kind} name")
+        other = first.setdefault(one.key, one.name)
+        if other != one.name:
             raise InvalidValue(
-                f"cannot deploy endpoints {other} and {name} together: case does not tell names apart",
+                f"cannot deploy {one.kind}s {other} and {one.name} together: case does not tell names apart",
                 "rename one of them",
             )
-        found = present.get(name_key(name))
-        if found is None:
-            number = (removed or {}).get(name_key(name), 0) + 1
-            outcomes.append(Outcome("endpoint", name, Change.CREATING, number))
-            continue
-        if found.project != project:
-            raise Conflict(
-                f"cannot deploy endpoint {name}: project {found.project} has one of that name",
-                f"choose another name, or deploy with --project {found.project}",
-            )
-        if found.deleting:
-            raise Conflict(f"cannot deploy endpoint {name}: it is being deleted", "wait for it to be gone, then deploy")
-        if found.wished.spec == spec and found.wished.state is not VersionState.FAILED:
-            outcomes.append(Outcome("endpoint", found.name, Change.UP_TO_DATE, found.wished.number))
-        else:
-            outcomes.append(Outcome("endpoint", found.name, Change.UPDATING, found.wished.number + 1))
-    return outcomes
+
+
+def _decide_endpoint(project: str, name: str, spec: EndpointSpec, wanted: Wanted, present: Present) -> Outcome:
+    _check_address(name, wanted, present)
+    found = present.endpoints.get(name_key(name))
+    if found is None:
+        number = present.removed_endpoints.get(name_key(name), 0) + 1
+        return Outcome(ENDPOINT, name, Change.CREATING, number)
+    if found.project != project:
+        raise Conflict(
+            f"cannot deploy endpoint {name}: project {found.project} has one of that name",
+            f"choose another name, or deploy with --project {found.project}",
+        )
+    if found.deleting:
+        raise Conflict(f"cannot deploy endpoint {name}: it is being deleted", "wait for it to be gone, then deploy")
+    if found.wished.spec == spec and found.wished.state is not VersionState.FAILED:
+        return Outcome(ENDPOINT, found.name, Change.UP_TO_DATE, found.wished.number)
+    return Outcome(ENDPOINT, found.name, Change.UPDATING, found.wished.number + 1)
+
+
+def _check_address(name: str, wanted: Wanted, present: Present) -> None:
+    """Refuses the name of something else that answers at `/endpoints/NAME`."""
+    there = {*present.resources, *(one.key for one in wanted.resources)}
+    other = next((kind for kind in sorted(ANSWERS_AS_ENDPOINT) if (kind, name_key(name)) in there), None)
+    if other is not None:
+        raise Conflict(f"cannot deploy endpoint {name}: a {other} has that name", "choose another name")
+
+
+def _decide_resource(
+    project: str, name: ResourceName, spec: dict[str, Any], wanted: Wanted, present: Present
+) -> Outcome:
+    found = present.resources.get(name.key)
+    last = present.removed_resources.get(name.key, 0)
+    endpoints = {*present.endpoints, *(name_key(one) for one in wanted.endpoints)}
+    number = next_number(project, name, spec, found, last, endpoints)
+    if number is None and found is not None:
+        return Outcome(name.kind, found.name.name, Change.UP_TO_DATE, found.wished.number)
+    spelling = found.name.name if found is not None else name.name
+    return Outcome(name.kind, spelling, Change.UPDATING if found is not None else Change.CREATING, number)
+
+
+def _decide_pruning(project: str, wanted: Wanted, present: Present) -> list[Outcome]:
+    gone = [one for one in present.from_file if one not in wanted_keys(wanted)]
+    there = {(ENDPOINT, key): one for key, one in present.endpoints.items() if not one.deleting} | dict(
+        present.resources
+    )
+    pruned: list[Outcome] = []
+    for kind, key in sorted(gone):
+        found = there.get((kind, key))
+        if found is not None and found.project == project:
+            name = found.name if isinstance(found, Endpoint) else found.name.name
+            pruned.append(Outcome(kind, name, Change.DELETING))
+    return pruned
 
 
 def decide_rollback(endpoint: Endpoint, to: int | None = None) -> Outcome:

@@ -1,7 +1,9 @@
 """Reading a yard file: a list of resources, all problems at once."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from modelyard.domain.names import name_key, nearest
@@ -9,18 +11,26 @@ from modelyard.errors import NotFound
 from modelyard.manifest.document import Document, read_document
 from modelyard.manifest.endpoints import EndpointResource, read_endpoint
 from modelyard.manifest.problems import Problem, refusal, shown
+from modelyard.manifest.resources import OtherResource
 from modelyard.manifest.trainings import TrainingResource, read_training
 
 FILE_NAMES = ("modelyard.yaml", "modelyard.yml", "cortex.yaml")
 """Looked for in this order."""
 
-KINDS = ("endpoint", "training")
 RESOURCES_MAX = 1000
+
+Resource = EndpointResource | TrainingResource | OtherResource
+
+Reader = Callable[[Document, int, str, Path], Resource | None]
+"""Reads the resource at an index, whose label is for problems; None where the document got problems."""
+
+READERS: Mapping[str, Reader] = MappingProxyType({"endpoint": read_endpoint, "training": read_training})
+"""By kind. A new kind is a module of its own on each floor, and a line here."""
+
+KINDS = tuple(READERS)
 
 _KINDS_OF_CORTEX = {"RealtimeAPI": "endpoint"}
 _KINDS_TO_COME = ("batch", "async", "function", "gateway", "site", "app", "monitor")
-
-Resource = EndpointResource | TrainingResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +54,14 @@ class YardFile:
         return tuple(one for one in self.resources if isinstance(one, TrainingResource))
 
     @property
+    def others(self) -> tuple[OtherResource, ...]:
+        """Of every other kind that a deploy wishes."""
+        return tuple(one for one in self.resources if isinstance(one, OtherResource))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was read and has no effect, a sentence each."""
-        return tuple(note for one in self.endpoints for note in one.notes)
+        return tuple(note for one in (*self.endpoints, *self.others) for note in one.notes)
 
 
 def find_yard_file(folder: Path) -> Path:
@@ -93,11 +108,7 @@ def _read_resource(document: Document, index: int, folder: Path) -> Resource | N
     fields = cast("dict[str, Any]", item)
     label = fields["name"] if isinstance(fields.get("name"), str) else f"[{index}]"
     kind = _kind(document, index, label, fields)
-    if kind == "endpoint":
-        return read_endpoint(document, index, label, folder)
-    if kind == "training":
-        return read_training(document, index, label, folder)
-    return None
+    return READERS[kind](document, index, label, folder) if kind is not None else None
 
 
 def _kind(document: Document, index: int, label: str, fields: dict[str, Any]) -> str | None:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
 from modelyard.domain.models import parse_model_reference
-from modelyard.domain.names import check_name, resolve
+from modelyard.domain.names import RESOURCE_KINDS, check_name, resolve
 from modelyard.protocol.routes import ENDPOINTS, HEALTH, INVOCATIONS
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -32,6 +32,7 @@ from modelyard.sdk.views import (
     ModelView,
     OutcomeView,
     PackageView,
+    ResourceView,
     RunView,
     SecretView,
     StatusView,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from modelyard.manifest.trainings import TrainingResource
     from modelyard.manifest.yard_file import YardFile
 
-Kind = Literal["endpoint", "model", "run"]
+Kind = str
+"""`endpoint`, `model`, `run`, or one of `domain.names.RESOURCE_KINDS`."""
 
 LIVE_SECONDS = 300.0
 GONE_SECONDS = 120.0
@@ -103,9 +105,12 @@ class Client:
         wanted = list(kinds)
         prefix = text.partition("/")[0] if "/" in text else None
         known: list[tuple[str, str]] = []
-        for kind in wanted if prefix not in wanted else [prefix]:
-            known += [(kind, name) for name in self._names(cast("Kind", kind))]
-        return cast("tuple[Kind, str]", resolve(text, known))
+        asked = [prefix] if prefix in wanted else wanted
+        for kind in ("endpoint", "model", "run"):
+            known += [(kind, name) for name in self._names(kind)] if kind in asked else []
+        if any(kind in RESOURCE_KINDS for kind in asked):
+            known += [(one["kind"], one["name"]) for one in self.resources() if one["kind"] in asked]
+        return resolve(text, known)
 
     def _names(self, kind: Kind) -> list[str]:
         if kind == "endpoint":
@@ -122,18 +127,31 @@ class Client:
         *,
         project: str | None = None,
         name: str | None = None,
+        prune: bool = False,
         progress: Progress = no_progress,
     ) -> Deployment:
         """Deploys a yard file (default: that of the present folder), a model's file as an endpoint called `name`, or a
         package's file.
 
-        All endpoints are wished at once or none is. Returns as soon as that is on the yard's disk; `wait_endpoint`
+        All resources are wished at once or none is. `prune` deletes what the project's file wished before and does not
+        any more. Returns as soon as that is on the yard's disk; `wait_endpoint`
         waits until they serve.
         """
         chosen = Path(what or ".") if what is None or isinstance(what, str) else what
         if isinstance(chosen, Path) and chosen.suffix.lower() == SUFFIX:
             return deploy_archive(self._connection, chosen, project=project, name=name, progress=progress)
-        return deploy_file(self._connection, chosen, project=project, name=name, progress=progress)
+        return deploy_file(self._connection, chosen, project=project, name=name, prune=prune, progress=progress)
+
+    def resources(self, kind: str | None = None, project: str | None = None) -> list[ResourceView]:
+        """What is wished of kinds other than endpoints, by kind and name."""
+        return self._connection.get("/resources", {"kind": kind, "project": project})["resources"]
+
+    def resource(self, kind: str, name: str) -> ResourceView:
+        return self._connection.get(f"/resources/{_part(kind)}/{_part(name)}")
+
+    def delete_resource(self, kind: str, name: str) -> ResourceView:
+        """Returns what it was."""
+        return self._connection.delete(f"/resources/{_part(kind)}/{_part(name)}")
 
     def endpoints(self) -> list[EndpointView]:
         return self._connection.get("/endpoints")["endpoints"]

@@ -18,6 +18,7 @@ from modelyard.sdk.views import OutcomeView
 
 if TYPE_CHECKING:
     from modelyard.manifest.endpoints import EndpointResource
+    from modelyard.manifest.resources import OtherResource
     from modelyard.manifest.yard_file import YardFile
     from modelyard.packaging.files import LocalFile
     from modelyard.packaging.frameworks import Detection
@@ -37,11 +38,12 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Endpoints to deploy, and the folder that their paths begin at."""
+    """What to deploy, and the folder that its paths begin at."""
 
     folder: Path
     yard_file: Path | None
     endpoints: "tuple[EndpointResource, ...]"
+    others: "tuple[OtherResource, ...]" = ()
     notes: tuple[str, ...] = ()
 
 
@@ -51,13 +53,16 @@ def deploy_file(
     *,
     project: str | None = None,
     name: str | None = None,
+    prune: bool = False,
     progress: Progress = no_progress,
 ) -> Deployment:
-    """Deploys every endpoint of a yard file, or one endpoint for a model's file or folder.
+    """Deploys every resource of a yard file, or one endpoint for a model's file or folder.
 
     Raises InvalidValue and NotFound before anything is sent where a file is not right.
     """
     plan = plan_deployment(what, name)
+    if prune and plan.yard_file is None:
+        raise InvalidValue("cannot prune: only a yard file says what is to stay", "name a yard file")
     project = check_name(project, "project name") if project else project_of(plan.folder)
     with ExitStack() as unpacked:
         opened = [open_endpoint(plan.folder, one, unpacked) for one in plan.endpoints]
@@ -67,7 +72,11 @@ def deploy_file(
             _resource(connection, one.resource, _send_own(connection, one, progress) or code, model, progress)
             for one, model in zip(opened, models, strict=True)
         ]
-    answer = connection.post("/deployments", {"project": project, "by": caller(), "resources": resources})
+    resources += [_other_resource(connection, one, progress) for one in plan.others]
+    wish = {"project": project, "by": caller(), "resources": resources}
+    if plan.yard_file is not None:
+        wish |= {"from_file": True, "prune": prune}
+    answer = connection.post("/deployments", wish)
     return Deployment(project, list(answer["outcomes"]), plan.notes)
 
 
@@ -87,9 +96,11 @@ def plan_deployment(what: "Path | YardFile", name: str | None) -> Plan:
         what = read_yard_file(find_yard_file(what) if what.is_dir() else what)
     if name is not None:
         raise InvalidValue("cannot name the endpoint: a yard file names its own", "leave --name out")
-    if not what.endpoints:
-        raise InvalidValue(f"cannot deploy {what.path.name}: it has no endpoint", "`modelyard train` starts trainings")
-    return Plan(what.folder, what.path, what.endpoints, what.notes)
+    if not (what.endpoints or what.others):
+        raise InvalidValue(
+            f"cannot deploy {what.path.name}: it has nothing to deploy", "`modelyard train` starts trainings"
+        )
+    return Plan(what.folder, what.path, what.endpoints, what.others, what.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,13 @@ def _send_code(connection: Connection, plan: Plan, progress: Progress) -> str | 
     if not any(one.predictor for one in plan.endpoints):
         return None
     return send_tree(connection, project_files(plan.folder, plan.yard_file), progress)
+
+
+def _other_resource(connection: Connection, one: "OtherResource", progress: Progress) -> dict[str, Any]:
+    from modelyard.packaging.files import list_files  # noqa: PLC0415 (see plan_deployment)
+
+    trees = {field: send_tree(connection, list_files(place), progress) for field, place in one.trees.items()}
+    return {"kind": one.kind, "name": one.name, "spec": {**one.spec, **trees}}
 
 
 def _resource(

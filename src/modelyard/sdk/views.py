@@ -187,6 +187,26 @@ class OutcomeView(TypedDict):
     sentence: str
 
 
+class ResourceVersionView(TypedDict):
+    number: int
+    created_at: str
+    by: str | None
+    spec: dict[str, Any]
+
+
+class ResourceView(TypedDict):
+    """What is wished of a kind other than endpoints."""
+
+    kind: str
+    name: str
+    project: str
+    version: int
+    updated_at: str
+    spec: dict[str, Any]
+    versions: list[ResourceVersionView]
+    """Newest first."""
+
+
 class EventView(TypedDict):
     number: NotRequired[int]
     at: str

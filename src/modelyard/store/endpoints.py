@@ -1,11 +1,11 @@
 """Endpoints in the database: wishes, versions, what was last seen of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
-from modelyard.domain.deployments import Change, Outcome, decide_deployment, decide_refresh, decide_rollback
+from modelyard.domain.deployments import Change, Outcome, decide_refresh, decide_rollback
 from modelyard.domain.endpoints import (
     Endpoint,
     EndpointSpec,
@@ -28,17 +28,6 @@ class SqlEndpoints:
     def __init__(self, yard: Database) -> None:
         self._yard = yard
 
-    def deploy(
-        self, project: str, wanted: Mapping[str, EndpointSpec], now: float, by: str | None = None
-    ) -> list[Outcome]:
-        keys = [name_key(name) for name in wanted]
-        with self._yard.write() as connection:
-            present = _load(connection, endpoints.c.key.in_(keys))
-            outcomes = decide_deployment(project, wanted, present, _removed(connection, keys))
-            for outcome, spec in zip(outcomes, wanted.values(), strict=True):
-                _apply(connection, project, outcome, spec, now, by)
-        return outcomes
-
     def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
         return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by)
 
@@ -50,7 +39,7 @@ class SqlEndpoints:
             endpoint = _get(connection, name)
             outcome = decide(endpoint)
             source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
-            _apply(connection, endpoint.project, outcome, source.spec, now, by)
+            put_version(connection, endpoint.project, outcome, source.spec, now, by)
         return outcome
 
     def get(self, name: str) -> Endpoint:
@@ -59,23 +48,18 @@ class SqlEndpoints:
 
     def select(self, project: str | None = None) -> list[Endpoint]:
         with self._yard.read() as connection:
-            found = _load(connection, true() if project is None else endpoints.c.project == project)
+            found = load_endpoints(connection, true() if project is None else endpoints.c.project == project)
         return list(found.values())
 
     def delete(self, name: str, now: float) -> Endpoint:
-        key = name_key(name)
         with self._yard.write() as connection:
-            connection.execute(
-                update(endpoints)
-                .where(endpoints.c.key == key, endpoints.c.deleting_at.is_(None))
-                .values(deleting_at=now)
-            )
+            mark_deleting(connection, name, now)
             return _get(connection, name)
 
     def remove(self, name: str) -> None:
         key = name_key(name)
         with self._yard.write() as connection:
-            found = _load(connection, endpoints.c.key == key).get(key)
+            found = load_endpoints(connection, endpoints.c.key == key).get(key)
             if found is None or not found.deleting:
                 return
             connection.execute(delete(removed_endpoints).where(removed_endpoints.c.key == key))
@@ -117,15 +101,24 @@ class SqlEndpoints:
         return {row.endpoint_key: endpoint_status_from(row.status) for row in rows}
 
 
+def mark_deleting(connection: Connection, name: str, now: float) -> None:
+    """Without effect where it is marked, or not there."""
+    connection.execute(
+        update(endpoints)
+        .where(endpoints.c.key == name_key(name), endpoints.c.deleting_at.is_(None))
+        .values(deleting_at=now)
+    )
+
+
 def _get(connection: Connection, name: str) -> Endpoint:
     key = name_key(name)
-    found = _load(connection, endpoints.c.key == key).get(key)
+    found = load_endpoints(connection, endpoints.c.key == key).get(key)
     if found is None:
         raise not_found("endpoint", name, connection.scalars(select(endpoints.c.name)))
     return found
 
 
-def _load(connection: Connection, which: ColumnElement[bool]) -> dict[str, Endpoint]:
+def load_endpoints(connection: Connection, which: ColumnElement[bool]) -> dict[str, Endpoint]:
     """Endpoints by key, in the order of their keys, each with the versions that are kept."""
     rows = connection.execute(
         select(endpoints, endpoint_versions)
@@ -151,14 +144,16 @@ def _load(connection: Connection, which: ColumnElement[bool]) -> dict[str, Endpo
     }
 
 
-def _removed(connection: Connection, keys: list[str]) -> dict[str, int]:
+def last_numbers(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+    """Of endpoints that are gone, by key."""
     rows = connection.execute(select(removed_endpoints).where(removed_endpoints.c.key.in_(keys))).all()
     return {row.key: row.last_number for row in rows}
 
 
-def _apply(
+def put_version(
     connection: Connection, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None
 ) -> None:
+    """The version that an outcome makes, if it makes one."""
     if outcome.change is Change.UP_TO_DATE:
         return
     key = name_key(outcome.name)
@@ -178,7 +173,7 @@ def _apply(
 
 
 def _forget_old_versions(connection: Connection, key: str) -> None:
-    kept = [one.number for one in _load(connection, endpoints.c.key == key)[key].versions]
+    kept = [one.number for one in load_endpoints(connection, endpoints.c.key == key)[key].versions]
     connection.execute(
         delete(endpoint_versions).where(
             endpoint_versions.c.endpoint_key == key, endpoint_versions.c.number.not_in(kept)

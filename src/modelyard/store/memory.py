@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelyard.domain.autoscaling import Recommendation
-from modelyard.domain.deployments import Change, Outcome, decide_deployment, decide_refresh, decide_rollback
+from modelyard.domain.deployments import (
+    ENDPOINT,
+    Change,
+    Outcome,
+    Present,
+    Wanted,
+    decide_deployment,
+    decide_refresh,
+    decide_rollback,
+    wanted_keys,
+)
 from modelyard.domain.endpoints import (
     Endpoint,
     EndpointSpec,
@@ -30,6 +40,8 @@ from modelyard.domain.models import (
     version_not_found,
 )
 from modelyard.domain.names import check_name, name_key, not_found
+from modelyard.domain.resources import Resource, ResourceName, ResourceVersion
+from modelyard.domain.resources import kept_versions as kept_resource_versions
 from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep, move_run, new_run, stop_run
 from modelyard.domain.secrets import (
@@ -52,7 +64,7 @@ from modelyard.store.limits import (
     SENTENCE_LENGTH_MAX,
     SESSIONS_MAX,
 )
-from modelyard.store.ports import Event, TreeFile
+from modelyard.store.ports import Event, JsonObject, TreeFile
 from modelyard.store.trees import check_digest, check_size, check_tree_size, decode_tree, encode_tree
 
 
@@ -65,15 +77,6 @@ class MemoryEndpoints:
         self._statuses: dict[str, EndpointStatus] = {}
         self._removed: dict[str, int] = {}
 
-    def deploy(
-        self, project: str, wanted: Mapping[str, EndpointSpec], now: float, by: str | None = None
-    ) -> list[Outcome]:
-        with self._lock:
-            outcomes = decide_deployment(project, wanted, self._endpoints, self._removed)
-            for outcome, spec in zip(outcomes, wanted.values(), strict=True):
-                self._apply(project, outcome, spec, now, by)
-            return outcomes
-
     def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
         return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by)
 
@@ -85,7 +88,7 @@ class MemoryEndpoints:
             endpoint = self.get(name)
             outcome = decide(endpoint)
             source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
-            self._apply(endpoint.project, outcome, source.spec, now, by)
+            self.put_version(endpoint.project, outcome, source.spec, now, by)
             return outcome
 
     def get(self, name: str) -> Endpoint:
@@ -142,7 +145,8 @@ class MemoryEndpoints:
         with self._lock:
             return dict(sorted(self._statuses.items()))
 
-    def _apply(self, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None) -> None:
+    def put_version(self, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None) -> None:
+        """The version that an outcome makes, if it makes one."""
         if outcome.change is Change.UP_TO_DATE or outcome.version is None:
             return
         key = name_key(outcome.name)
@@ -152,6 +156,97 @@ class MemoryEndpoints:
             self._endpoints[key] = Endpoint(outcome.name, project, (version,))
         else:
             self._endpoints[key] = replace(found, versions=kept_versions([*found.versions, version]))
+
+    def present(self) -> tuple[dict[str, Endpoint], dict[str, int]]:
+        """Those that are there, and the last numbers of those that are gone, by key."""
+        with self._lock:
+            return dict(self._endpoints), dict(self._removed)
+
+
+class MemoryResources:
+    """Implements `ports.Resources`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._resources: dict[tuple[str, str], Resource] = {}
+        self._removed: dict[tuple[str, str], int] = {}
+
+    def get(self, kind: str, name: str) -> Resource:
+        with self._lock:
+            found = self._resources.get((kind, name_key(name)))
+            if found is None:
+                raise not_found(kind, name, [one.name.name for one in self.select(kind)])
+            return found
+
+    def select(self, kind: str | None = None, project: str | None = None) -> list[Resource]:
+        with self._lock:
+            there = [one for _, one in sorted(self._resources.items())]
+        return [one for one in there if kind in (None, one.name.kind) and project in (None, one.project)]
+
+    def put(self, kind: str, name: str, spec: JsonObject, now: float, by: str | None = None) -> Resource:
+        with self._lock:
+            found = self.get(kind, name)
+            if found.wished.spec != spec:
+                self.put_version(found.name, found.project, found.wished.number + 1, spec, now, by)
+            return self.get(kind, name)
+
+    def delete(self, kind: str, name: str) -> Resource:
+        with self._lock:
+            found = self.get(kind, name)
+            self._removed[found.name.key] = found.wished.number
+            return self._resources.pop(found.name.key)
+
+    def put_version(
+        self, name: ResourceName, project: str, number: int, spec: JsonObject, now: float, by: str | None
+    ) -> None:
+        """A new version, of a new resource where there is none."""
+        version = ResourceVersion(number, spec, now, by)
+        with self._lock:
+            found = self._resources.get(name.key) or Resource(name, project, ())
+            self._resources[name.key] = replace(found, versions=kept_resource_versions([*found.versions, version]))
+
+    def present(self) -> tuple[dict[tuple[str, str], Resource], dict[tuple[str, str], int]]:
+        """Those that are there, and the last numbers of those that are gone, by kind and key."""
+        with self._lock:
+            return dict(self._resources), dict(self._removed)
+
+
+class MemoryDeployments:
+    """Implements `ports.Deployments`."""
+
+    def __init__(self, endpoints: MemoryEndpoints, resources: MemoryResources) -> None:
+        self._lock = threading.RLock()
+        self._endpoints = endpoints
+        self._resources = resources
+        self._from_file: dict[str, set[tuple[str, str]]] = {}
+
+    def apply(self, project: str, wanted: Wanted, now: float, by: str | None = None) -> list[Outcome]:
+        with self._lock:
+            endpoints, removed_endpoints = self._endpoints.present()
+            resources, removed_resources = self._resources.present()
+            from_file = self._from_file.setdefault(project, set())
+            present = Present(endpoints, resources, removed_endpoints, removed_resources, frozenset(from_file))
+            outcomes = decide_deployment(project, wanted, present)
+            for outcome in outcomes:
+                self._apply(project, wanted, outcome, now, by)
+            if wanted.from_file:
+                from_file |= wanted_keys(wanted)
+            from_file -= {(one.kind, name_key(one.name)) for one in outcomes if one.change is Change.DELETING}
+            return outcomes
+
+    def _apply(self, project: str, wanted: Wanted, outcome: Outcome, now: float, by: str | None) -> None:
+        if outcome.kind == ENDPOINT:
+            if outcome.change is Change.DELETING:
+                self._endpoints.delete(outcome.name, now)
+            else:
+                specs = {name_key(name): spec for name, spec in wanted.endpoints.items()}
+                self._endpoints.put_version(project, outcome, specs[name_key(outcome.name)], now, by)
+        elif outcome.change is Change.DELETING:
+            self._resources.delete(outcome.kind, outcome.name)
+        elif outcome.change is not Change.UP_TO_DATE and outcome.version is not None:
+            name = ResourceName(outcome.kind, outcome.name)
+            spec = {one.key: spec for one, spec in wanted.resources.items()}[name.key]
+            self._resources.put_version(name, project, outcome.version, spec, now, by)
 
 
 @dataclass(slots=True)
@@ -510,6 +605,8 @@ class MemoryStore:
 
     def __init__(self, events_max: int = EVENTS_MAX) -> None:
         self.endpoints = MemoryEndpoints()
+        self.resources = MemoryResources()
+        self.deployments = MemoryDeployments(self.endpoints, self.resources)
         self.models = MemoryModels()
         self.runs = MemoryRuns()
         self.events = MemoryEvents(events_max)

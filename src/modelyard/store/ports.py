@@ -10,23 +10,49 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelyard.domain.autoscaling import Recommendation
-from modelyard.domain.deployments import Outcome
-from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
+from modelyard.domain.deployments import Outcome, Wanted
+from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
 from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
+from modelyard.domain.resources import Resource
 from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
 from modelyard.domain.traces import LoadRecord
 
+JsonObject = dict[str, Any]
+
+
+class Deployments(Protocol):
+    """Deploys: the one way in which endpoints and resources come about."""
+
+    def apply(self, project: str, wanted: Wanted, now: float, by: str | None = None) -> list[Outcome]:
+        """Applies `decide_deployment` in one transaction: what is new, new versions, deletions, or nothing. Raises
+        alike."""
+        ...
+
+
+class Resources(Protocol):
+    """What is wished of kinds other than endpoints. Names are compared by `name_key`."""
+
+    def get(self, kind: str, name: str) -> Resource:
+        """With its newest `VERSIONS_KEPT` versions. Raises NotFound, with the nearest name as hint."""
+        ...
+
+    def select(self, kind: str | None = None, project: str | None = None) -> list[Resource]:
+        """By kind and name, as `get` has them."""
+        ...
+
+    def put(self, kind: str, name: str, spec: JsonObject, now: float, by: str | None = None) -> Resource:
+        """A new version of one that is there, or none where it is the same. Raises NotFound."""
+        ...
+
+    def delete(self, kind: str, name: str) -> Resource:
+        """Forgets it, but not its last number: one of the same name counts on. Returns what it was. Raises NotFound."""
+        ...
+
 
 class Endpoints(Protocol):
     """Wishes for endpoints and what was last seen of them. Names are compared by `name_key`."""
-
-    def deploy(
-        self, project: str, wanted: Mapping[str, EndpointSpec], now: float, by: str | None = None
-    ) -> list[Outcome]:
-        """Applies `decide_deployment` in one transaction: new endpoints, new versions, or nothing. Raises alike."""
-        ...
 
     def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
         """Applies `decide_rollback` in one transaction: a new version or nothing. Raises alike, and NotFound."""
@@ -273,6 +299,10 @@ class Secrets(Protocol):
 
 class Store(Protocol):
     @property
+    def deployments(self) -> Deployments: ...
+    @property
+    def resources(self) -> Resources: ...
+    @property
     def endpoints(self) -> Endpoints: ...
     @property
     def models(self) -> Models: ...
@@ -358,6 +388,3 @@ class Artifacts(Protocol):
         `share=True`: files may share their content with the store and must not be written to. `share=False`: they are
         copies for whoever reads the folder, writable; nothing that is done to them reaches the store."""
         ...
-
-
-JsonObject = dict[str, Any]

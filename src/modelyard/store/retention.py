@@ -79,6 +79,8 @@ def needed_digests(store: Store, artifacts: Artifacts) -> frozenset[str]:
             roots.update(_digests(asdict(version)))
     for endpoint in store.endpoints.select():
         roots.update(_digests(asdict(endpoint)))
+    for resource in store.resources.select():
+        roots.update(_digests(asdict(resource)))
     for run in store.runs.unfinished():
         roots.update(_digests(asdict(run)))
     return frozenset(roots.union(*(_files(artifacts, root) for root in roots)))

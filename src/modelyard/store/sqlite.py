@@ -10,12 +10,14 @@
 from modelyard.errors import StoreFailed
 from modelyard.settings import Home
 from modelyard.store.database import Database
+from modelyard.store.deployments import SqlDeployments
 from modelyard.store.endpoints import SqlEndpoints
 from modelyard.store.events import SqlEvents
 from modelyard.store.keys import SqlKeys
 from modelyard.store.limits import EVENTS_MAX
 from modelyard.store.migrate import database_path, needs_migration
 from modelyard.store.models import SqlModels
+from modelyard.store.resources import SqlResources
 from modelyard.store.runs import SqlRuns
 from modelyard.store.scaling import SqlScaling
 from modelyard.store.seals import Seals
@@ -29,6 +31,8 @@ class SqliteStore:
         self._yard = Database(database_path(home, "yard"), synchronous="FULL")
         self._queue = Database(database_path(home, "queue"), synchronous="FULL")
         self._history = Database(database_path(home, "history"), synchronous="NORMAL")
+        self.deployments = SqlDeployments(self._yard)
+        self.resources = SqlResources(self._yard)
         self.endpoints = SqlEndpoints(self._yard)
         self.models = SqlModels(self._yard)
         self.runs = SqlRuns(self._queue)

@@ -51,6 +51,44 @@ removed_endpoints = Table(
 )
 """Last version numbers of endpoints that are gone, so that one of the same name counts on."""
 
+resources = Table(
+    "resources",
+    yard,
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("project", String, nullable=False),
+)
+
+resource_versions = Table(
+    "resource_versions",
+    yard,
+    Column("kind", String, primary_key=True),
+    Column("resource_key", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("spec", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("created_by", String),
+)
+
+removed_resources = Table(
+    "removed_resources",
+    yard,
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("last_number", Integer, nullable=False),
+)
+"""Last version numbers of resources that are gone."""
+
+project_files = Table(
+    "project_files",
+    yard,
+    Column("project", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
+)
+"""What deploys of a project have wished and nobody has pruned since."""
+
 models = Table(
     "models",
     yard,

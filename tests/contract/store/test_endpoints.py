@@ -1,6 +1,6 @@
 import pytest
 
-from modelyard.domain.deployments import Change
+from modelyard.domain.deployments import Change, Wanted
 from modelyard.domain.endpoints import (
     VERSIONS_KEPT,
     Cause,
@@ -30,7 +30,7 @@ STATUS = EndpointStatus(
 
 
 def deploy(store, name="price", spec=A, project="shop", now=1.0):
-    (outcome,) = store.endpoints.deploy(project, {name: spec}, now)
+    (outcome,) = store.deployments.apply(project, Wanted({name: spec}), now)
     return outcome
 
 
@@ -54,16 +54,16 @@ def test_names_are_compared_without_case_and_keep_their_first_spelling(store):
 def test_a_deploy_happens_whole_or_not_at_all(store):
     deploy(store, "taken", project="other")
     with pytest.raises(Conflict, match="cannot deploy endpoint taken"):
-        store.endpoints.deploy("shop", {"fine": A, "taken": A}, 1.0)
+        store.deployments.apply("shop", Wanted({"fine": A, "taken": A}), 1.0)
     with pytest.raises(InvalidValue):
-        store.endpoints.deploy("shop", {"fine": A, "not a label": A}, 1.0)
+        store.deployments.apply("shop", Wanted({"fine": A, "not a label": A}), 1.0)
     with pytest.raises(InvalidValue, match="case does not tell names apart"):
-        store.endpoints.deploy("shop", {"fine": A, "FINE": B}, 1.0)
+        store.deployments.apply("shop", Wanted({"fine": A, "FINE": B}), 1.0)
     assert [one.name for one in store.endpoints.select()] == ["taken"]
 
 
 def test_several_endpoints_are_deployed_together(store):
-    outcomes = store.endpoints.deploy("shop", {"b": B, "a": A}, 1.0)
+    outcomes = store.deployments.apply("shop", Wanted({"b": B, "a": A}), 1.0)
     assert [(one.name, one.version) for one in outcomes] == [("b", 1), ("a", 1)]
     assert [one.name for one in store.endpoints.select()] == ["a", "b"]
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.models import Lineage
 from modelyard.domain.retention import Kind, decide_retention
@@ -47,7 +48,7 @@ def later():
 def test_what_models_endpoints_and_unfinished_runs_refer_to_stays_with_its_files(home, store, files):
     trees = {name: tree(files, name.encode()) for name in ("model", "input", "package", "code", "data", "orphan")}
     store.models.register("price", "shop", trees["model"], 1, None, Lineage(inputs={"train": trees["input"]}), 1.0)
-    store.endpoints.deploy("shop", {"price": EndpointSpec(trees["package"])}, 1.0)
+    store.deployments.apply("shop", Wanted({"price": EndpointSpec(trees["package"])}), 1.0)
     store.runs.create(run_spec(code=trees["code"], inputs={"train": trees["data"]}), 1.0)
     freed = run(home, store, files, later())
     assert {one.name for one in freed} == {trees["orphan"], *(one.sha256 for one in _files_of(b"orphan"))}
@@ -116,7 +117,7 @@ def test_a_package_laid_out_goes_when_no_endpoint_has_it_and_nothing_runs_it(hom
     for digest in (used, running, unused):
         files.lay_out(digest, home.packages / digest, share=True)
         os.utime(home.packages / digest, (1.0, 1.0))
-    store.endpoints.deploy("shop", {"price": EndpointSpec(used)}, 1.0)
+    store.deployments.apply("shop", Wanted({"price": EndpointSpec(used)}), 1.0)
     (home.engine / "replicas" / "one").mkdir()
     (home.engine / "replicas" / "one" / "order.json").write_text(json.dumps({"package_digest": running}))
     freed = run(home, store, files, time.time())
@@ -129,7 +130,7 @@ def test_a_package_that_is_deployed_between_the_look_and_the_freeing_stays(home,
     files.lay_out(digest, home.packages / digest, share=True)
     now = time.time() + 2 * DAY
     surplus = decide_retention(find(home, store, files, CARE, now), CARE, now)
-    store.endpoints.deploy("shop", {"price": EndpointSpec(digest)}, 1.0)
+    store.deployments.apply("shop", Wanted({"price": EndpointSpec(digest)}), 1.0)
     free(home, store, files, [one for one in surplus if one.kind is Kind.PACKAGE], CARE, now)
     assert (home.packages / digest / "file").exists()
 

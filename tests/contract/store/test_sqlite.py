@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.models import Lineage
 from modelyard.errors import StoreFailed
@@ -72,7 +73,7 @@ def run(program, home):
 
 def test_what_was_acknowledged_is_there_after_opening_again(home):
     first = open_store(home)
-    first.endpoints.deploy("shop", {"price": EndpointSpec("a")}, 1.0)
+    first.deployments.apply("shop", Wanted({"price": EndpointSpec("a")}), 1.0)
     second = open_store(home)
     assert second.endpoints.get("price").project == "shop"
     first.close()
@@ -101,7 +102,7 @@ def test_what_a_killed_process_had_acknowledged_is_there_and_its_numbers_go_on(h
 
 def test_a_column_that_a_later_version_added_to_a_spec_is_overlooked(home):
     store = open_store(home)
-    store.endpoints.deploy("shop", {"price": EndpointSpec("a")}, 1.0)
+    store.deployments.apply("shop", Wanted({"price": EndpointSpec("a")}), 1.0)
     with closing(sqlite3.connect(database_path(home, "yard"))) as connection, connection:
         connection.execute("UPDATE endpoint_versions SET spec = json_set(spec, '$.from_the_future', 1)")
     assert store.endpoints.get("price").wished.spec == EndpointSpec("a")

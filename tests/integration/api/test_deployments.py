@@ -128,3 +128,23 @@ def test_a_framework_that_has_no_loader_is_refused_at_registration(api: Api) -> 
         api.post("/models/price/versions", {"project": "shop", "tree": tree, "framework": "jax"}), 400, "invalid_value"
     )
     refusal(api.post("/models/price/versions", {"project": "shop", "tree": "0" * 64}), 404, "not_found")
+
+
+def test_a_kind_that_there_is_not_is_refused_and_nothing_is_wished(api: Api) -> None:
+    api.register()
+    error = refusal(api.deploy(PRICE, {"kind": "endpiont", "name": "x", "spec": {}}), 400, "invalid_value")
+    assert error["hint"] == "did you mean endpoint?"
+    assert api.store.endpoints.select() == []
+
+
+def test_pruning_deletes_what_the_file_no_longer_wishes(api: Api) -> None:
+    api.register()
+    both = {"project": "shop", "resources": [PRICE, {**PRICE, "name": "other"}], "from_file": True}
+    api.post("/deployments", both)
+    refusal(api.post("/deployments", {**both, "from_file": False, "prune": True}), 400, "invalid_value")
+    answer = api.post("/deployments", {**both, "resources": [PRICE], "prune": True}).json()
+    assert [one["sentence"] for one in answer["outcomes"]] == [
+        "price (endpoint) is up to date",
+        "deleting other (endpoint)",
+    ]
+    assert api.store.endpoints.get("other").deleting

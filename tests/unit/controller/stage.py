@@ -8,6 +8,7 @@ from typing import Any
 
 from modelyard.clock import ManualClock
 from modelyard.controller.loop import Controller
+from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import EndpointSpec, EndpointStatus
 from modelyard.domain.runs import Run, RunSpec
 from modelyard.engines.fake import FakeEngine
@@ -63,7 +64,7 @@ class Stage:
         return self.artifacts.put_tree([TreeFile("package.json", self.artifacts.put_bytes(content), len(content))])
 
     async def deploy(self, name: str = "iris", word: str = "one", **spec: Any) -> None:
-        self.store.endpoints.deploy("shop", {name: EndpointSpec(self.package(word), **spec)}, self.clock.now())
+        self.store.deployments.apply("shop", Wanted({name: EndpointSpec(self.package(word), **spec)}), self.clock.now())
         await self.look(3)
 
     def status(self, name: str = "iris") -> EndpointStatus:

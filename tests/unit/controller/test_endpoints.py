@@ -1,5 +1,6 @@
 """Stories of endpoints: what the controller makes of wishes and of what it sees."""
 
+from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.rollouts import ENDED_KEPT
 from modelyard.engines.fake import Plan
@@ -103,7 +104,7 @@ def test_a_package_that_cannot_be_laid_out_says_which_file_is_missing(tell: Tell
         package = stage.package()
         blob = stage.artifacts.tree(package)[0].sha256
         del stage.artifacts._blobs[blob]
-        stage.store.endpoints.deploy("shop", {"iris": EndpointSpec(package)}, stage.clock.now())
+        stage.store.deployments.apply("shop", Wanted({"iris": EndpointSpec(package)}), stage.clock.now())
         await stage.look(2)
         assert f"cannot find artifact {blob}" in stage.status().sentence
         assert stage.engine.replicas() == []

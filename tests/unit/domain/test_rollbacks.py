@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from modelyard.domain.deployments import Change, decide_deployment, decide_refresh, decide_rollback, previous_ready
+from modelyard.domain.deployments import (
+    Change,
+    Present,
+    Wanted,
+    decide_deployment,
+    decide_refresh,
+    decide_rollback,
+    previous_ready,
+)
 from modelyard.domain.endpoints import Cause, Endpoint, EndpointVersion, Origin, VersionState
 from modelyard.errors import Conflict, NotFound
 from tests.unit.domain.world import endpoint, version
@@ -71,5 +79,5 @@ def test_a_refresh_is_the_same_again_and_asked_twice_is_done_once() -> None:
 
 def test_the_same_deploy_after_a_refresh_is_up_to_date() -> None:
     refreshed = followed(endpoint(version(1, READY)), 2, 1, Cause.REFRESH)
-    (outcome,) = decide_deployment("shop", {"price": refreshed.wished.spec}, {"price": refreshed})
+    (outcome,) = decide_deployment("shop", Wanted({"price": refreshed.wished.spec}), Present({"price": refreshed}, {}))
     assert outcome.change is Change.UP_TO_DATE

@@ -148,6 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
                 }  # fmt: skip
             case ["endpoints"]:
                 return {"endpoints": list(yard.endpoints.values())}
+            case ["resources"]:
+                return {"resources": []}
             case ["endpoints", name]:
                 return self._look(name)
             case ["endpoints", name, "scaling"]:

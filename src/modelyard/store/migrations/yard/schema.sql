@@ -1,4 +1,4 @@
--- What the revisions up to r0004 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0005 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -84,4 +84,32 @@ CREATE TABLE model_aliases (
 	moved_by VARCHAR, 
 	PRIMARY KEY (model_key, "key"), 
 	FOREIGN KEY(model_key) REFERENCES models ("key")
+);
+CREATE TABLE resources (
+	kind VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	project VARCHAR NOT NULL, 
+	PRIMARY KEY (kind, "key")
+);
+CREATE TABLE resource_versions (
+	kind VARCHAR NOT NULL, 
+	resource_key VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	spec JSON NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	created_by VARCHAR, 
+	PRIMARY KEY (kind, resource_key, number)
+);
+CREATE TABLE removed_resources (
+	kind VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	last_number INTEGER NOT NULL, 
+	PRIMARY KEY (kind, "key")
+);
+CREATE TABLE project_files (
+	project VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	PRIMARY KEY (project, kind, "key")
 );

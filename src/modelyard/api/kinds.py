@@ -1,0 +1,40 @@
+"""What a deployment may hold beside endpoints: for each kind, how its document is checked and completed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from modelyard.api.yard import Yard
+from modelyard.domain.names import nearest
+from modelyard.errors import InvalidValue
+from modelyard.store.ports import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One resource of a deployment, as it was sent."""
+
+    yard: Yard
+    project: str
+    name: str
+    spec: JsonObject
+    endpoints: frozenset[str]
+    """Keys of the endpoints that the same deployment wishes; they are not in the store yet."""
+
+
+Check = Callable[[Asked], JsonObject]
+"""The document to keep, defaults filled in. Raises as checks do; then nothing of the deployment is wished."""
+
+CHECKS: Mapping[str, Check] = MappingProxyType({})
+"""By kind. A new kind is a module of its own on each floor, and a line here."""
+
+
+def check_resource(kind: str, asked: Asked) -> JsonObject:
+    """Raises InvalidValue for a kind that there is not, and whatever that kind's check raises."""
+    check = CHECKS.get(kind)
+    if check is None:
+        known = ["endpoint", *CHECKS]
+        close = nearest(kind, known)
+        hint = f"did you mean {close}?" if close else f"kinds are {', '.join(known)}"
+        raise InvalidValue(f"cannot deploy {asked.name}: {kind!r} is not a kind", hint)
+    return check(asked)

@@ -1,0 +1,75 @@
+"""What is wished of kinds other than endpoints: to look at and to delete. A deployment makes them."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.resources import Resource, ResourceVersion
+from modelyard.store.ports import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceVersionView:
+    number: int
+    created_at: str
+    by: str | None
+    spec: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceView:
+    kind: str
+    name: str
+    project: str
+    version: int
+    updated_at: str
+    spec: JsonObject
+    versions: list[ResourceVersionView]
+    """Newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesView:
+    resources: list[ResourceView]
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["resources"])
+
+    @router.get("/resources")
+    def list_resources(kind: str | None = None, project: str | None = None) -> ResourcesView:
+        """By kind and name."""
+        return ResourcesView([_view(one) for one in yard.store.resources.select(kind, project)])
+
+    @router.get("/resources/{kind}/{name}")
+    def get_resource(kind: str, name: str) -> ResourceView:
+        return _view(yard.store.resources.get(kind, name))
+
+    @router.delete("/resources/{kind}/{name}")
+    def delete_resource(kind: str, name: str) -> ResourceView:
+        """Forgets it at once; what follows from that, the controller does. Answers with what it was."""
+        removed = yard.store.resources.delete(kind, name)
+        yard.store.events.add(kind, removed.name.name, "deleted", yard.clock.now())
+        yard.poke()
+        return _view(removed)
+
+    return router
+
+
+def _view(resource: Resource) -> ResourceView:
+    wished = resource.wished
+    return ResourceView(
+        kind=resource.name.kind,
+        name=resource.name.name,
+        project=resource.project,
+        version=wished.number,
+        updated_at=iso(wished.created_at),
+        spec=wished.spec,
+        versions=[_version_view(one) for one in reversed(resource.versions)],
+    )
+
+
+def _version_view(version: ResourceVersion) -> ResourceVersionView:
+    return ResourceVersionView(version.number, iso(version.created_at), version.by, version.spec)
