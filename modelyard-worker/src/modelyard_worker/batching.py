@@ -19,7 +19,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Deque, Dict, List, Optional, Set
 
-from modelyard_worker.frames import ANSWER, CHUNK_BYTES, ERROR, HEADER
+from modelyard_worker.frames import ANSWER, CHUNK_BYTES, ERROR, HEADER, TIMED, TIMES
 from modelyard_worker.request import Refusal, Request
 from modelyard_worker.servable import Answer, Servable, error_answer, max_in_flight
 from modelyard_worker.stamps import running
@@ -92,7 +92,7 @@ class Batcher:
         return batch
 
     def _answer(self, batch: List[Request]) -> List[Answer]:
-        self.busy_since = time.monotonic()
+        self.busy_since = began_at = time.monotonic()
         try:
             if len(batch) == 1:
                 return [self._answer_alone(batch[0])]
@@ -107,6 +107,7 @@ class Batcher:
         finally:
             self.busy_since = None
             running.set(())
+            note_times(batch, began_at, time.monotonic())
 
     def _answer_alone(self, request: Request) -> Answer:
         running.set((request,))
@@ -227,6 +228,13 @@ class Tasks(Batcher):
                 release(request)
 
     async def _answer_batch(self, batch: List[Request]) -> List[Answer]:
+        began_at = time.monotonic()
+        try:
+            return await self._answer_all(batch)
+        finally:
+            note_times(batch, began_at, time.monotonic())
+
+    async def _answer_all(self, batch: List[Request]) -> List[Answer]:
         if len(batch) == 1:
             return [await self._answer_one(batch[0])]
         running.set(batch)
@@ -274,7 +282,12 @@ def deliver(batch: List[Request], answers: List[Answer]) -> None:
             out: List[bytes] = caller.out
             if not out:
                 written.append(caller)
-            out += (pack(len(meta) + len(body), ANSWER, flags, len(meta), request.stream), meta, body)
+            if caller.takes_times:
+                times = request.times
+                size = len(times) + len(meta)
+                out += (pack(size + len(body), ANSWER, flags | TIMED, size, request.stream), times, meta, body)
+            else:
+                out += (pack(len(meta) + len(body), ANSWER, flags, len(meta), request.stream), meta, body)
         elif not request.cancelled:
             caller.send_long(request, meta, body)
         else:
@@ -282,6 +295,25 @@ def deliver(batch: List[Request], answers: List[Answer]) -> None:
             caller.end_cancelled(request.stream)
     for caller in written:
         caller.flush()
+
+
+def note_times(batch: List[Request], began_at: float, ended_at: float) -> None:
+    """Writes down what the answers of one call say of their times; the first member says how many they are."""
+    took = _micros(ended_at - began_at)
+    size = min(len(batch), 0xFFFF)
+    for request in batch:
+        request.began_at = began_at
+        request.times = TIMES.pack(_micros(began_at - request.arrived_at), took, size)
+        size = 0
+
+
+def times_until_now(request: Request) -> bytes:
+    """The same for an answer whose parts are still being made: its call goes on until the first of them."""
+    return TIMES.pack(_micros(request.began_at - request.arrived_at), _micros(time.monotonic() - request.began_at), 1)
+
+
+def _micros(seconds: float) -> int:
+    return min(max(int(seconds * 1e6), 0), 0xFFFFFFFF)
 
 
 def release(request: Request) -> None:

@@ -5,6 +5,7 @@ may be is looked at in `_other`.
 """
 
 import asyncio
+import time
 from typing import Any, Dict, List, Optional, cast
 
 from modelyard_worker.answers import Parts
@@ -64,6 +65,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, service: Service) -> None:
         self.gateway = ""
+        self.takes_times = False
+        """Whether this gateway wants to hear how long answers took."""
         self.out: List[bytes] = []
         """Frames of the batch that is being delivered."""
         self.writable = asyncio.Event()
@@ -126,6 +129,7 @@ class Connection(asyncio.Protocol):
         meta = unpack_meta(hello.meta)
         version, proof = check_greeting(meta, order.token, order.id, order.package_digest)
         self.gateway = _hex_digits(meta.get("gateway"))
+        self.takes_times = meta.get("times") is True
         self._greeted = True
         self._decoder.limit_bytes = FRAME_BYTES_MAX
         if self._handshake_limit is not None:
@@ -151,10 +155,11 @@ class Connection(asyncio.Protocol):
         full = len(pending) >= PENDING_MAX
         limit = service.order.max_body_bytes
         read = service.metas.read
+        now = time.monotonic()
         for frame in frames:
             kind, flags, stream, meta, payload = frame
             if kind == REQUEST and flags == END and len(payload) <= limit and not full:
-                pending.append(Request(self, stream, read(meta), payload))
+                pending.append(Request(self, stream, read(meta), payload, 1, None, now))
             else:
                 self._other(frame, full)
         if pending:
@@ -187,7 +192,7 @@ class Connection(asyncio.Protocol):
         alone = bool(flags & ALONE)
         if flags & FILE:
             path = payload.decode(errors="surrogateescape")
-            self._admit(Request(self, stream, read, b"", 2 if alone else 1, path))
+            self._admit(Request(self, stream, read, b"", 2 if alone else 1, path, time.monotonic()))
             return
         if stream in self._unfinished or len(self._unfinished) >= UNFINISHED_MAX:
             raise ProtocolError(f"cannot take stream {stream}: it is under way, or {UNFINISHED_MAX} others are")
@@ -212,7 +217,8 @@ class Connection(asyncio.Protocol):
             return
         del self._unfinished[stream]
         self._service.intake.finish((self, stream), len(payload))
-        request = Request(self, stream, body.meta, b"".join(body.chunks), 2 if body.alone else 1)
+        attempt = 2 if body.alone else 1
+        request = Request(self, stream, body.meta, b"".join(body.chunks), attempt, None, time.monotonic())
         request.held_bytes = size
         self._admit(request)
 

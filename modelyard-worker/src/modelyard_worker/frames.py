@@ -19,7 +19,7 @@ instead of reading it again.
     BODY      both     -                                            next part; END marks the last
     CREDIT    both     -                                            4 bytes: how many more body bytes may be sent
     ANSWER    replica  status, type, headers?, tracked?;            first part of the answer's body
-                       error?, message?
+                       error?, message?; behind TIMES with TIMED
     CANCEL    both     error?, message?                             - ; the stream is over: client gone, deadline
                                                                     passed, or an answer broke off; a replica ends
                                                                     each stream, cancelled ones by its own CANCEL
@@ -66,6 +66,16 @@ FILE = 4
 """The payload is the path of a file that holds the body."""
 ERROR = 8
 """The answer is an error: meta has `error` (a code) and `message`; the gateway words the body."""
+
+
+TIMED = 16
+"""Meta begins with TIMES, TIMES_BYTES long: how long the request waited here and how long its call took (up to the
+first part, where the answer has parts), in microseconds, and how many requests the call held; 0 where another of them
+says so. Outside of the JSON, so that the rest of meta is the same bytes from answer to answer. A gateway that
+understands it says so in its HELLO (`times`)."""
+
+TIMES = struct.Struct("!IIH")
+TIMES_BYTES = TIMES.size
 
 
 class ProtocolError(Exception):

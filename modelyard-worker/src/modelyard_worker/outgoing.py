@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, AsyncIterator, Optional
 
 from modelyard_worker.answers import Parts
-from modelyard_worker.batching import failed, report
-from modelyard_worker.frames import ANSWER, BODY, CANCEL, END, WINDOW_BYTES, pack, pack_meta, parts
+from modelyard_worker.batching import failed, report, times_until_now
+from modelyard_worker.frames import ANSWER, BODY, CANCEL, END, TIMED, WINDOW_BYTES, pack, pack_meta, parts
 from modelyard_worker.request import Request
 from modelyard_worker.servable import MESSAGE_LENGTH_MAX
 from modelyard_worker.stamps import running
@@ -24,6 +24,8 @@ class Outgoing:
         self._credit = WINDOW_BYTES
         self._granted = asyncio.Event()
         self._meta: Optional[bytes] = None
+        self._times = b""
+        """How long it took, where that is known before its first part is sent."""
         self._begun = False
 
     def grant(self, size_bytes: int) -> None:
@@ -33,7 +35,7 @@ class Outgoing:
 
     async def send_body(self, meta: bytes, body: bytes) -> None:
         """A whole body, longer than one frame."""
-        self._meta = meta
+        self._meta, self._times = meta, self._request.times
         await self._send(body, last=True)
 
     async def send_parts(self, answer: Parts, pool: ThreadPoolExecutor) -> None:
@@ -73,9 +75,13 @@ class Outgoing:
             self._put(piece, last=last and end)
 
     def _put(self, piece: bytes, *, last: bool) -> None:
+        flags = END if last else 0
         kind, meta = (BODY, b"") if self._begun else (ANSWER, self._meta or b"")
+        if not self._begun and self._connection.takes_times:
+            flags |= TIMED
+            meta = (self._times or times_until_now(self._request)) + meta
         self._begun = True
-        self._connection.send(pack(kind, self._request.stream, meta, piece, END if last else 0))
+        self._connection.send(pack(kind, self._request.stream, meta, piece, flags))
 
 
 async def _in_thread(generator: Any, pool: ThreadPoolExecutor) -> AsyncIterator[Any]:

@@ -124,7 +124,20 @@ class Caller(Protocol):
 class Request:
     """A request whose body is complete: in memory, or in the file at `path`."""
 
-    __slots__ = ("attempt", "body", "caller", "cancelled", "held_bytes", "meta", "path", "single", "stream")
+    __slots__ = (
+        "arrived_at",
+        "attempt",
+        "began_at",
+        "body",
+        "caller",
+        "cancelled",
+        "held_bytes",
+        "meta",
+        "path",
+        "single",
+        "stream",
+        "times",
+    )
 
     def __init__(
         self,
@@ -134,6 +147,7 @@ class Request:
         body: bytes,
         attempt: int = 1,
         path: Optional[str] = None,
+        arrived_at: float = 0.0,
     ) -> None:
         self.caller = caller
         self.stream = stream
@@ -144,6 +158,11 @@ class Request:
         self.single = attempt > 1 or path is not None
         """Never in a batch with others."""
         self.cancelled = False
+        self.arrived_at = arrived_at
+        """Monotonic time at which its body was complete; `began_at` is when its call began."""
+        self.began_at = arrived_at
+        self.times = b""
+        """What ANSWER says of it (`frames.TIMES`), once its call has ended."""
         self.held_bytes = 0
         """What of it counts against the replica's limit for bodies in memory."""
 

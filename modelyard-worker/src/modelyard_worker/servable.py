@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, NamedTuple, Protocol, Sequence, Tuple
 
-from modelyard_worker.frames import END, ERROR, META_BYTES_MAX, ProtocolError, pack_meta
+from modelyard_worker.frames import END, ERROR, META_BYTES_MAX, TIMES_BYTES, ProtocolError, pack_meta
 from modelyard_worker.request import Request
 
 Answer = Tuple[int, bytes, Any]
@@ -62,8 +62,9 @@ def error_answer(status: int, code: str, message: str) -> Answer:
 
 def check_meta(meta: bytes) -> bytes:
     """Raises ProtocolError where an answer's headers do not fit into one frame."""
-    if len(meta) > META_BYTES_MAX:
-        raise ProtocolError(f"cannot send headers of {len(meta)} bytes: the limit is {META_BYTES_MAX}")
+    limit = META_BYTES_MAX - TIMES_BYTES
+    if len(meta) > limit:
+        raise ProtocolError(f"cannot send headers of {len(meta)} bytes: the limit is {limit}")
     return meta
 
 

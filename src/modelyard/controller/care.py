@@ -1,14 +1,13 @@
 """Keeps the disk in order while the yard runs: frees what nothing needs, hourly, and bounds logs as they grow."""
 
-import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from modelyard_worker.records import OUTPUT
 
 from modelyard.clock import Clock
+from modelyard.controller.periodic import Periodic
 from modelyard.domain.retention import Surplus
 from modelyard.errors import ModelyardError, NotReady
 from modelyard.settings import CareSettings, Home
@@ -35,8 +34,8 @@ class Care:
         self._care = care
         self._clock = clock
         now = clock.monotonic()
-        self._collecting = _Periodic(now + COLLECT_FIRST_SECONDS, COLLECT_SECONDS, self._collect)
-        self._rotating = _Periodic(now + ROTATE_SECONDS, ROTATE_SECONDS, self._rotate)
+        self._collecting = Periodic(now + COLLECT_FIRST_SECONDS, COLLECT_SECONDS, self._collect)
+        self._rotating = Periodic(now + ROTATE_SECONDS, ROTATE_SECONDS, self._rotate)
 
     def __call__(self) -> None:
         """Begins in the background what is due."""
@@ -77,22 +76,3 @@ def sentence(freed: list[Surplus]) -> str:
     counts = Counter(one.kind.value for one in freed)
     amount = sum(one.size_bytes for one in freed) / 1e6
     return f"freed {amount:.1f} MB: {', '.join(f'{count} {kind}' for kind, count in sorted(counts.items()))}"
-
-
-class _Periodic:
-    """Work for a thread, begun again a while after it was begun last, never twice at once."""
-
-    def __init__(self, first_at: float, every_seconds: float, work: Callable[[], None]) -> None:
-        self._due_at = first_at
-        self._every_seconds = every_seconds
-        self._work = work
-        self._under_way: asyncio.Task[None] | None = None
-
-    def __call__(self, now: float) -> None:
-        if now >= self._due_at and (self._under_way is None or self._under_way.done()):
-            self._due_at = now + self._every_seconds
-            self._under_way = asyncio.get_running_loop().create_task(asyncio.to_thread(self._work))
-
-    async def close(self) -> None:
-        if self._under_way is not None:
-            await asyncio.gather(self._under_way, return_exceptions=True)

@@ -11,6 +11,7 @@ from modelyard.clock import Clock
 from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
+from modelyard.controller.metrics import Metrics
 from modelyard.controller.replicas import Replicas, description_of, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.endpoints import (
@@ -39,6 +40,7 @@ class EndpointsPass:
         artifacts: Artifacts,
         engine: Engine,
         environments: EnvironmentsPass,
+        metrics: Metrics,
         packages: Path,
         clock: Clock,
         wake: Callable[[], None],
@@ -49,6 +51,7 @@ class EndpointsPass:
         self._artifacts = artifacts
         self._engine = engine
         self._environments = environments
+        self._metrics = metrics
         self._packages = packages
         self._clock = clock
         self._statuses: dict[str, EndpointStatus] = store.endpoints.statuses()
@@ -84,6 +87,10 @@ class EndpointsPass:
                 write()
             except Exception:  # noqa: BLE001 (one endpoint in trouble must not stop the others)
                 _log.exception("cannot write down a status")
+
+    def ready(self) -> dict[str, tuple[str, int]]:
+        """Names of endpoints and how many of their replicas are ready, by `name_key`."""
+        return {key: (entry.name, len(entry.replicas)) for key, entry in self._entries.items()}
 
     async def _look(self, endpoint: Endpoint, sights: list[ReplicaSight]) -> tuple[EndpointEntry | None, float | None]:
         """One endpoint's part of the pass: its entry, None while it goes, and when to look again at the latest."""
@@ -156,6 +163,7 @@ class EndpointsPass:
                     self._store.endpoints.remove(endpoint.name)
                     self._statuses.pop(name_key(endpoint.name), None)
                     self.autoscaler.forget(endpoint.name)
+                    self._metrics.forget(endpoint.name)
                     self._event(endpoint, "deleted")
                     return True
         return False

@@ -9,6 +9,7 @@ from modelyard.clock import Clock
 from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
+from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
 from modelyard.controller.table import Publisher
@@ -42,7 +43,12 @@ class Controller:
         self._stopping = False
         environments = Environments(home.root / FOLDER)
         self._environments = EnvironmentsPass(store, artifacts, environments, home.packages, clock, self.wake)
-        self._endpoints = EndpointsPass(store, artifacts, engine, self._environments, home.packages, clock, self.wake)
+        self.metrics = Metrics(home, store, engine, clock)
+        self._endpoints = EndpointsPass(
+            store, artifacts, engine, self._environments, self.metrics, home.packages, clock, self.wake
+        )
+        self.metrics.ready = self._endpoints.ready
+        self.metrics.table_number = lambda: self.publisher.table.number
         self.autoscaler = self._endpoints.autoscaler
         self._runs = RunsPass(store, artifacts, engine, self._environments, home.runs, clock, self.wake)
         self._models = ModelsPass(store, engine)
@@ -86,6 +92,8 @@ class Controller:
             self._models()
         with _survived("environments"):
             self._environments()
+        with _survived("metrics"):
+            self.metrics()
         with _survived("the disk"):
             self._care()
         return wake_at
@@ -96,6 +104,7 @@ class Controller:
         await self._environments.close()
         await self._models.close()
         await self._care.close()
+        await self.metrics.close()
         await self._endpoints.replicas.close()
         await self._runs.settle()
         await self._engine.stop_everything(STOP_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.controller.autoscaling import Autoscaler
+from modelyard.controller.metrics import Metrics
 from modelyard.controller.table import Publisher
 from modelyard.protocol import messages
 
@@ -25,11 +26,13 @@ class Server:
         poke: Callable[[], None],
         stuck: Callable[[str, float], None],
         autoscaler: Autoscaler,
+        metrics: Metrics,
     ) -> None:
         self._publisher = publisher
         self._poke = poke
         self._stuck = stuck
         self._autoscaler = autoscaler
+        self._metrics = metrics
         self._server: asyncio.Server | None = None
 
     async def listen(self, path: Path) -> None:
@@ -50,8 +53,12 @@ class Server:
                 if message.get("type") == "gateway" and stop_following is None:
                     stop_following = self._publisher.follow(lambda told: self._write(writer, told))
                     self._autoscaler.gateway_came(gateway)
+                    self._metrics.gateway_came(gateway, str(message.get("id")))
                 elif message.get("type") == "load":
                     self._autoscaler.take(gateway, messages.loads_from(message))
+                elif message.get("type") == "metrics":
+                    for part in self._metrics.take(gateway, message):
+                        self._write(writer, part)
                 else:
                     self._take(message)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -61,6 +68,7 @@ class Server:
             if stop_following is not None:
                 stop_following()
             self._autoscaler.gateway_left(gateway)
+            self._metrics.gateway_left(gateway)
             writer.close()
 
     def _take(self, message: dict[str, Any]) -> None:

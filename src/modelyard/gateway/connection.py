@@ -12,6 +12,7 @@ import httptools
 
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_line
+from modelyard.gateway.metrics import Scrape
 from modelyard.gateway.patience import Sight
 from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
@@ -367,13 +368,12 @@ class HttpConnection(asyncio.Protocol):
             exchange.method, exchange.path = method, path
         return exchange
 
-    def _own_answer(self, lane: Lane, fields: dict[bytes, bytes]) -> Reply:
+    def _own_answer(self, lane: Lane, fields: dict[bytes, bytes]) -> Exchange:
         gateway = self.gateway
         if lane is Lane.METRICS:
             if not gateway.holds_key(fields):
                 return self._refusal(Unauthorized("cannot show metrics without the yard's key", "send it"), fields)
-            head, body = b"content-type: text/plain; version=0.0.4\r\n", gateway.metrics()
-            return Reply(self, 200, head, body, self._id_for(fields))
+            return Scrape(self, self._id_for(fields))
         ready = lane is Lane.HEALTH or gateway.has_table
         body = b'{"status":"ok"}' if ready else b'{"status":"no table yet"}'
         return Reply(self, 200 if ready else 503, b"content-type: application/json\r\n", body, self._id_for(fields))

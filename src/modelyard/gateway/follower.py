@@ -14,6 +14,9 @@ from modelyard.settings import Home
 RECONNECT_SECONDS = 0.2
 REPORT_SECONDS = 0.25
 
+METRICS_SECONDS = 1.0
+"""How often the controller is told what was counted."""
+
 UNREAD_BYTES_MAX = 2**20
 """What may wait for a controller that does not read; then reports are left out, as the next one says it all again."""
 
@@ -52,11 +55,16 @@ async def _follow_connection(
     gateway: Gateway, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gateway_id: str
 ) -> None:
     writer.write(messages.encode({"type": "gateway", "id": gateway_id}))
+    gateway.measurements.ask = lambda message: writer.write(messages.encode(message))
+    writer.write(messages.encode(gateway.metrics_report(everything=True)))
     reports = asyncio.get_running_loop().create_task(_report(gateway, writer))
     table: Table | None = None
     try:
         while line := await reader.readline():
             message = messages.decode(line)
+            if message["type"] == "metrics":
+                gateway.measurements.take(message)
+                continue
             if message["type"] == "snapshot":
                 table = table_from(message["table"])
             elif message["type"] == "delta" and table is not None:
@@ -68,16 +76,24 @@ async def _follow_connection(
                 gateway.follow(table)
     finally:
         reports.cancel()
+        gateway.measurements.lost()
 
 
 async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
     """At once what a controller that has just come does not know, then at every turn, and when a request waits."""
+    loop = asyncio.get_running_loop()
+    metrics_at = loop.time() + METRICS_SECONDS
     while True:
         if writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
             _report_stuck(gateway, writer)
             loads = gateway.loads.report()
             if loads:
                 writer.write(messages.encode(messages.load_message(loads)))
+            if loop.time() >= metrics_at:
+                metrics_at = loop.time() + METRICS_SECONDS
+                report = gateway.metrics_report()
+                if report["metrics"]["endpoints"]:
+                    writer.write(messages.encode(report))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REPORT_SECONDS):
                 await gateway.loads.urgent.wait()

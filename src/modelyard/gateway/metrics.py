@@ -1,97 +1,137 @@
-"""Counts of what the gateway did, as Prometheus text (exposition format 0.0.4)."""
+"""What this gateway counted, for the controller and for whoever asks for `/metrics`.
 
-from collections.abc import Iterable
-from typing import Protocol
+The controller adds up what all gateways counted. So a question for `/metrics` goes to it over the connection that is
+there anyway, with this gateway's newest counts; where it does not answer in time, or is not there, this gateway shows
+what it knows itself.
+"""
 
-from modelyard.gateway.tracked import Tracked
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
-LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+from modelyard.gateway.answers import status_line
+from modelyard.protocol.metrics import (
+    CONTENT_TYPE,
+    EndpointMetrics,
+    GatewayMetrics,
+    YardMetrics,
+    exposition,
+    metrics_document,
+)
 
+if TYPE_CHECKING:
+    from modelyard.gateway.connection import HttpConnection
+    from modelyard.gateway.service import Service
 
-class Measured(Protocol):
-    """What is read of a service."""
+SCRAPE_SECONDS_MAX = 3.0
+"""How long the controller may take to add up; Prometheus waits for ten by default."""
 
-    name: str
-    answers: dict[int, int]
-    latency_counts: list[int]
-    latency_sum_seconds: float
-    retries: int
-    tracked: Tracked | None
-
-    @property
-    def queued(self) -> int: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def ready(self) -> int: ...
-
-
-def exposition(services: Iterable[Measured], connections: int, table_number: int) -> bytes:
-    """Everything, in one text. Latency runs from the last byte of the request to the first of the answer."""
-    measured = sorted(services, key=lambda one: one.name)
-    lines = ["# HELP modelyard_requests_total Answers to predictions.", "# TYPE modelyard_requests_total counter"]
-    for one in measured:
-        lines += [
-            f'modelyard_requests_total{{endpoint="{one.name}",status="{status}"}} {count}'
-            for status, count in sorted(one.answers.items())
-        ]
-    lines += [
-        "# HELP modelyard_request_seconds Time from request to answer.",
-        "# TYPE modelyard_request_seconds histogram",
-    ]
-    for one in measured:
-        total = 0
-        for bound, count in zip((*LATENCY_BUCKETS_SECONDS, "+Inf"), one.latency_counts, strict=True):
-            total += count
-            lines.append(f'modelyard_request_seconds_bucket{{endpoint="{one.name}",le="{bound}"}} {total}')
-        lines.append(f'modelyard_request_seconds_sum{{endpoint="{one.name}"}} {one.latency_sum_seconds:.6f}')
-        lines.append(f'modelyard_request_seconds_count{{endpoint="{one.name}"}} {total}')
-    gauges = (
-        ("modelyard_queued_requests", "Requests that wait in the gateway.", [one.queued for one in measured]),
-        ("modelyard_in_flight_requests", "Requests inside replicas.", [one.in_flight for one in measured]),
-        ("modelyard_ready_replicas", "Replicas that take requests.", [one.ready for one in measured]),
-    )
-    for name, text, values in gauges:
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
-        lines += [f'{name}{{endpoint="{one.name}"}} {value}' for one, value in zip(measured, values, strict=True)]
-    lines += _tracked_lines([(one.name, one.tracked) for one in measured if one.tracked is not None])
-    lines += ["# HELP modelyard_retries_total Requests sent again.", "# TYPE modelyard_retries_total counter"]
-    lines += [f'modelyard_retries_total{{endpoint="{one.name}"}} {one.retries}' for one in measured]
-    lines += ["# HELP modelyard_connections Open client connections.", "# TYPE modelyard_connections gauge"]
-    lines.append(f"modelyard_connections {connections}")
-    lines += ["# HELP modelyard_table_number Number of the table in use.", "# TYPE modelyard_table_number gauge"]
-    lines.append(f"modelyard_table_number {table_number}")
-    return ("\n".join(lines) + "\n").encode()
+SCRAPES_MAX = 8
+"""Questions under way; beyond it this gateway answers by itself."""
 
 
-def _tracked_lines(tracked: list[tuple[str, Tracked]]) -> list[str]:
-    """What trackers saw, where there are any."""
-    lines: list[str] = []
-    classified = [(name, one) for name, one in tracked if one.classes]
-    if classified:
-        lines += [
-            "# HELP modelyard_predictions_total Predictions by class.",
-            "# TYPE modelyard_predictions_total counter",
-        ]
-    for name, one in classified:
-        lines += [
-            f'modelyard_predictions_total{{endpoint="{name}",class="{_label(label)}"}} {count}'
-            for label, count in sorted(one.classes.items())
-        ]
-    measured = [(name, one) for name, one in tracked if one.count]
-    if measured:
-        lines += ["# HELP modelyard_prediction Predicted values.", "# TYPE modelyard_prediction summary"]
-    for name, one in measured:
-        lines.append(f'modelyard_prediction_sum{{endpoint="{name}"}} {one.total:g}')
-        lines.append(f'modelyard_prediction_count{{endpoint="{name}"}} {one.count}')
-    for bound in ("minimum", "maximum") if measured else ():
-        lines.append(f"# HELP modelyard_prediction_{bound} The {bound} of predicted values.")
-        lines.append(f"# TYPE modelyard_prediction_{bound} gauge")
-        lines += [
-            f'modelyard_prediction_{bound}{{endpoint="{name}"}} {getattr(one, bound):g}' for name, one in measured
-        ]
-    return lines
+class Measurements:
+    """One per gateway."""
+
+    def __init__(self) -> None:
+        self.control_answers: dict[int, int] = {}
+        """Answers of the control process that were passed on, by status."""
+        self.ask: Callable[[dict[str, Any]], None] | None = None
+        """Sends a message to the controller; None while none is there."""
+        self.changed: set[Service] = set()
+        """Endpoints of which something was counted since the last report."""
+        self._number = 0
+        self._waiting: dict[int, Callable[[str | None], None]] = {}
+        self._parts: dict[int, list[str]] = {}
+
+    def count_control(self, status: int) -> None:
+        self.control_answers[status] = self.control_answers.get(status, 0) + 1
+
+    def report(self, services: Iterable["Service"], connections: int, *, everything: bool = False) -> dict[str, Any]:
+        """The message with what has changed since the last one, or with everything."""
+        told = [one for one in services if one.figures] if everything else self.changed
+        endpoints = {service.entry_key: _endpoint_metrics(service) for service in told}
+        # One that has come to rest is reported once more, so that its gauges say so.
+        self.changed = {service for service in told if service.in_flight or service.queued}
+        document = metrics_document(GatewayMetrics(endpoints, connections, self.control_answers))
+        return {"type": "metrics", "metrics": document}
+
+    def own_text(self, services: Iterable["Service"], connections: int, table_number: int) -> str:
+        """What this gateway knows, as text."""
+        endpoints = [_endpoint_metrics(service) for service in services]
+        return exposition(YardMetrics(endpoints, connections, self.control_answers, 1, table_number))
+
+    # -- asking the controller ---------------------------------------------------------------------------------------
+
+    def scrape(self, report: dict[str, Any], told: Callable[[str | None], None]) -> None:
+        """Asks for the text of the whole yard; `told` gets it, or None where this gateway must do."""
+        if self.ask is None or len(self._waiting) >= SCRAPES_MAX:
+            told(None)
+            return
+        self._number += 1
+        number = self._number
+        self._waiting[number] = told
+        self._parts[number] = []
+        asyncio.get_running_loop().call_later(SCRAPE_SECONDS_MAX, self._answer, number, None)
+        self.ask({**report, "scrape": number})
+
+    def take(self, message: dict[str, Any]) -> None:
+        """A part of an answer."""
+        number = int(message["scrape"])
+        if number not in self._waiting:
+            return
+        self._parts[number].append(str(message["text"]))
+        if message["last"]:
+            self._answer(number, "".join(self._parts[number]))
+
+    def lost(self) -> None:
+        """The controller is gone."""
+        self.ask = None
+        for number in list(self._waiting):
+            self._answer(number, None)
+
+    def _answer(self, number: int, text: str | None) -> None:
+        told = self._waiting.pop(number, None)
+        self._parts.pop(number, None)
+        if told is not None:
+            told(text)
 
 
-def _label(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+class Scrape:
+    """The exchange that answers `GET /metrics`."""
+
+    def __init__(self, connection: "HttpConnection", request_id: bytes) -> None:
+        self.keep_alive = True
+        self.body_bytes = 0
+        self._connection = connection
+        self._request_id = request_id
+        self._gone = False
+
+    def on_body(self, chunk: bytes) -> None:
+        self.body_bytes += len(chunk)
+
+    def on_complete(self) -> None:
+        """Nothing depends on it."""
+
+    def start(self) -> None:
+        gateway = self._connection.gateway
+        gateway.measurements.scrape(gateway.metrics_report(), self._told)
+
+    def abort(self) -> None:
+        self._gone = True
+
+    def can_write(self) -> None:
+        """It is written at once."""
+
+    def _told(self, text: str | None) -> None:
+        if self._gone:
+            return
+        connection = self._connection
+        body = (connection.gateway.metrics() if text is None else text).encode()
+        head = status_line(200) + b"content-type: %b\r\n" % CONTENT_TYPE.encode()
+        connection.write_answer(head, body, self._request_id, self.keep_alive)
+        connection.finished(self)
+
+
+def _endpoint_metrics(service: "Service") -> EndpointMetrics:
+    return EndpointMetrics(service.name, service.figures, service.queued, service.in_flight, service.ready)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,13 @@ class Prediction:
         "method",
         "path",
         "query",
+        "sent_at",
         "service",
         "signed",
         "started_at",
         "stream",
         "target",
+        "times",
     )
 
     def __init__(
@@ -83,6 +86,10 @@ class Prediction:
         self.done = False
         self.deadline = 0.0
         self.started_at = 0.0
+        self.sent_at = 0.0
+        """When it last went to a replica; what lies before is time in the queue."""
+        self.times = b""
+        """What the replica says of its times (`frames.TIMES`)."""
         self._parts: list[bytes] = []
         self._size = 0
         self._spool: int | None = None
@@ -127,7 +134,8 @@ class Prediction:
             self._parts = []
 
     def start(self) -> None:
-        self.started_at = self.connection.gateway.loop.time()
+        # The loop's own time counts in whole milliseconds.
+        self.started_at = time.monotonic()
         self.service.submit(self)
 
     def _begin_spool(self) -> None:
@@ -155,19 +163,20 @@ class Prediction:
         """The replica's whole answer."""
         if self.done:
             return
+        packed = self._take_times(frame)
         if frame.flags & frames.ERROR:
-            self._fail_as_told(frame)
+            self._fail_as_told(packed)
             return
         heads = self.service.heads
-        head = heads.get((frame.meta, version))
+        head = heads.get((packed, version))
         if head is None:
-            meta = frames.unpack_meta(frame.meta)
+            meta = frames.unpack_meta(packed)
             head = (*answer_head(meta, version), meta.get("tracked"))
             if len(heads) >= HEADS_MAX:
                 heads.clear()
-            heads[frame.meta, version] = head
-        if head[2] is not None:
-            self.service.track(head[2])
+            heads[packed, version] = head
+        if head[2] is not None and self.target is not None:
+            self.target.figures.tracked.track(head[2])
         self._finish(head[0], head[1], frame.payload)
 
     def begin(self, frame: Frame, version: int) -> None:
@@ -175,9 +184,9 @@ class Prediction:
         if self.done or self.begun:
             return
         self.begun = True
-        status, head = answer_head(frames.unpack_meta(frame.meta), version)
+        status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version)
         connection = self.connection
-        self.service.count(status, connection.gateway.loop.time() - self.started_at)
+        self.service.count(self, status)
         self._chunked = connection.speaks_1_1
         if not self._chunked:
             self.keep_alive = False
@@ -225,8 +234,15 @@ class Prediction:
             self.service.abandon(self)
             self._release()
 
-    def _fail_as_told(self, frame: Frame) -> None:
-        meta = frames.unpack_meta(frame.meta)
+    def _take_times(self, frame: Frame) -> bytes:
+        """Meta without what a replica puts before it."""
+        if not frame.flags & frames.TIMED:
+            return frame.meta
+        self.times = frame.meta[: frames.TIMES_BYTES]
+        return frame.meta[frames.TIMES_BYTES :]
+
+    def _fail_as_told(self, packed: bytes) -> None:
+        meta = frames.unpack_meta(packed)
         kind = error_types().get(str(meta.get("error")), PredictorFailed)
         message, hint = str(meta.get("message") or "cannot predict: the predictor failed"), meta.get("hint")
         if kind is PredictorFailed:
@@ -240,7 +256,7 @@ class Prediction:
 
     def _finish(self, status: int, head: bytes, body: bytes) -> None:
         connection = self.connection
-        self.service.count(status, connection.gateway.loop.time() - self.started_at)
+        self.service.count(self, status)
         self._release()
         connection.write_answer(head, body, self.request_id, self.keep_alive)
         connection.finished(self)

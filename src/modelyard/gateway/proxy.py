@@ -208,6 +208,7 @@ class Proxied(asyncio.Protocol):
             return
         self._begun = True
         connection = self._connection
+        connection.gateway.measurements.count_control(status)
         measured = any(name == b"content-length" for name, _ in self._answer_headers)
         bodiless = self._is_head or status in (204, 304)
         self._answer_chunked = not measured and not bodiless and connection.speaks_1_1

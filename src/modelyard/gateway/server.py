@@ -10,12 +10,13 @@ import socket
 import time
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 from modelyard.domain.names import nearest
 from modelyard.gateway.connection import HttpConnection
 from modelyard.gateway.hosts import host_is_ours
 from modelyard.gateway.load import Loads
-from modelyard.gateway.metrics import exposition
+from modelyard.gateway.metrics import Measurements
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.service import Service
 from modelyard.protocol.table import Table
@@ -62,6 +63,7 @@ class Gateway:
         self.stuck: dict[str, float] = {}
         """Replicas to report, with the seconds that their call has taken."""
         self.loads = Loads()
+        self.measurements = Measurements()
         self._names = names
         self._stream = 0
         self._table_number = 0
@@ -107,19 +109,28 @@ class Gateway:
         close = nearest(name, (service.name for service in self.services.values()))
         return f"did you mean {close}?" if close else "`modelyard get` lists the endpoints"
 
-    def metrics(self) -> bytes:
-        return exposition(self.services.values(), len(self.connections), self._table_number)
+    def metrics(self) -> str:
+        """What this gateway counted, as Prometheus text."""
+        return self.measurements.own_text(self.services.values(), len(self.connections), self._table_number)
+
+    def metrics_report(self, *, everything: bool = False) -> dict[str, Any]:
+        """The message with what this gateway counted: what has changed, or everything."""
+        return self.measurements.report(self.services.values(), len(self.connections), everything=everything)
 
     # -- the table ---------------------------------------------------------------------------------------------------
 
     def follow(self, table: Table) -> None:
         """Makes the services what the table says."""
         for key in [one for one in self.services if one not in table.entries]:
-            self.services.pop(key).close()
+            gone = self.services.pop(key)
+            gone.close()
+            self.measurements.changed.discard(gone)
         for key, entry in table.entries.items():
             service = self.services.get(key)
             if service is None:
-                service = self.services[key] = Service(entry, self.id_prefix.decode(), self._report_stuck, self.loads)
+                service = self.services[key] = Service(
+                    entry, self.id_prefix.decode(), self._report_stuck, self.loads, self.measurements
+                )
                 service.update(entry)
             elif service.entry != entry:
                 service.update(entry)

@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from bisect import bisect_left
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from modelyard_worker.frames import TIMES
+
+from modelyard.domain.metrics import Figures
 from modelyard.domain.names import name_key
 from modelyard.domain.rollouts import STUCK_GRACE_SECONDS
 from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, ReplicaDied
 from modelyard.gateway.balancer import least_in_flight
 from modelyard.gateway.load import Loads
-from modelyard.gateway.metrics import LATENCY_BUCKETS_SECONDS
+from modelyard.gateway.metrics import Measurements
 from modelyard.gateway.target import Target
-from modelyard.gateway.tracked import Tracked
 from modelyard.protocol.messages import Load
 from modelyard.protocol.table import EndpointEntry
 
@@ -24,31 +26,39 @@ if TYPE_CHECKING:
 ATTEMPTS_MAX = 2
 """A request is sent once more after its replica died, never oftener."""
 
+VERSIONS_COUNTED_MAX = 8
+"""Versions of one endpoint whose figures are kept; beyond it those that were first used first go."""
+
 HEADS_MAX = 256
 """Heads of answers that are kept for use again."""
 
 _log = logging.getLogger("modelyard.gateway")
 
+unpack_times = TIMES.unpack
+
 
 class Service:
     def __init__(
-        self, entry: EndpointEntry, gateway_id: str, report_stuck: Callable[[str, float], None], loads: Loads
+        self,
+        entry: EndpointEntry,
+        gateway_id: str,
+        report_stuck: Callable[[str, float], None],
+        loads: Loads,
+        measurements: Measurements,
     ) -> None:
         self.entry = entry
         self.name = entry.name
+        self.entry_key = name_key(entry.name)
         self.queue: deque[Prediction] = deque()
         self.heads: dict[tuple[bytes, int], tuple[int, bytes, str | float | None]] = {}
-        self.answers: dict[int, int] = {}
-        self.latency_counts = [0] * (len(LATENCY_BUCKETS_SECONDS) + 1)
-        self.latency_sum_seconds = 0.0
-        self.retries = 0
-        self.tracked: Tracked | None = None
-        """What its tracker saw; None where it has none."""
+        self.figures: dict[int, Figures] = {}
+        """By version; 0 stands for none, where nothing serves yet."""
         self.is_web_app: bool | None = None
         """Whether other paths than invocations reach it; None until a replica has said."""
         self._arrivals = 0
         self._least = self._most = 0
         self._loads = loads
+        self._measurements = measurements
         self._queued_bytes = 0
         self._deadlines: deque[Prediction] = deque()
         self._targets: dict[str, Target] = {}
@@ -83,10 +93,12 @@ class Service:
 
     def submit(self, prediction: "Prediction") -> None:
         """Sends the request to the replica with the fewest in flight, or queues it, or refuses it at once."""
+        prediction.sent_at = prediction.started_at
         prediction.deadline = prediction.started_at + self.entry.timeout_seconds
         self._deadlines.append(prediction)
         if not self._arrivals:
-            self._loads.begin(name_key(self.name), self)
+            self._loads.begin(self.entry_key, self)
+            self._measurements.changed.add(self)
         self._arrivals += 1
         if not self.queue:
             target = least_in_flight(self._ready)
@@ -124,6 +136,7 @@ class Service:
                 return
             prediction = self.queue.popleft()
             self._queued_bytes -= len(prediction.body)
+            prediction.sent_at = time.monotonic()
             target.send(prediction)
 
     def abandon(self, prediction: "Prediction") -> None:
@@ -134,16 +147,29 @@ class Service:
             self.queue.remove(prediction)
             self._queued_bytes -= len(prediction.body)
 
-    def track(self, value: str | float) -> None:
-        """Counts what a replica's tracker saw in a prediction."""
-        if self.tracked is None:
-            self.tracked = Tracked()
-        self.tracked.add(value)
+    def figures_of(self, version: int | None) -> Figures:
+        """What is counted of a version."""
+        found = self.figures.get(version or 0)
+        if found is None:
+            if len(self.figures) >= VERSIONS_COUNTED_MAX:
+                used = {target.address.version for target in self._targets.values()}
+                self.figures.pop(next((one for one in self.figures if one not in used), 0), None)
+            found = self.figures[version or 0] = Figures()
+        return found
 
-    def count(self, status: int, seconds: float) -> None:
-        self.answers[status] = self.answers.get(status, 0) + 1
-        self.latency_counts[bisect_left(LATENCY_BUCKETS_SECONDS, seconds)] += 1
-        self.latency_sum_seconds += seconds
+    def count(self, prediction: "Prediction", status: int) -> None:
+        """Counts an answer, when its first byte leaves."""
+        self._measurements.changed.add(self)
+        seconds = time.monotonic() - prediction.started_at
+        target = prediction.target
+        if target is None:
+            self.figures_of(self.entry.version).count(status, seconds)
+        elif prediction.times:
+            waited, called, size = unpack_times(prediction.times)
+            queued = prediction.sent_at - prediction.started_at + waited * 1e-6
+            target.figures.count_call(status, seconds, queued, called * 1e-6, size)
+        else:
+            target.figures.count(status, seconds)
 
     def tick(self, now: float) -> None:
         """Answers what is past its deadline, forgets what is done, and reports calls that never end."""
@@ -187,7 +213,7 @@ class Service:
                 prediction.break_off()
             elif prediction.attempt < ATTEMPTS_MAX and self.entry.idempotent:
                 prediction.attempt += 1
-                self.retries += 1
+                self.figures_of(target.address.version).retries += 1
                 self.queue.appendleft(prediction)
                 self._queued_bytes += len(prediction.body)
             else:

@@ -41,6 +41,7 @@ class Target(asyncio.Protocol):
     def __init__(self, address: ReplicaAddress, service: "Service", gateway_id: str) -> None:
         self.address = address
         self.service = service
+        self.figures = service.figures_of(address.version)
         self.in_flight = 0
         self.capacity = 0
         self.batches = False

@@ -8,11 +8,14 @@ To the controller:
     {"type": "load", "endpoints": {"price": {...}}}      what each of these endpoints holds now, by `name_key`; one that
                                                          is not named is as it was. At once where a request waits for an
                                                          endpoint without replicas: it wakes it.
+    {"type": "metrics", "metrics": {...}, "scrape"?: 7}  what a gateway counted since it started (`protocol.metrics`);
+                                                         with `scrape`, a question for everything as text
 
 From the controller, to gateways:
 
     {"type": "snapshot", "table": {...}}
     {"type": "delta", "delta": {...}}
+    {"type": "metrics", "scrape": 7, "text": "...", "last": true}    parts of an answer to a scrape, in order
 """
 
 import json

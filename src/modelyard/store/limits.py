@@ -9,6 +9,12 @@ DECISIONS_PER_ENDPOINT_MAX = 500
 LOADS_PER_ENDPOINT_MAX = 20_000
 """Records of load that are remembered of one endpoint: at one each five seconds, the last day."""
 
+METRIC_RECORDS_MAX = 2_000_000
+"""Records of what endpoints did, of all together; beyond it the oldest go, whatever their age."""
+
+CONDENSED_AT_ONCE_MAX = 5000
+"""Records that one transaction adds up to fewer."""
+
 SENTENCE_LENGTH_MAX = 2048
 """Characters of an event's sentence; what is longer is cut."""
 

@@ -1,6 +1,7 @@
 """The store in memory: for tests of everything that needs one. Keeps every promise of `ports` but that of the disk."""
 
 import hashlib
+import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ from modelyard.domain.endpoints import (
     VersionState,
     kept_versions,
 )
+from modelyard.domain.metrics import RESOLUTIONS, Figures, MetricRecord, condensed
 from modelyard.domain.models import (
     Approval,
     Lineage,
@@ -60,11 +62,12 @@ from modelyard.store.limits import (
     EVENTS_MAX,
     LINKS_MAX,
     LOADS_PER_ENDPOINT_MAX,
+    METRIC_RECORDS_MAX,
     NAMES_COMPARED_MAX,
     SENTENCE_LENGTH_MAX,
     SESSIONS_MAX,
 )
-from modelyard.store.ports import Event, JsonObject, TreeFile
+from modelyard.store.ports import Event, JsonObject, Place, TreeFile
 from modelyard.store.trees import check_digest, check_size, check_tree_size, decode_tree, encode_tree
 
 
@@ -513,6 +516,67 @@ class MemoryScaling:
             self._loads.pop(name_key(name), None)
 
 
+class MemoryMetrics:
+    """Implements `ports.Metrics`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._records: list[tuple[str, int, MetricRecord]] = []
+        """(`name_key`, step, record)."""
+        self._totals: dict[Place, Figures] = {}
+
+    def add(
+        self,
+        records: Iterable[tuple[str, MetricRecord]],
+        totals: Mapping[Place, Figures],
+        gone: Iterable[str] = (),
+    ) -> None:
+        with self._lock:
+            left = set(gone)
+            self._totals = {place: one for place, one in self._totals.items() if place[0] not in left}
+            self._totals |= {place: one.since(None) for place, one in totals.items()}
+            self._records += [(name_key(name), RESOLUTIONS[0][0], record) for name, record in records]
+            del self._records[:-METRIC_RECORDS_MAX]
+
+    def totals(self) -> dict[Place, Figures]:
+        with self._lock:
+            return {place: one.since(None) for place, one in self._totals.items()}
+
+    def select(
+        self, name: str, since: float = 0.0, until: float | None = None, version: int | None = None
+    ) -> list[MetricRecord]:
+        with self._lock:
+            found = [
+                one
+                for key, _, one in self._records
+                if key == name_key(name)
+                and one.at > since
+                and (until is None or one.at <= until)
+                and version in (None, one.version)
+            ]
+        return sorted(found, key=lambda one: (one.at, one.version))
+
+    def condense(self, now: float) -> int:
+        count = 0
+        with self._lock:
+            for (step, kept), (coarser, _) in itertools.pairwise(RESOLUTIONS):
+                before = (now - kept) // coarser * coarser
+                old = [(key, one) for key, its, one in self._records if its == step and one.at <= before]
+                self._records = [one for one in self._records if one[1] != step or one[2].at > before]
+                for key in {key for key, _ in old}:
+                    fewer = condensed([one for its, one in old if its == key], coarser)
+                    self._records += [(key, coarser, one) for one in fewer]
+                count += len(old)
+            last, kept = RESOLUTIONS[-1]
+            self._records = [one for one in self._records if one[1] != last or one[2].at > now - kept]
+        return count
+
+    def forget(self, name: str) -> None:
+        with self._lock:
+            self._records = [one for one in self._records if one[0] != name_key(name)]
+            self._totals = {place: one for place, one in self._totals.items() if place[1] != name_key(name)}
+
+
 class MemoryKeys:
     """Implements `ports.Keys`."""
 
@@ -611,6 +675,7 @@ class MemoryStore:
         self.runs = MemoryRuns()
         self.events = MemoryEvents(events_max)
         self.scaling = MemoryScaling()
+        self.metrics = MemoryMetrics()
         self.keys = MemoryKeys()
         self.secrets = MemorySecrets()
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
+from modelyard.domain.metrics import Figures, MetricRecord
 from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
 from modelyard.domain.resources import Resource
 from modelyard.domain.retention import StoredArtifact
@@ -246,6 +247,42 @@ class Scaling(Protocol):
         ...
 
 
+Place = tuple[str, str, int]
+"""Where something was counted: gateway, `name_key` of the endpoint, version."""
+
+
+class Metrics(Protocol):
+    """What endpoints did over time. Names are compared by `name_key`. Records are kept as `domain.metrics.RESOLUTIONS`
+    says, at most `METRIC_RECORDS_MAX` of them."""
+
+    def add(
+        self,
+        records: Iterable[tuple[str, MetricRecord]],
+        totals: Mapping[Place, Figures],
+        gone: Iterable[str] = (),
+    ) -> None:
+        """Adds records by endpoint, together with the counts that they were taken from: whoever comes later goes on
+        from these. What gateways had counted that are `gone` is forgotten first."""
+        ...
+
+    def totals(self) -> dict[Place, Figures]: ...
+
+    def select(
+        self, name: str, since: float = 0.0, until: float | None = None, version: int | None = None
+    ) -> list[MetricRecord]:
+        """Those that end after `since` and not after `until`, oldest first, whatever they cover."""
+        ...
+
+    def condense(self, now: float) -> int:
+        """Adds old records up to fewer, and forgets those that are too old; returns how many were added up. What is too
+        much for one time is left for the next."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """The endpoint is gone."""
+        ...
+
+
 class Keys(Protocol):
     """Hashes of access keys, one-time links and sessions; never the secrets. Beyond `LINKS_MAX` and `SESSIONS_MAX`
     those that expire first go."""
@@ -312,6 +349,8 @@ class Store(Protocol):
     def events(self) -> Events: ...
     @property
     def scaling(self) -> Scaling: ...
+    @property
+    def metrics(self) -> Metrics: ...
     @property
     def keys(self) -> Keys: ...
     @property

@@ -4,7 +4,7 @@
 |---|---|---|
 | `yard.db` | wishes, facts, models, keys, secrets | a power cut |
 | `queue.db` | runs | a power cut |
-| `history.db` | events, scaling | a crash of the process |
+| `history.db` | events, scaling, metrics | a crash of the process |
 """
 
 from modelyard.errors import StoreFailed
@@ -15,6 +15,7 @@ from modelyard.store.endpoints import SqlEndpoints
 from modelyard.store.events import SqlEvents
 from modelyard.store.keys import SqlKeys
 from modelyard.store.limits import EVENTS_MAX
+from modelyard.store.metrics import SqlMetrics
 from modelyard.store.migrate import database_path, needs_migration
 from modelyard.store.models import SqlModels
 from modelyard.store.resources import SqlResources
@@ -38,6 +39,7 @@ class SqliteStore:
         self.runs = SqlRuns(self._queue)
         self.events = SqlEvents(self._history, events_max)
         self.scaling = SqlScaling(self._history)
+        self.metrics = SqlMetrics(self._history)
         self.keys = SqlKeys(self._yard)
         self.secrets = SqlSecrets(self._yard, Seals(home.secrets_key))
 

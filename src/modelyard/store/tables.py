@@ -12,7 +12,7 @@ queue = MetaData()
 """Runs."""
 
 history = MetaData()
-"""Events; what autoscaling saw and decided."""
+"""Events; what autoscaling saw and decided; what endpoints did."""
 
 endpoints = Table(
     "endpoints",
@@ -219,3 +219,30 @@ loads = Table(
     Column("replicas", Integer, nullable=False),
     Index("loads_by_endpoint", "endpoint_key", "number"),
 )
+
+metric_records = Table(
+    "metric_records",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("endpoint_key", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("figures", JSON, nullable=False),
+    Column("in_flight", Float, nullable=False),
+    Column("queued", Float, nullable=False),
+    Column("replicas", Float, nullable=False),
+    Index("metric_records_by_endpoint", "endpoint_key", "at"),
+    Index("metric_records_by_age", "step", "at"),
+)
+
+metric_totals = Table(
+    "metric_totals",
+    history,
+    Column("gateway", String, primary_key=True),
+    Column("endpoint_key", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("figures", JSON, nullable=False),
+)
+"""What each gateway had counted when records were last written; an empty name holds what gateways that are gone had."""

@@ -35,6 +35,7 @@ class Peers:
             self._poke,
             lambda replica, seconds: self.stuck.append((replica, seconds)),
             stage.controller.autoscaler,
+            stage.controller.metrics,
         )
         self._writers: list[asyncio.StreamWriter] = []
 

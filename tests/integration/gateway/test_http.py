@@ -211,5 +211,5 @@ def test_metrics_want_the_key_and_count_answers(serving: Serving, replica_at: Re
     read_answer(connection)
     assert httpx.get(f"{gateway.url}/metrics").status_code == 401
     text = httpx.get(f"{gateway.url}/metrics", headers={"authorization": "Bearer secret-key"}).text
-    assert 'modelyard_requests_total{endpoint="Price",status="200"} 1' in text
-    assert 'modelyard_request_seconds_count{endpoint="Price"} 1' in text
+    assert 'modelyard_requests_total{endpoint="Price",version="1",status="200"} 1' in text
+    assert 'modelyard_request_seconds_count{endpoint="Price",version="1"} 1' in text

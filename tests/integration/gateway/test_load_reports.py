@@ -60,6 +60,7 @@ class ScriptedController:
             self._connection.shutdown(socket.SHUT_RDWR)
             self._reading.close()
             self._connection.close()
+            self._connection = None
 
     def close(self) -> None:
         self.leave()

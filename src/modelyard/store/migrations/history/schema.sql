@@ -1,4 +1,4 @@
--- What the revisions up to r0002 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0003 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -31,3 +31,25 @@ CREATE TABLE loads (
 	PRIMARY KEY (number)
 );
 CREATE INDEX loads_by_endpoint ON loads (endpoint_key, number);
+CREATE TABLE metric_records (
+	number INTEGER NOT NULL, 
+	endpoint_key VARCHAR NOT NULL, 
+	version INTEGER NOT NULL, 
+	step INTEGER NOT NULL, 
+	at FLOAT NOT NULL, 
+	seconds FLOAT NOT NULL, 
+	figures JSON NOT NULL, 
+	in_flight FLOAT NOT NULL, 
+	queued FLOAT NOT NULL, 
+	replicas FLOAT NOT NULL, 
+	PRIMARY KEY (number)
+);
+CREATE INDEX metric_records_by_endpoint ON metric_records (endpoint_key, at);
+CREATE INDEX metric_records_by_age ON metric_records (step, at);
+CREATE TABLE metric_totals (
+	gateway VARCHAR NOT NULL, 
+	endpoint_key VARCHAR NOT NULL, 
+	version INTEGER NOT NULL, 
+	figures JSON NOT NULL, 
+	PRIMARY KEY (gateway, endpoint_key, version)
+);

@@ -1,0 +1,53 @@
+"""What the kernel counts of the yard's processes: read from /proc when somebody asks, and never otherwise."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelyard_worker.records import Identity, is_alive, read_json
+
+from modelyard.engines.ports import ReplicaSight
+from modelyard.protocol.metrics import Label, ProcessMetrics
+from modelyard.settings import Home
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def platform_metrics(home: Home) -> list[ProcessMetrics]:
+    """Supervisor, gateways, control, controller and whatever else the supervisor keeps alive."""
+    yard = read_json(str(home.yard)) or {}
+    listed = (read_json(str(home.processes)) or {}).get("processes", [])
+    named = [("supervisor", yard), *((str(one.get("name")), one) for one in listed)]
+    found: list[ProcessMetrics] = []
+    for name, record in named:
+        try:
+            identity = Identity(str(record["boot"]), int(record["pid"]), int(record["start"]))
+        except (KeyError, TypeError, ValueError):
+            continue
+        if is_alive(identity):
+            found += _process_metrics(identity.pid, (("process", name),))
+    return found
+
+
+def replica_metrics(sights: Iterable[ReplicaSight]) -> list[ProcessMetrics]:
+    found: list[ProcessMetrics] = []
+    for sight in sorted(sights, key=lambda one: one.id):
+        if sight.alive and sight.pid is not None:
+            labels = (("endpoint", sight.endpoint), ("version", str(sight.version)), ("replica", sight.id))
+            found += _process_metrics(sight.pid, labels)
+    return found
+
+
+def _process_metrics(pid: int, labels: tuple[Label, ...]) -> list[ProcessMetrics]:
+    """One, or none where the process has just gone."""
+    place = Path("/proc") / str(pid)
+    try:
+        fields = (place / "stat").read_bytes().rpartition(b")")[2].split()
+        _, resident, shared, *_ = (place / "statm").read_bytes().split()
+        open_files = len(os.listdir(place / "fd"))  # noqa: PTH208 (names alone; a path for each is waste)
+    except (OSError, ValueError):
+        return []
+    cpu_seconds = (int(fields[11]) + int(fields[12])) / _TICKS
+    private_bytes = max(0, int(resident) - int(shared)) * _PAGE_BYTES
+    return [ProcessMetrics(labels, cpu_seconds, private_bytes, open_files)]
