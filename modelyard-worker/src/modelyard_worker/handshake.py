@@ -5,7 +5,7 @@ The gateway sends HELLO with
     versions  [oldest, newest] of the protocol        replica  id of the replica it means to reach
     package   digest it expects there                 gateway  8 hex digits; request ids begin with them
     nonce     16 random bytes, hex                    proof    HMAC-SHA256(token, "gateway:" replica ":" nonce)
-    times     true: answers may say how long they took (TIMED)
+    times?    true where answers are to say how long they took (TIMED)
 
 and the replica answers HELLO with
 
@@ -44,7 +44,6 @@ def greeting(token: str, replica: str, package: str, gateway: str) -> Dict[str, 
         "gateway": gateway,
         "nonce": nonce,
         "proof": proof(token, "gateway", replica, nonce),
-        "times": True,
     }
 
 

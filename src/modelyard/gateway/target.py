@@ -87,7 +87,7 @@ class Target(asyncio.Protocol):
         self._decoder = frames.Decoder()
         self._greeted = greeting(self.address.token, self.address.id, self.address.package, self._gateway_id)
         self._handshake_limit = self._loop.call_later(HANDSHAKE_SECONDS, stream.abort)
-        stream.write(frames.pack(frames.HELLO, 0, frames.pack_meta(self._greeted)))
+        stream.write(frames.pack(frames.HELLO, 0, frames.pack_meta({**self._greeted, "times": True})))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._handshake_limit is not None:
