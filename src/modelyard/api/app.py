@@ -12,6 +12,7 @@ from modelyard.api import (
     events,
     inputs,
     links,
+    metrics,
     models,
     packages,
     resources,
@@ -42,6 +43,7 @@ _NOUNS = (
     links,
     secrets,
     scaling,
+    metrics,
     retention,
 )
 

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli import backup, care, console, endpoints, environment, models, packages, runs, scaling, secrets, yard
+from modelyard.cli import (
+    backup,
+    care,
+    console,
+    endpoints,
+    environment,
+    metrics,
+    models,
+    packages,
+    runs,
+    scaling,
+    secrets,
+    yard,
+)
 from modelyard.cli.output import say_error
 from modelyard.errors import ModelyardError
 
@@ -22,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for noun in (yard, endpoints, scaling, runs, models, packages, environment, console, secrets, backup, care):
+for noun in (yard, endpoints, scaling, metrics, runs, models, packages, environment, console, secrets, backup, care):
     noun.add_to(app)
 
 

@@ -14,6 +14,7 @@ from modelyard.sdk.address import Address, check_url, find_address
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
 from modelyard.sdk.labels import project_of
+from modelyard.sdk.metrics import MetricsView
 from modelyard.sdk.packages import SUFFIX, Built, deploy_archive, export_archive, import_archive
 from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
@@ -256,6 +257,13 @@ class Client:
     def load(self, name: str, *, since: float = 0.0) -> list[LoadView]:
         """The load that was recorded of an endpoint after `since` (seconds since the epoch), oldest first."""
         return self._connection.get(f"/endpoints/{_part(name)}/load", {"since": f"{since:.3f}"})["loads"]
+
+    def metrics(
+        self, name: str, *, since: str = "1h", step: str | None = None, version: int | None = None
+    ) -> MetricsView:
+        """What an endpoint did since then (`2h` ago, or an RFC 3339 time), in steps (`1m`), by version."""
+        asked = {"since": since, "step": step, "version": version}
+        return self._connection.get(f"/endpoints/{_part(name)}/metrics", asked)
 
     # Runs
 

@@ -1,0 +1,113 @@
+"""What an endpoint did can be seen: now, over time, and whoever of the yard died meanwhile."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from modelyard.sdk.client import Client
+from tests.acceptance.conftest import a_yard
+from tests.acceptance.yard import Yard, eventually
+
+pytestmark = pytest.mark.acceptance
+
+PREDICTOR = """
+class Predictor:
+    def predict(self, payload):
+        if payload == "bad":
+            raise ValueError("a bad payload")
+        return {"label": payload}
+"""
+YARD_FILE = """
+- name: spam
+  predictor: {path: predictor.py}
+  tracker: {key: label, model_type: classification}
+"""
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "predictor.py").write_text(PREDICTOR)
+    (folder / "modelyard.yaml").write_text(YARD_FILE)
+    with a_yard() as yard:
+        yard.client().deploy(folder / "modelyard.yaml")
+        assert yard.client().wait_endpoint("spam")["state"] == "live"
+        yield yard
+
+
+def scraped(yard: Yard) -> str:
+    return httpx.get(f"{yard.url}/metrics", headers={"x-api-key": yard.key}, timeout=15).text
+
+
+def answered(text: str, status: int = 200) -> int:
+    """Answers of that status of all versions."""
+    pattern = rf'modelyard_requests_total\{{endpoint="spam",version="\d+",status="{status}"\}} (\d+)'
+    return sum(int(found) for found in re.findall(pattern, text))
+
+
+def predict(client: Client, times: int) -> None:
+    for number in range(times):
+        client.predict("spam", "spam" if number % 2 else "ham")
+
+
+def test_a_prediction_is_in_the_next_scrape_with_its_parts(watched: Yard) -> None:
+    before = answered(scraped(watched))
+    predict(watched.client(), 4)
+    text = scraped(watched)
+    assert answered(text) - before == 4
+    for name in ("request", "queue", "model", "overhead"):
+        assert f'modelyard_{name}_seconds_count{{endpoint="spam",version="1"}}' in text
+    for process in ("supervisor", "gateway", "control", "controller"):
+        assert f'modelyard_process_memory_bytes{{process="{process}"}}' in text
+    assert re.search(r'modelyard_replica_cpu_seconds_total\{endpoint="spam",version="1",replica="[^"]+"\}', text)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_promtool_finds_nothing_wrong_with_all_of_it(watched: Yard) -> None:
+    predict(watched.client(), 2)
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=scraped(watched), capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_counts_go_on_when_gateway_and_controller_are_killed(watched: Yard) -> None:
+    client = watched.client()
+    predict(client, 3)
+    before = answered(scraped(watched))
+    eventually(lambda: metrics_of(watched)["values"]["requests"] == before + answered(scraped(watched), 500))
+    watched.kill("controller")
+    watched.kill("gateway")
+    eventually(lambda: client.predict("spam", "ham"))
+    eventually(lambda: answered(scraped(watched)) == before + 1, saying="the counts of the dead gateway")
+
+
+def metrics_of(yard: Yard) -> dict:
+    return dict(yard.client().metrics("spam", since="10m"))
+
+
+def test_the_history_says_what_was_answered_how_fast_and_what_was_predicted(watched: Yard) -> None:
+    predict(watched.client(), 4)
+    with pytest.raises(Exception, match="ValueError"):
+        watched.client().predict("spam", "bad")
+    total = answered(scraped(watched)) + answered(scraped(watched), 500)
+    view = eventually(lambda: found if (found := metrics_of(watched))["values"]["requests"] == total else None)
+    values = view["values"]
+    assert values["errors_5xx"] >= 1
+    assert 0 < values["model_p50"] <= values["latency_p99"] < 5
+    assert view["tracker"]["classes"].keys() == {"ham", "spam"}
+    assert sum(point["values"]["requests"] for point in view["points"]) == total
+    said = watched.command("metrics", "spam")
+    assert said.returncode == 0, said.stderr
+    assert "model p95" in said.stdout
+    assert re.search(r"class +count", said.stdout)
+
+
+def test_a_step_that_is_too_fine_is_refused_with_the_one_that_would_do(watched: Yard) -> None:
+    said = watched.command("metrics", "spam", "--since", "90d", "--step", "10s")
+    assert said.returncode == 1
+    assert "ask for 3888s or more" in said.stderr
