@@ -5,6 +5,7 @@ What the command prints goes where the wrapper's own output goes, a file, so tha
 
     SIGTERM to the wrapper    stop: SIGTERM to the command's group, SIGKILL after `stop_grace_seconds`
     `max_runtime_seconds`     the same, recorded as `max_runtime`
+    `memory_bytes`            SIGKILL at once, recorded as `memory`
     the command ends          what is left of its processes is killed, then exit.json is written
     the wrapper is killed     everything it started dies with it and there is no record: the job is lost
 """
@@ -20,7 +21,14 @@ from typing import Any, Dict, List, Optional
 from modelyard_worker.job_environment import failure_file, metrics_file
 from modelyard_worker.metrics import last_values
 from modelyard_worker.orders import JobOrder, read_order
-from modelyard_worker.process_tree import Guard, become_subreaper, die_with_parent, end_leftovers, kill_group
+from modelyard_worker.process_tree import (
+    Guard,
+    become_subreaper,
+    die_with_parent,
+    end_leftovers,
+    kill_group,
+    private_bytes,
+)
 from modelyard_worker.records import OUTPUT, write_exit, write_identity
 
 FAILURE_LENGTH_MAX = 1024
@@ -28,6 +36,9 @@ FAILURE_LENGTH_MAX = 1024
 
 OUTPUT_TAIL_BYTES = 64 * 1024
 """How far from its end the output is searched for a reason."""
+
+MEMORY_LOOK_SECONDS = 0.5
+"""How often the memory of a job with a limit is looked at."""
 
 WAIT_SECONDS_MAX = 3600.0
 """Longest single wait; a limit beyond it is waited for in several."""
@@ -105,12 +116,17 @@ class Signals:
 
 
 def wait(child: "subprocess.Popen[bytes]", order: JobOrder, signals: Signals) -> str:
-    """Waits for the command's end and brings it about where it must: what did, `exit`, `stop` or `max_runtime`."""
+    """Waits for the command's end and brings it about where it must: what did, `exit`, `stop`, `max_runtime` or
+    `memory`."""
     by = "exit"
     deadline = time.monotonic() + order.max_runtime_seconds
     while child.poll() is None:
         if by == "exit":
             by = _why_stop(signals, deadline)
+            if by == "exit" and _takes_too_much(order):
+                kill_group(child.pid, signal.SIGKILL)
+                child.wait()
+                return "memory"
             if by != "exit":
                 _say(f"{by}: SIGTERM sent, SIGKILL follows after {order.stop_grace_seconds:g} s")
                 kill_group(child.pid, signal.SIGTERM)
@@ -120,8 +136,21 @@ def wait(child: "subprocess.Popen[bytes]", order: JobOrder, signals: Signals) ->
             kill_group(child.pid, signal.SIGKILL)
             child.wait()
             break
-        signals.wait(deadline - time.monotonic())
+        signals.wait(min(deadline - time.monotonic(), _look_seconds(order)))
     return by
+
+
+def _look_seconds(order: JobOrder) -> float:
+    return WAIT_SECONDS_MAX if order.memory_bytes is None else MEMORY_LOOK_SECONDS
+
+
+def _takes_too_much(order: JobOrder) -> bool:
+    if order.memory_bytes is None:
+        return False
+    taken = private_bytes(os.getpid())
+    if taken > order.memory_bytes:
+        _say(f"memory: {taken} bytes taken, {order.memory_bytes} allowed, SIGKILL sent")
+    return taken > order.memory_bytes
 
 
 def _why_stop(signals: Signals, deadline: float) -> str:
@@ -136,10 +165,14 @@ def _say(sentence: str) -> None:
 
 def record(folder: str, order: JobOrder, code: int, by: str) -> None:
     facts: Dict[str, Any] = {"metrics": last_values(metrics_file(order.base))}
-    failure = failure_reason(folder, order.base, code)
+    failure = failure_reason(folder, order.base, code) if by != "memory" else over_limit(order)
     if failure is not None:
         facts["failure"] = failure
     write_exit(folder, code, by, **facts)
+
+
+def over_limit(order: JobOrder) -> str:
+    return f"it took more memory than the {(order.memory_bytes or 0) / 2**20:.0f} MiB of its limit, compute.mem"
 
 
 def failure_reason(folder: str, base: str, code: int) -> Optional[str]:

@@ -9,7 +9,7 @@ folder stands in place of /opt/ml (its path is in SAGEMAKER_BASE_DIR and in ever
     model/            what is left here becomes the model
     output/           `failure` (first characters become the reason), metrics.jsonl
     output/data/      whatever else is worth keeping
-    checkpoints/
+    checkpoints/      what a later attempt of the same run goes on from: all else it finds as the first one did
 
 Values of hyperparameters are text in hyperparameters.json. SM_HPS and the command line have them decoded as JSON where
 they are JSON, as SageMaker's training toolkit does: `0.10` arrives as `--eta 0.1`, `true` as `--flag True`.
@@ -25,6 +25,8 @@ from modelyard_worker.records import write_json
 
 ALGORITHMS = {"xgboost": "modelyard_worker.algorithms.xgboost"}
 """Built-in algorithms: name -> module that is run."""
+
+CHECKPOINTS = "checkpoints"
 
 HOST = "algo-1"
 """What SageMaker calls the first host; here the only one."""
@@ -64,7 +66,7 @@ class JobProcess(NamedTuple):
 
 def lay_out_job(plan: JobPlan) -> JobProcess:
     """Makes the folders and files that are not the caller's, and says what to run. Doing so twice is harmless."""
-    for folder in ("input/config", "input/data", "code", "model", "output/data", "checkpoints"):
+    for folder in ("input/config", "input/data", "code", "model", "output/data", CHECKPOINTS):
         os.makedirs(os.path.join(plan.base, folder), exist_ok=True)
     config = os.path.join(plan.base, "input", "config")
     write_json(os.path.join(config, "hyperparameters.json"), plan.hyperparameters)
@@ -162,7 +164,7 @@ def _facts(plan: JobPlan) -> Dict[str, Any]:
     return {
         "channel_input_dirs": {name: _channel(base, name) for name in plan.channels},
         "channels": sorted(plan.channels),
-        "checkpoint_dir": os.path.join(base, "checkpoints"),
+        "checkpoint_dir": os.path.join(base, CHECKPOINTS),
         "current_host": HOST,
         "current_instance_group": "homogeneousCluster",
         "current_instance_group_hosts": [HOST],

@@ -57,6 +57,10 @@ class JobOrder(NamedTuple):
     """Added to the wrapper's own."""
     max_runtime_seconds: float
     stop_grace_seconds: float
+    attempt: int = 1
+    """Counts the processes that the same job has had in this folder."""
+    memory_bytes: Optional[int] = None
+    """Private memory of all its processes together beyond which it is killed; None has no limit."""
 
 
 def read_order(folder: str) -> Dict[str, Any]:

@@ -116,11 +116,14 @@ def _kill_and_reap(pid: int) -> None:
 
 def children(parent: int) -> List[int]:
     """Processes whose parent is `parent`, zombies included; empty where there is no /proc."""
+    return [pid for pid in _pids() if _parent_of(str(pid)) == parent]
+
+
+def _pids() -> List[int]:
     try:
-        names = os.listdir("/proc")
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return []
-    return [int(name) for name in names if name.isdigit() and _parent_of(name) == parent]
 
 
 def _parent_of(pid: str) -> Optional[int]:
@@ -129,3 +132,24 @@ def _parent_of(pid: str) -> Optional[int]:
             return int(file.read().rpartition(b")")[2].split()[1])
     except (OSError, IndexError, ValueError):
         return None
+
+
+def private_bytes(root: int) -> int:
+    """Memory that the descendants of `root`, and nobody else, hold; 0 where there is no /proc."""
+    parents = {pid: _parent_of(str(pid)) for pid in _pids()}
+    family = {root}
+    found = True
+    while found:
+        grown = {pid for pid, parent in parents.items() if parent in family} - family
+        family |= grown
+        found = bool(grown)
+    return sum(_private_of(pid) for pid in family - {root})
+
+
+def _private_of(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            fields = file.read().split()
+        return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from modelyard_worker.job_environment import ALGORITHMS
@@ -17,7 +17,8 @@ from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.names import check_name, nearest
-from modelyard.domain.runs import Run, RunSpec
+from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
+from modelyard.domain.runs import RETRIES_MAX, Run, RunSpec
 from modelyard.domain.sources import SOURCE_LENGTH_MAX, RunSource, parse_source
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
@@ -61,6 +62,14 @@ class RunRequest(BaseModel):
     model: str | None = None
     max_runtime_seconds: Annotated[float, Field(gt=0, le=RUNTIME_SECONDS_MAX)] = 86400.0
     stop_grace_seconds: Annotated[float, Field(ge=0, le=GRACE_SECONDS_MAX)] = 120.0
+    cpu_millis: Annotated[int | None, Field(gt=0)] = None
+    memory_bytes: Annotated[int | None, Field(gt=0)] = None
+    priority: Annotated[int, Field(ge=PRIORITY_MIN, le=PRIORITY_MAX)] = 0
+    retry_count: Annotated[int, Field(ge=0, le=RETRIES_MAX)] = 0
+    retry_on: Annotated[list[Literal["interrupted", "failed", "max_runtime"]], Field(min_length=1, max_length=3)] = [
+        "interrupted",
+        "failed",
+    ]
     git_commit: Annotated[str | None, Field(max_length=128)] = None
     python_path: str | None = None
 
@@ -89,6 +98,11 @@ class RunView:
     stop_requested: bool
     algorithm: str | None
     entry: str | None
+    attempt: int
+    retry_count: int
+    priority: int
+    waiting: str | None
+    """Why it does not start yet; null where it does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +132,10 @@ def run_view(run: Run) -> RunView:
         stop_requested=run.stop_requested,
         algorithm=run.spec.algorithm,
         entry=run.spec.entry,
+        attempt=run.attempt,
+        retry_count=run.spec.retry_count,
+        priority=run.spec.priority,
+        waiting=run.waiting if not run.ended else None,
     )
 
 

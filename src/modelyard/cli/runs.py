@@ -69,6 +69,10 @@ def _say_end(run: "RunView") -> None:
 def run_lines(run: "RunView") -> list[str]:
     """Everything about a run: how it stands, its steps with their times, what came of it."""
     lines = [f"{run['id']}: {run['status']} after {between(run['created_at'], run['ended_at'])}"]
+    if run["waiting"]:
+        lines.append(f"waits: {run['waiting']}")
+    if run["attempt"] > 1:
+        lines.append(f"attempt {run['attempt']} of {run['retry_count'] + 1}")
     if run["failure_reason"]:
         lines.append(f"reason: {run['failure_reason']}")
     lines += ["", *table_lines(("step", "began", "took"), _step_rows(run))]

@@ -5,17 +5,18 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelyard_worker.job_environment import JobPlan, lay_out_job
+from modelyard_worker.job_environment import CHECKPOINTS, JobPlan, lay_out_job, metrics_file
 
 from modelyard.clock import Clock
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.models import Lineage
+from modelyard.domain.queueing import decide_starts
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
 from modelyard.engines.ports import Engine, JobOrder
 from modelyard.errors import Conflict, ModelyardError, StoreFailed
@@ -24,6 +25,7 @@ from modelyard.store.ports import Artifacts, Store
 from modelyard.version import VERSION
 
 LOST = "its process is gone and left no exit record: it was killed, or the machine went down"
+WENT_DOWN = "the yard went down while it ran"
 
 _log = logging.getLogger("modelyard.controller")
 
@@ -38,9 +40,7 @@ class RunsPass:
         folder: Path,
         clock: Clock,
         wake: Callable[[], None],
-        at_once: int | None = None,
     ) -> None:
-        """`at_once` is how many runs train at the same time; by default one a core."""
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
@@ -49,30 +49,44 @@ class RunsPass:
         self._clock = clock
         self._wake = wake
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._at_once = at_once or max(1, len(os.sched_getaffinity(0)))
         self._leaving = False
 
     def __call__(self) -> None:
         """One pass. What takes time goes on in the background and wakes the loop when it is done."""
         unfinished = self._store.runs.unfinished()
         facts = {run.id: self._engine.job(run.id) for run in unfinished}
-        training = sum(self._takes_a_core(run, facts[run.id]) for run in unfinished)
+        actions = {run.id: decide_run(run, facts[run.id]) for run in unfinished if run.id not in self._under_way}
+        starts = self._starts(unfinished, facts, actions)
         for run in unfinished:
-            if run.id in self._under_way:
+            action = actions.get(run.id, RunAction.WAIT)
+            if run.id not in actions or (action is RunAction.START and run.id not in starts):
                 continue
-            action = decide_run(run, facts[run.id])
-            if action is RunAction.START:
-                if training >= self._at_once or self._leaving:
-                    continue
-                training += 1
             try:
                 self._do(action, run, facts[run.id])
             except Conflict as error:
                 # It was stopped, or ended, since it was looked at: the next pass begins from what is then there.
                 _log.info("run %s: %s", run.id, error)
 
-    def _takes_a_core(self, run: Run, fact: JobFact | None) -> bool:
-        return _is_alive(fact) or (fact is None and run.id in self._under_way)
+    def _starts(
+        self, unfinished: list[Run], facts: Mapping[str, JobFact | None], actions: Mapping[str, RunAction]
+    ) -> tuple[str, ...]:
+        """The runs to start now; why the others wait is written down."""
+        now = self._clock.now()
+        waiting = [run for run in unfinished if actions.get(run.id) is RunAction.START and run.due_at <= now]
+        if self._leaving or not waiting:
+            return ()
+        running = [run.queued for run in unfinished if self._runs_or_starts(run, facts[run.id])]
+        starts = decide_starts((run.queued for run in waiting), running, self._engine.job_room(), now)
+        changed = {
+            run.id: starts.waiting[run.id] for run in waiting if starts.waiting.get(run.id, run.waiting) != run.waiting
+        }
+        if changed:
+            self._store.runs.put_waiting(changed)
+        return starts.start
+
+    def _runs_or_starts(self, run: Run, fact: JobFact | None) -> bool:
+        """Whether it takes its part of the machine: uploading takes none."""
+        return _is_alive(fact) or (run.id in self._under_way and run.step is not RunStep.UPLOADING)
 
     def leave(self) -> None:
         """From now on nothing is started; what runs is followed to its end."""
@@ -97,6 +111,8 @@ class RunsPass:
                 self._end_stopped(run, fact)
             case RunAction.LOSE:
                 self._end(run, RunStatus.LOST, RunStep.LOST, fact, LOST)
+            case RunAction.RETRY:
+                self._retry(run, fact)
             case RunAction.WAIT:
                 if _is_alive(fact) and run.step in (RunStep.PENDING, RunStep.DOWNLOADING):
                     # The controller that started it was killed before it could write so.
@@ -153,7 +169,7 @@ class RunsPass:
     def _lay_out(self, run: Run) -> Path:
         """Inputs and code as files below the run's folder, which is returned; what a dead controller began goes."""
         base = self._folder / run.id / "ml"
-        shutil.rmtree(base, ignore_errors=True)
+        _clear(base)
         data = base / "input" / "data"
         data.mkdir(parents=True)
         for channel, tree in run.spec.inputs.items():
@@ -198,6 +214,13 @@ class RunsPass:
         )
         return registered.version
 
+    def _retry(self, run: Run, fact: JobFact | None) -> None:
+        reason = mask(self._store, _end_reason(fact))
+        again = self._store.runs.move(
+            run.id, RunStatus.IN_PROGRESS, RunStep.RESTARTING, self._clock.now(), metrics=fact.metrics if fact else None
+        )
+        self._event(run, f"attempt {run.attempt} ended: {reason}; attempt {again.attempt} follows")
+
     # -- endings -----------------------------------------------------------------------------------------------------
 
     def _end_stopped(self, run: Run, fact: JobFact | None) -> None:
@@ -205,7 +228,7 @@ class RunsPass:
             reason = f"it ran longer than its maximum of {run.spec.max_runtime_seconds:g} s"
             self._end(run, RunStatus.STOPPED, RunStep.MAX_RUNTIME_EXCEEDED, fact, reason)
         else:
-            reason = None if run.stop_requested else "the yard went down while it ran"
+            reason = None if run.stop_requested else WENT_DOWN
             self._end(run, RunStatus.STOPPED, RunStep.STOPPED, fact, reason)
 
     def _end(
@@ -257,8 +280,24 @@ def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str]) ->
         environment={**_first_on_path(python), **process.environment},
         max_runtime_seconds=run.spec.max_runtime_seconds,
         stop_grace_seconds=run.spec.stop_grace_seconds,
+        attempt=run.attempt,
+        cpu_millis=run.spec.cpu_millis,
+        memory_bytes=run.spec.memory_bytes,
         secrets=secrets,
     )
+
+
+def _clear(base: Path) -> None:
+    """Away with what an earlier attempt, or a dead controller, left: all but what a later attempt goes on from."""
+    if not base.is_dir():
+        return
+    for place in (*base.iterdir(), *(base / "output").glob("*")):
+        if place.name in ("output", CHECKPOINTS) or place == Path(metrics_file(str(base))):
+            continue
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
 
 
 def _first_on_path(python: str | None) -> dict[str, str]:
@@ -270,6 +309,14 @@ def _first_on_path(python: str | None) -> dict[str, str]:
 
 def _is_alive(fact: JobFact | None) -> bool:
     return fact is not None and fact.alive
+
+
+def _end_reason(fact: JobFact | None) -> str:
+    if fact is None or fact.exit_code is None:
+        return LOST
+    if fact.ended_by == "stop":
+        return WENT_DOWN
+    return "it ran longer than it may" if fact.ended_by == "max_runtime" else _reason(fact)
 
 
 def _reason(fact: JobFact | None) -> str:

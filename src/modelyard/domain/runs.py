@@ -5,10 +5,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from modelyard.domain.queueing import CPU_MILLIS_DEFAULT, QueuedJob
 from modelyard.errors import Conflict
 
 FAILURE_REASON_LENGTH_MAX = 1024
 """SageMaker's limit for FailureReason (sagemaker.md 7.1)."""
+
+RETRIES_MAX = 30
+"""SageMaker's limit for MaximumRetryAttempts."""
+
+RETRY_PAUSE_SECONDS_MAX = 60.0
+"""Longest pause before a retry: 1 s before the first, then twice as long each time."""
 
 
 class RunStatus(StrEnum):
@@ -35,6 +42,15 @@ class RunStep(StrEnum):
     COMPLETED = "Completed"
     FAILED = "Failed"
     LOST = "Lost"
+    RESTARTING = "Restarting"  # it ended and is to be tried again; waits its turn
+
+
+class RunEnd(StrEnum):
+    """Ways to end other than well, as far as they decide whether a run is tried again."""
+
+    INTERRUPTED = "interrupted"  # killed from outside: its processes, the yard or the machine went down
+    FAILED = "failed"  # it ended with an error, or took more memory than it may
+    MAX_RUNTIME = "max_runtime"  # it ran longer than it may
 
 
 ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.LOST})
@@ -89,6 +105,16 @@ class RunSpec:
     git_commit: str | None = None
     python_path: str | None = None
     """Folder inside the code tree that imports begin at, beside the entry's own."""
+    cpu_millis: int | None = None
+    """Cores to wait for; None is one. Numeric libraries get a thread per whole core, all there are where None."""
+    memory_bytes: int | None = None
+    """Memory to wait for, beyond which the run is ended; None waits for none and has no limit."""
+    priority: int = 0
+    """Of those that wait the highest starts first."""
+    retry_count: int = 0
+    """How often it is tried again."""
+    retry_on: list[str] = field(default_factory=lambda: [RunEnd.INTERRUPTED.value, RunEnd.FAILED.value])
+    """Values of `RunEnd` after which it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +135,28 @@ class Run:
     stop_requested: bool = False
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     model_version: int | None = None
+    attempt: int = 1
+    """Counts the times it was started."""
+    waiting: str | None = None
+    """Why it does not start yet; None where it does not wait, or was not looked at."""
 
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def due_at(self) -> float:
+        """When it may start at the earliest: a retry pauses before it goes back into the queue."""
+        if self.step is not RunStep.RESTARTING:
+            return self.created_at
+        return self.steps[-1][1] + min(RETRY_PAUSE_SECONDS_MAX, 2.0 ** (self.attempt - 2))
+
+    @property
+    def queued(self) -> QueuedJob:
+        """Its place in the queue, which a retry keeps."""
+        spec = self.spec
+        cpu_millis = CPU_MILLIS_DEFAULT if spec.cpu_millis is None else spec.cpu_millis
+        return QueuedJob(self.id, spec.priority, self.created_at, cpu_millis, spec.memory_bytes or 0)
 
 
 def new_run(run: str, spec: RunSpec, now: float) -> Run:
@@ -133,13 +177,17 @@ def move_run(
     model_version: int | None = None,
 ) -> Run:
     """The run after a move, each time stamped once: `started_at` at the first TRAINING, `ended_at` at the end. What is
-    None stays as it is; metrics are merged. Raises Conflict where the table has no such move."""
+    None stays as it is; metrics are merged. RESTARTING counts the attempt up. Raises Conflict where the table has no
+    such move."""
     check_move(run.id, run.status, status)
     begun = run.started_at is None and step is RunStep.TRAINING
     ended = run.ended_at is None and status in ENDED
+    again = step is RunStep.RESTARTING and run.step is not RunStep.RESTARTING
     reason = run.failure_reason if failure_reason is None else failure_reason[:FAILURE_REASON_LENGTH_MAX]
     return replace(
         run,
+        attempt=run.attempt + again,
+        waiting=run.waiting if step is run.step else None,
         status=status,
         step=step,
         steps=run.steps if step is run.step else (*run.steps, (step.value, now)),
@@ -172,11 +220,13 @@ class JobFact:
     exit_code: int | None = None
     """From the exit record; None where there is none."""
     ended_by: str | None = None
-    """`exit`, `stop` or `max_runtime`, from the exit record."""
+    """`exit`, `stop`, `max_runtime` or `memory`, from the exit record."""
     failure: str | None = None
     """Text of the failure file, or the wrapper's own reason."""
     ended_at: float | None = None
     metrics: dict[str, float] = field(default_factory=dict[str, float])
+    attempt: int = 1
+    """Which attempt of the run this is the process of."""
 
 
 class RunAction(StrEnum):
@@ -186,6 +236,7 @@ class RunAction(StrEnum):
     FAIL = "fail"  # ended with an error
     END_STOPPED = "end_stopped"  # ended because of a stop or of the maximum run time
     LOSE = "lose"  # gone without a record
+    RETRY = "retry"  # ended in a way after which it is to be tried again
     WAIT = "wait"  # nothing to do now
 
 
@@ -193,20 +244,33 @@ def decide_run(run: Run, fact: JobFact | None) -> RunAction:
     """The next thing to do for a run, from what is wished and what is seen. Never raises; ended runs wait."""
     if run.ended:
         return RunAction.WAIT
+    if fact is not None and fact.attempt < run.attempt:
+        fact = None
     if fact is None:
         return _without_process(run)
     if fact.alive:
         return RunAction.STOP if run.stop_requested else RunAction.WAIT
+    return _after_end(run, fact)
+
+
+def _after_end(run: Run, fact: JobFact) -> RunAction:
     if fact.exit_code is None:
-        return RunAction.LOSE
-    if fact.ended_by in ("stop", "max_runtime"):
-        return RunAction.END_STOPPED
-    return RunAction.UPLOAD if fact.exit_code == 0 else RunAction.FAIL
+        return _again_or(RunAction.LOSE, run, RunEnd.INTERRUPTED)
+    if fact.ended_by == "stop":
+        return _again_or(RunAction.END_STOPPED, run, RunEnd.INTERRUPTED)
+    if fact.ended_by == "max_runtime":
+        return _again_or(RunAction.END_STOPPED, run, RunEnd.MAX_RUNTIME)
+    return RunAction.UPLOAD if fact.exit_code == 0 else _again_or(RunAction.FAIL, run, RunEnd.FAILED)
+
+
+def _again_or(otherwise: RunAction, run: Run, end: RunEnd) -> RunAction:
+    wanted = not run.stop_requested and end.value in run.spec.retry_on
+    return RunAction.RETRY if wanted and run.attempt <= run.spec.retry_count else otherwise
 
 
 def _without_process(run: Run) -> RunAction:
     if run.stop_requested:
         return RunAction.END_STOPPED
-    if run.step in (RunStep.PENDING, RunStep.DOWNLOADING):
+    if run.step in (RunStep.PENDING, RunStep.DOWNLOADING, RunStep.RESTARTING):
         return RunAction.START
-    return RunAction.LOSE
+    return _again_or(RunAction.LOSE, run, RunEnd.INTERRUPTED)

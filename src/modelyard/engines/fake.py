@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from modelyard.clock import Clock, SystemClock
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
 from modelyard.engines.ports import JobOrder, Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import StartFailed
@@ -76,7 +77,7 @@ class FakeEngine:
                 self._end(name, None)
         for name, job in self._machine.jobs.items():
             if job.alive:
-                self._machine.jobs[name] = JobFact(alive=False)
+                self._machine.jobs[name] = JobFact(alive=False, attempt=job.attempt)
 
     def answer_probe(self, replica: str, answer: Probe) -> None:
         """Answers a probe that its plan left without an answer."""
@@ -184,10 +185,17 @@ class FakeEngine:
             del self._machine.replicas[replica]
             self._machine.output.pop(replica, None)
 
+    def job_room(self) -> Room:
+        reserved = sum(
+            self._machine.specs[one.id].memory_bytes or 0 for one in self._machine.replicas.values() if one.alive
+        )
+        return Room(self._cpu_millis, max(0, self._memory_bytes - reserved))
+
     async def start_job(self, order: JobOrder) -> None:
-        if order.id not in self._machine.jobs:
+        known = self._machine.jobs.get(order.id)
+        if known is None or known.attempt < order.attempt:
             self._machine.job_orders[order.id] = order
-            self._machine.jobs[order.id] = JobFact(alive=True)
+            self._machine.jobs[order.id] = JobFact(alive=True, attempt=order.attempt)
 
     def job(self, job: str) -> JobFact | None:
         return self._machine.jobs.get(job)
@@ -218,5 +226,5 @@ class FakeEngine:
         self.changed.set()
 
     def _end_job(self, job: str, fact: JobFact) -> None:
-        self._machine.jobs[job] = fact
+        self._machine.jobs[job] = replace(fact, attempt=self._machine.jobs[job].attempt)
         self.changed.set()

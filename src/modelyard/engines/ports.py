@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
 
 
@@ -39,6 +40,12 @@ class JobOrder:
     environment: dict[str, str] = field(default_factory=dict[str, str])
     max_runtime_seconds: float = 86400.0
     stop_grace_seconds: float = 120.0
+    attempt: int = 1
+    """A later one goes on in the same folder, whose output it continues."""
+    cpu_millis: int | None = None
+    """Numeric libraries get a thread per whole core of it; all there are where None."""
+    memory_bytes: int | None = None
+    """Beyond it the job is ended; None has no limit."""
     secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     """Variables with values that are handed to the process and written down nowhere."""
 
@@ -126,8 +133,12 @@ class Engine(Protocol):
         """Drops the record of an ended replica, its output included. Without effect while it lives."""
         ...
 
+    def job_room(self) -> Room:
+        """What jobs may take together: all cores, and the memory that no replica reserves."""
+        ...
+
     async def start_job(self, order: JobOrder) -> None:
-        """Starts a job's wrapper. Harmless where a job of that id is known already. Raises StartFailed."""
+        """Starts a job's wrapper. Harmless where that attempt of the job is known already. Raises StartFailed."""
         ...
 
     def job(self, job: str) -> JobFact | None:

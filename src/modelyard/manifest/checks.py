@@ -15,6 +15,7 @@ from modelyard.manifest.schema import (
     ComputeFields,
     NetworkingFields,
     PredictorFields,
+    RetryFields,
     TrackerFields,
     UpdateFields,
 )
@@ -31,6 +32,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "monitoring": TrackerFields,
     "server_side_batching": BatchingFields,
     "inputs": ChannelFields,
+    "retries": RetryFields,
 }
 
 _FOREIGN = {

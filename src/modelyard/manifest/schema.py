@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
+from modelyard.domain.runs import RETRIES_MAX
 from modelyard.manifest.values import (
     Count,
     CountOrNone,
@@ -256,6 +258,29 @@ class ChannelFields(_Schema):
     """What it holds, where the name does not say."""
 
 
+class TrainingComputeFields(_Schema):
+    cpu: CpuMillis | None = None
+    """Cores that it waits for; one where nothing is stated. Numeric libraries get a thread per whole core."""
+    mem: MemoryBytes = None
+    """Memory that it waits for; a run that takes more is ended. Nothing stated waits for none and has no limit."""
+
+
+def _retries(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"count": value}
+    if not isinstance(value, dict):
+        raise refuse("a count, or a map of count and on")
+    return cast("dict[str, Any]", value)
+
+
+class RetryFields(_Schema):
+    count: Annotated[CountOrNone, Field(le=RETRIES_MAX)]
+    """How often it is tried again; its `checkpoints` folder stays as the attempt before left it."""
+    on: Annotated[list[Literal["interrupted", "failed", "max_runtime"]], Field(min_length=1)] | None = None
+    """After which ends: `interrupted` (killed, or the yard or the machine went down), `failed`, `max_runtime`. By
+    default the first two."""
+
+
 class TrainingFields(_Schema):
     name: Name
     """What it is called; runs are NAME-1, NAME-2, ..."""
@@ -279,6 +304,12 @@ class TrainingFields(_Schema):
     """Between asking it to stop and ending it. The default is SageMaker's."""
     env: Environment | None = None
     """Environment variables; a value or `{secret: NAME}`."""
+    compute: TrainingComputeFields | None = None
+    """What it waits for, and may take."""
+    priority: Annotated[int, Field(strict=True, ge=PRIORITY_MIN, le=PRIORITY_MAX)] = 0
+    """Of the runs that wait the highest starts first."""
+    retries: Annotated[RetryFields, BeforeValidator(_retries)] | None = None
+    """Tries again what ended badly: a count, or `{count, on}`. By default nothing is tried again."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

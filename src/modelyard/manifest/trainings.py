@@ -44,6 +44,12 @@ class TrainingResource:
     environment: dict[str, str] = field(default_factory=dict[str, str])
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     """Variable -> name of the secret."""
+    cpu_millis: int | None = None
+    memory_bytes: int | None = None
+    priority: int = 0
+    retry_count: int = 0
+    retry_on: tuple[str, ...] | None = None
+    """Values of `domain.runs.RunEnd`; None is the domain's default."""
 
 
 def read_training(document: Document, index: int, label: str, folder: Path) -> TrainingResource | None:
@@ -68,6 +74,11 @@ def read_training(document: Document, index: int, label: str, folder: Path) -> T
         stop_grace_seconds=STOP_GRACE_SECONDS if fields.stop_grace is None else fields.stop_grace,
         environment=fields.env.plain if fields.env else {},
         secrets=fields.env.secrets if fields.env else {},
+        cpu_millis=fields.compute.cpu if fields.compute else None,
+        memory_bytes=fields.compute.mem if fields.compute else None,
+        priority=fields.priority,
+        retry_count=fields.retries.count if fields.retries else 0,
+        retry_on=tuple(fields.retries.on) if fields.retries and fields.retries.on else None,
     )
 
 

@@ -68,6 +68,11 @@ def start_training(
         "model": training.model,
         "max_runtime_seconds": training.max_runtime_seconds,
         "stop_grace_seconds": training.stop_grace_seconds,
+        "cpu_millis": training.cpu_millis,
+        "memory_bytes": training.memory_bytes,
+        "priority": training.priority,
+        "retry_count": training.retry_count,
+        **({} if training.retry_on is None else {"retry_on": list(training.retry_on)}),
         "git_commit": commit_of(folder),
         "python_path": _inner(training.python_path),
     }

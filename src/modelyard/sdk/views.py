@@ -86,6 +86,11 @@ class RunView(TypedDict):
     stop_requested: bool
     algorithm: str | None
     entry: str | None
+    attempt: int
+    retry_count: int
+    priority: int
+    waiting: str | None
+    """Why it does not start yet; None where it does not wait."""
 
 
 class ApprovalView(TypedDict):

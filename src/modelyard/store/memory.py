@@ -435,6 +435,13 @@ class MemoryRuns:
             found = self.get(run)
             self._put(replace(found, metrics={**found.metrics, **metrics}))
 
+    def put_waiting(self, reasons: Mapping[str, str | None]) -> None:
+        with self._lock:
+            for run, reason in reasons.items():
+                found = self._runs.get(name_key(run))
+                if found is not None and not found.ended:
+                    self._put(replace(found, waiting=reason))
+
     def request_stop(self, run: str, now: float) -> Run:
         with self._lock:
             return self._put(stop_run(self.get(run), now))

@@ -181,12 +181,16 @@ class Runs(Protocol):
         model_version: int | None = None,
     ) -> Run:
         """Moves a run as `check_move` allows and stamps the step. Entering TRAINING sets `started_at`, an ended status
-        `ended_at`. What is None stays as it is, metrics are merged, `failure_reason` is cut to its limit. Raises
-        NotFound, Conflict."""
+        `ended_at`, entering RESTARTING counts the attempt up. What is None stays as it is, metrics are merged,
+        `failure_reason` is cut to its limit. Raises NotFound, Conflict."""
         ...
 
     def put_metrics(self, run: str, metrics: Mapping[str, float]) -> None:
         """Merges into the metrics of a run. Raises NotFound."""
+        ...
+
+    def put_waiting(self, reasons: Mapping[str, str | None]) -> None:
+        """Writes down why runs wait, in one transaction. Harmless for those that have ended or are not known."""
         ...
 
     def request_stop(self, run: str, now: float) -> Run:

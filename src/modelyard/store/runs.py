@@ -99,6 +99,12 @@ class SqlRuns:
             found = _get(connection, run)
             _put(connection, replace(found, metrics={**found.metrics, **metrics}))
 
+    def put_waiting(self, reasons: Mapping[str, str | None]) -> None:
+        with self._queue.write() as connection:
+            for run, reason in reasons.items():
+                going_on = (runs.c.key == name_key(run)) & runs.c.ended_at.is_(None)
+                connection.execute(update(runs).where(going_on).values(waiting=reason))
+
     def request_stop(self, run: str, now: float) -> Run:
         with self._queue.write() as connection:
             return _put(connection, stop_run(_get(connection, run), now))
@@ -130,6 +136,8 @@ def _changing(run: Run) -> dict[str, Any]:
         "stop_requested": run.stop_requested,
         "metrics": run.metrics,
         "model_version": run.model_version,
+        "attempt": run.attempt,
+        "waiting": run.waiting,
     }
 
 
@@ -148,4 +156,6 @@ def _run(row: Row[Any]) -> Run:
         stop_requested=row.stop_requested,
         metrics=row.metrics,
         model_version=row.model_version,
+        attempt=row.attempt,
+        waiting=row.waiting,
     )

@@ -9,7 +9,7 @@ yard = MetaData()
 """Wishes, facts, models, keys, secrets."""
 
 queue = MetaData()
-"""Runs."""
+"""Runs and tunings."""
 
 history = MetaData()
 """Events; what autoscaling saw and decided; what endpoints did."""
@@ -180,8 +180,31 @@ runs = Table(
     Column("stop_requested", Boolean, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("model_version", Integer),
+    Column("attempt", Integer),
+    Column("waiting", String),
     Index("runs_by_training", "training_key", "number", unique=True),
     Index("runs_by_status", "status"),
+)
+
+tunings = Table(
+    "tunings",
+    queue,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("id", String, nullable=False),
+    Column("name_key", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("project", String, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("stop_requested", Boolean, nullable=False),
+    Column("reason", String),
+    Column("best_run", String),
+    Column("model_version", Integer),
+    Index("tunings_by_name", "name_key", "number", unique=True),
+    Index("tunings_by_status", "status"),
 )
 
 events = Table(

@@ -164,7 +164,7 @@ class LocalHarness:
 
     def job_order(self, job: str = "fit-1", script: str | None = None) -> JobOrder:
         base = self.folder / f"base-{job}"
-        base.mkdir()
+        base.mkdir(exist_ok=True)
         wait = f"import os, time\nwhile not os.path.exists({str(base / 'go')!r}): time.sleep(0.01)"
         return JobOrder(job, str(base), ("python3", "-c", script or wait), {}, 600.0, 2.0)
 

@@ -119,6 +119,24 @@ def test_metrics_are_merged(store):
     assert store.runs.get(run).metrics == {"a": 1.0, "b": 3.0, "c": 4.0}
 
 
+def test_a_restart_counts_the_attempt_up_once_and_keeps_the_first_beginning(store):
+    run = store.runs.create(replace(SPEC, retry_count=2, memory_bytes=1, retry_on=["failed"]), 1.0).id
+    store.runs.move(run, IN_PROGRESS, RunStep.TRAINING, 2.0)
+    store.runs.move(run, IN_PROGRESS, RunStep.RESTARTING, 3.0)
+    again = store.runs.move(run, IN_PROGRESS, RunStep.RESTARTING, 4.0)
+    assert (again.attempt, again.due_at, again.spec.retry_on) == (2, 4.0, ["failed"])
+    assert store.runs.move(run, IN_PROGRESS, RunStep.TRAINING, 5.0).started_at == 2.0
+    assert store.runs.get(run).attempt == 2
+
+
+def test_why_a_run_waits_is_kept_until_it_goes_on(store):
+    runs = [store.runs.create(SPEC, 1.0).id for _ in range(2)]
+    store.runs.move(runs[1], COMPLETED, RunStep.COMPLETED, 2.0)
+    store.runs.put_waiting({runs[0]: "needs 1 core", runs[1]: "too late", "gone": "never was"})
+    assert [store.runs.get(one).waiting for one in runs] == ["needs 1 core", None]
+    assert store.runs.move(runs[0], IN_PROGRESS, RunStep.DOWNLOADING, 3.0).waiting is None
+
+
 def test_a_stop_is_wished_once(store):
     run = store.runs.create(SPEC, 1.0).id
     stopping = store.runs.request_stop(run, 2.0)

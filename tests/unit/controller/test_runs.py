@@ -133,9 +133,80 @@ def test_a_stop_that_comes_between_the_end_and_the_upload_does_not_lose_the_mode
     tell(story)
 
 
+def test_a_run_that_fails_is_tried_again_as_often_as_it_may_with_its_checkpoints_kept(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.train(retry_count=2)
+        (stage.base() / "checkpoints" / "epoch.txt").write_text("1")
+        (stage.base() / "model" / "half.txt").write_text("left by the first")
+        stage.engine.finish_job("fit-1", 1, "ValueError: no")
+        await stage.look()
+        run = stage.run()
+        assert (run.status, run.step, run.attempt) == (RunStatus.IN_PROGRESS, RunStep.RESTARTING, 2)
+        assert "attempt 1 ended: ValueError: no; attempt 2 follows" in stage.sentences("fit-1")
+        await stage.wait(1.0)
+        assert stage.run().step is RunStep.TRAINING
+        assert stage.engine.job_orders["fit-1"].attempt == 2
+        assert (stage.base() / "checkpoints" / "epoch.txt").read_text() == "1"
+        assert not (stage.base() / "model" / "half.txt").exists()
+        stage.engine.lose_job("fit-1")
+        await stage.look()
+        await stage.wait(2.0)
+        stage.engine.finish_job("fit-1", 1, "ValueError: no")
+        await stage.look()
+        assert (stage.run().status, stage.run().attempt) == (RunStatus.FAILED, 3)
+
+    tell(story)
+
+
+def test_a_run_is_tried_again_only_after_the_ends_that_it_names_and_never_after_a_stop(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.train(retry_count=3, retry_on=["interrupted"])
+        stage.engine.finish_job("fit-1", 1)
+        await stage.look()
+        assert stage.run().status is RunStatus.FAILED
+        await stage.train(retry_count=3)
+        stage.store.runs.request_stop("fit-2", stage.clock.now())
+        await stage.look(2)
+        assert (stage.run("fit-2").status, stage.run("fit-2").attempt) == (RunStatus.STOPPED, 1)
+
+    tell(story)
+
+
+def test_an_interrupted_run_goes_on_though_the_controller_was_killed_and_the_machine_went_down(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.train(retry_count=1)
+        stage.engine.reboot()
+        await stage.restart()
+        assert stage.run().step is RunStep.RESTARTING
+        await stage.restart()
+        await stage.wait(1.0)
+        assert (stage.run().step, stage.run().attempt) == (RunStep.TRAINING, 2)
+        stage.engine.finish_job("fit-1")
+        await stage.look(2)
+        assert stage.run().status is RunStatus.COMPLETED
+
+    tell(story)
+
+
+def test_a_run_that_waits_says_why_and_the_highest_priority_starts_first(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.train(cpu_millis=4000)
+        await stage.train(memory_bytes=2**62)
+        await stage.train(priority=5)
+        assert "MiB here" in str(stage.run("fit-2").waiting)
+        assert stage.run("fit-3").waiting == "needs 1 core: 4 cores of 4 cores are taken"
+        await stage.train(cpu_millis=4000, priority=9)
+        stage.engine.finish_job("fit-1")
+        await stage.look(3)
+        assert sorted(stage.engine.job_orders) == ["fit-1", "fit-4"]
+        assert stage.run("fit-4").waiting is None
+
+    tell(story)
+
+
 def test_what_goes_beyond_the_cores_waits_in_order(tell: Tell) -> None:
     async def story(stage: Stage) -> None:
-        stage.controller._runs._at_once = 2
+        stage.engine._cpu_millis = 2000
         for _ in range(4):
             await stage.train(looked_at=False)
         await stage.look(2)
@@ -150,7 +221,7 @@ def test_what_goes_beyond_the_cores_waits_in_order(tell: Tell) -> None:
 
 def test_runs_that_a_dead_controller_was_laying_out_are_begun_again_however_many(tell: Tell) -> None:
     async def story(stage: Stage) -> None:
-        stage.controller._runs._at_once = 2
+        stage.engine._cpu_millis = 2000
         for run in ("fit-1", "fit-2", "fit-3"):
             await stage.train(looked_at=False)
             stage.store.runs.move(run, RunStatus.IN_PROGRESS, RunStep.DOWNLOADING, stage.clock.now())
@@ -192,7 +263,7 @@ def test_a_controller_killed_while_it_registers_registers_once(tell: Tell) -> No
 
 def test_while_the_yard_goes_down_nothing_that_waits_is_started(tell: Tell) -> None:
     async def story(stage: Stage) -> None:
-        stage.controller._runs._at_once = 1
+        stage.engine._cpu_millis = 1000
         for _ in range(2):
             await stage.train(looked_at=False)
         await stage.look(2)

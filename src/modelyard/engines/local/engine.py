@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
 from modelyard.engines.local.jobs import Jobs
 from modelyard.engines.local.probe import PROBE_SECONDS
@@ -47,7 +48,7 @@ class LocalEngine:
     # -- replicas ----------------------------------------------------------------------------------------------------
 
     def room(self, spec: EndpointSpec) -> int:
-        return self._replicas.room(spec, self._cpu_millis, self._memory_bytes)
+        return self._replicas.room(spec, self._cpu_millis, self._memory_bytes - self._jobs.reserved_memory_bytes())
 
     async def start_replica(self, order: ReplicaOrder) -> None:
         await self._replicas.start(order)
@@ -71,6 +72,9 @@ class LocalEngine:
         self._replicas.forget(replica)
 
     # -- jobs --------------------------------------------------------------------------------------------------------
+
+    def job_room(self) -> Room:
+        return Room(self._cpu_millis, max(0, self._memory_bytes - self._replicas.reserved_memory_bytes()))
 
     async def start_job(self, order: JobOrder) -> None:
         self._jobs.start(order)

@@ -16,6 +16,7 @@ from modelyard_worker import orders
 from modelyard_worker.records import (
     EXIT,
     ORDER,
+    PROCESS,
     Identity,
     is_alive,
     read_identity,
@@ -41,8 +42,9 @@ class Jobs:
         self._expected: set[str] = set()
 
     def start(self, order: JobOrder) -> None:
-        """Harmless where that job is known already. Raises StartFailed."""
-        if self.fact(order.id) is not None:
+        """Harmless where that attempt of the job is known already. Raises StartFailed."""
+        known = self.fact(order.id)
+        if known is not None and (known.alive or known.attempt >= order.attempt):
             return
         folder = self._folder / order.id
         worker_order = orders.JobOrder(
@@ -52,12 +54,13 @@ class Jobs:
             environment=order.environment,
             max_runtime_seconds=order.max_runtime_seconds,
             stop_grace_seconds=order.stop_grace_seconds,
+            attempt=order.attempt,
+            memory_bytes=order.memory_bytes,
         )
         try:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700)
+            _clear(folder)
             write_json(str(folder / ORDER), worker_order._asdict())
-            child = start_worker("job", folder, worker_environment(_cores(), order.secrets))
+            child = start_worker("job", folder, worker_environment(_threads(order.cpu_millis), order.secrets))
         except (OSError, StartFailed) as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, StartFailed):
@@ -71,17 +74,18 @@ class Jobs:
         intent = _mtime(folder / ORDER)
         if intent is None:
             return None
+        attempt = int((read_json(str(folder / ORDER)) or {}).get("attempt", 1))
         identity = self._watched[job].identity if job in self._watched else read_identity(str(folder))
         alive = identity is not None and is_alive(identity)
         # Looked for after the process: one that ends in between has written its record before.
         record = read_json(str(folder / EXIT))
         if record is not None:
-            return _ended(record)
+            return _ended(record, attempt)
         if identity is None:
-            return JobFact(alive=True) if time.time() - intent < APPEAR_SECONDS else None
+            return JobFact(alive=True, attempt=attempt) if time.time() - intent < APPEAR_SECONDS else None
         if alive and job not in self._watched:
             self._watch(job, identity, None)
-        return JobFact(alive=alive)
+        return JobFact(alive=alive, attempt=attempt)
 
     def stop(self, job: str) -> None:
         """Its wrapper gives the command its grace. Harmless where it is gone. Without effect on a wrapper that has not
@@ -125,15 +129,33 @@ class Jobs:
         for watched in self._watched.values():
             watched.close()
 
-    def _watch(self, name: str, identity: Identity, child: Any) -> None:
-        self._watched[name] = Watched(identity, lambda: self._end(name), child)
+    def reserved_memory_bytes(self) -> int:
+        """What the living ones that were seen since this engine began reserve."""
+        orders_read = (read_json(str(self._folder / name / ORDER)) or {} for name in self.living())
+        return sum(int(one.get("memory_bytes") or 0) for one in orders_read)
 
-    def _end(self, name: str) -> None:
-        self._watched.pop(name, None)
+    def _watch(self, name: str, identity: Identity, child: Any) -> None:
+        self._watched[name] = Watched(identity, lambda: self._end(name, identity), child)
+
+    def _end(self, name: str, identity: Identity) -> None:
+        # Of an earlier attempt the end may be heard of when the next one is there already.
+        if name in self._watched and self._watched[name].identity == identity:
+            del self._watched[name]
         self._changed()
 
 
-def _ended(record: dict[str, Any]) -> JobFact:
+def _clear(folder: Path) -> None:
+    """Room for another attempt. What earlier ones printed stays; their order goes last, as it tells of the rest."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name in (EXIT, PROCESS, ORDER):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _threads(cpu_millis: int | None) -> int:
+    return _cores() if cpu_millis is None else max(1, cpu_millis // 1000)
+
+
+def _ended(record: dict[str, Any], attempt: int) -> JobFact:
     return JobFact(
         alive=False,
         exit_code=record.get("code"),
@@ -141,6 +163,7 @@ def _ended(record: dict[str, Any]) -> JobFact:
         failure=record.get("failure"),
         ended_at=record.get("ended_at"),
         metrics=record.get("metrics") or {},
+        attempt=attempt,
     )
 
 

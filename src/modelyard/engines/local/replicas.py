@@ -127,6 +127,10 @@ class Replicas:
             fits = min(fits, (memory_bytes - sum(one.memory_bytes for one in living)) // spec.memory_bytes)
         return max(0, fits)
 
+    def reserved_memory_bytes(self) -> int:
+        """What the living ones reserve."""
+        return sum(one.facts.memory_bytes for one in self._known.values() if one.alive)
+
     # -- starting ----------------------------------------------------------------------------------------------------
 
     async def start(self, order: ReplicaOrder) -> None:

@@ -1,4 +1,4 @@
--- What the revisions up to r0001 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0002 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -21,9 +21,29 @@ CREATE TABLE runs (
 	failure_reason VARCHAR, 
 	stop_requested BOOLEAN NOT NULL, 
 	metrics JSON NOT NULL, 
-	model_version INTEGER, 
+	model_version INTEGER, attempt INTEGER, waiting VARCHAR, 
 	PRIMARY KEY (sequence), 
 	UNIQUE ("key")
 );
 CREATE UNIQUE INDEX runs_by_training ON runs (training_key, number);
 CREATE INDEX runs_by_status ON runs (status);
+CREATE TABLE tunings (
+	sequence INTEGER NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	id VARCHAR NOT NULL, 
+	name_key VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	project VARCHAR NOT NULL, 
+	spec JSON NOT NULL, 
+	status VARCHAR NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	ended_at FLOAT, 
+	stop_requested BOOLEAN NOT NULL, 
+	reason VARCHAR, 
+	best_run VARCHAR, 
+	model_version INTEGER, 
+	PRIMARY KEY (sequence), 
+	UNIQUE ("key")
+);
+CREATE UNIQUE INDEX tunings_by_name ON tunings (name_key, number);
+CREATE INDEX tunings_by_status ON tunings (status);
