@@ -5,7 +5,7 @@ from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, Optional,
 
 from modelyard_worker import bodies, images, media
 from modelyard_worker.frames import END, pack_meta
-from modelyard_worker.request import unacceptable
+from modelyard_worker.request import Refusal, unacceptable
 from modelyard_worker.response import Response
 from modelyard_worker.servable import Answer, check_meta
 
@@ -21,6 +21,8 @@ _ORDINARY = frozenset((dict, list, tuple, str, bytes, int, float, bool, type(Non
 
 def write_answer(value: Any, accept: str) -> Answer:
     """An answer of status 200, or as a Response says. Raises Refusal where the caller accepts no form of the value."""
+    if accept is media.AS_IS:
+        return _unwritten(value)
     if value.__class__ not in _ORDINARY:
         if isinstance(value, Response):
             return _write_response(value, accept)
@@ -30,6 +32,18 @@ def write_answer(value: Any, accept: str) -> Answer:
             return _write_foreign(value)
     kind, body = _write(value, accept)
     return END, _METAS[kind], body
+
+
+def _unwritten(value: Any) -> Answer:
+    """The value itself in a body's place."""
+    status, headers, body = 200, [], value
+    if isinstance(value, Response):
+        status, headers, body = value.status, list(value.headers.items()), value.body
+    elif hasattr(value, "raw_headers") and hasattr(value, "body"):
+        status, body = value.status_code, bytes(value.body)
+    if _is_parts(body) or hasattr(body, "body_iterator"):
+        raise Refusal(406, "invalid_value", "cannot answer in parts: this protocol has only whole answers")
+    return END, answer_meta(status, media.JSON, headers), body
 
 
 def _write_response(response: Response, accept: str) -> Answer:

@@ -6,7 +6,7 @@ from modelyard_worker import media
 from modelyard_worker.frames import END, pack_meta
 from modelyard_worker.inputs import read_inputs
 from modelyard_worker.loaders import Loader
-from modelyard_worker.outputs import check_accepted, write_outputs
+from modelyard_worker.outputs import check_accepted, cut_outputs, write_outputs
 from modelyard_worker.request import Request
 from modelyard_worker.rows import READABLE_TYPES, WRITABLE, choose_written, read_rows, write_rows
 from modelyard_worker.schemas import describe_rows
@@ -26,6 +26,7 @@ class BareModel:
         self._features = loader.features(model)
         self._inputs = loader.inputs(model)
         self._metas: Dict[str, bytes] = {kind: pack_meta({"status": 200, "type": kind}) for kind in WRITABLE}
+        self._metas[media.AS_IS] = self._metas[media.JSON]
 
     def predict(self, requests: Sequence[Request]) -> List[Answer]:
         import numpy as np
@@ -38,6 +39,8 @@ class BareModel:
         else:
             given, counts = read_inputs(asked.kind, bodies, self._inputs)
         predicted: Any = self._loader.predict(self._model, given)
+        if predicted.__class__ is dict and asked.accept is media.AS_IS:
+            return [(END, self._metas[kind], each) for each in cut_outputs(predicted, counts)]
         if predicted.__class__ is dict:
             check_accepted(asked.accept)
             meta = self._metas[media.JSON]

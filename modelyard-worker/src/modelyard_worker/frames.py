@@ -30,6 +30,9 @@ instead of reading it again.
 Flow: on each stream and in each direction a sender may have WINDOW_BYTES of body under way; CREDIT gives more. The
 first part, in REQUEST or ANSWER, is at most CHUNK_BYTES and counts against the window. Bodies that the gateway keeps in
 a file travel as a path (flag FILE).
+
+A body of type TENSORS is one of the Open Inference Protocol: TENSORS_PREFIX, the length of its JSON in bytes (0 where
+all of it is JSON), then what the client sent.
 """
 
 import json
@@ -47,6 +50,9 @@ META_BYTES_MAX = 65535
 FRAME_BYTES_MAX = CHUNK_BYTES + META_BYTES_MAX
 HELLO_BYTES_MAX = 4096
 """Before the handshake is done, no frame may be longer."""
+
+TENSORS = "application/x-modelyard-tensors"
+TENSORS_PREFIX = struct.Struct("!I")
 
 HELLO = 1
 REQUEST = 2

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, cast
 from modelyard_worker import bodies, media
 from modelyard_worker.after import After
 from modelyard_worker.answers import answer_meta, write_answer
-from modelyard_worker.frames import END
+from modelyard_worker.frames import END, unpack_meta
 from modelyard_worker.loaders import Loader
 from modelyard_worker.packages import TrackerSpec
 from modelyard_worker.payloads import read_array
@@ -110,7 +110,8 @@ class Functions:
         context = SageMakerContext(self._model_dir, request) if self._wants_context else None
         accept = _wished(request.meta.accept)
         body = _as_sent(request)
-        kind = request.meta.type or media.JSON
+        kind = media.JSON if request.meta.kind == media.TENSORS else request.meta.type or media.JSON
+        as_is = request.meta.accept is media.AS_IS
         if self._transform is not None:
             data: Any = body
             prediction = self._transform.call(context, self._model, body, kind, accept)
@@ -119,9 +120,12 @@ class Functions:
             data = self._input.call(context, body, kind) if self._input else _default_input(request)
             found = self._predict.call(context, data, self._model) if self._predict else self._default_predict(data)
             prediction = found
-            answer = (
-                _write(self._output.call(context, found, accept), accept) if self._output else _encode(found, accept)
-            )
+            if self._output is not None:
+                answer = _write(self._output.call(context, found, accept), accept)
+            else:
+                answer = write_answer(found, media.AS_IS) if as_is else _encode(found, accept)
+        if as_is:
+            answer = _unwritten(answer)
         if self._after.idle and not request.meta.query:
             return answer
         return self._after.look(request, data, prediction, answer)
@@ -161,6 +165,10 @@ def _named_context(function: Callable[..., Any]) -> bool:
 
 def _as_sent(request: Request) -> Any:
     kind = request.meta.kind
+    if kind == media.TENSORS:
+        # The functions know no tensors: they get what a client that sends JSON would have sent.
+        tensors: Any = request.body
+        return bodies.write_json(tensors[0].values() if len(tensors) == 1 else tensors.by_name()).decode()
     return bodies.read_text(request.body) if media.is_json(kind) or kind.startswith("text/") else request.body
 
 
@@ -172,7 +180,7 @@ def _wished(accept: str) -> str:
 
 def _default_input(request: Request) -> Any:
     kind = request.meta.kind
-    if kind not in _READABLE and not media.is_json(kind):
+    if kind not in (*_READABLE, media.TENSORS) and not media.is_json(kind):
         raise unsupported(request.meta.type, ", ".join(_READABLE))
     return read_array(kind, request.body)
 
@@ -180,6 +188,13 @@ def _default_input(request: Request) -> Any:
 def _encode(prediction: Any, accept: str) -> Answer:
     plain = prediction.tolist() if hasattr(prediction, "tolist") and accept == media.JSON else prediction
     return write_answer(plain, accept)
+
+
+def _unwritten(answer: Answer) -> Answer:
+    """What the functions wrote as JSON, as a value again."""
+    flags, meta, body = answer
+    is_json = isinstance(body, bytes) and media.media_type(str(unpack_meta(meta).get("type"))) == media.JSON
+    return flags, meta, bodies.read_json(body) if is_json else body
 
 
 def _write(found: Any, accept: str) -> Answer:

@@ -271,6 +271,22 @@ def _read_npy(body: bytes, inputs: Inputs) -> Arrays:
     return {only.name: _array(found, only)}
 
 
+def _read_tensors(body: Any, inputs: Inputs) -> Arrays:
+    """`body` is a `tensors.Tensors`. The only input takes the only tensor, whatever that is called."""
+    if len(inputs) == 1 and len(body) == 1:
+        return {inputs[0].name: _tensor(body[0], inputs[0])}
+    named = {one.name: one for one in body}
+    _check_names(named, inputs, "the body")
+    return {one.name: _tensor(named[one.name], one) for one in inputs}
+
+
+def _tensor(tensor: Any, wanted: Input) -> Any:
+    array = tensor.array()
+    if wanted.dtype == "str" or array.dtype.kind in "fiub":
+        return _array(array, wanted)
+    raise unreadable(f"cannot read input {wanted.name}: {tensor.datatype} are no numbers")
+
+
 _READERS = {
     media.JSON: _read_json,
     # Without a type, or with the one that curl gives to -d, JSON is what people mean.
@@ -278,4 +294,5 @@ _READERS = {
     media.FORM: _read_json,
     media.CSV: _read_csv,
     media.NPY: _read_npy,
+    media.TENSORS: _read_tensors,
 }

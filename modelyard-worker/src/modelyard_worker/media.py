@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import List, Optional, Tuple
 
+from modelyard_worker import frames
+
 JSON = "application/json"
 CSV = "text/csv"
 NPY = "application/x-npy"
@@ -18,6 +20,8 @@ LINES = "application/x-ndjson"
 LINES_NAMES = (LINES, "application/jsonlines", "application/x-jsonlines", "application/jsonl")
 """JSON, one value a line: the first is what IANA's register comes closest to, the second is SageMaker's."""
 EVENTS = "text/event-stream"
+TENSORS = frames.TENSORS
+"""Between gateway and replica: what a client of the Open Inference Protocol sent (see `tensors`)."""
 PNG = "image/png"
 JPEG = "image/jpeg"
 
@@ -29,6 +33,16 @@ _SAME = {
     "application/csv": CSV,
 }
 """Other names of one thing, as clients use them."""
+
+
+class _AsIs(str):
+    """Not equal to what any caller can send, because it is asked for by identity."""
+
+    __slots__ = ()
+
+
+AS_IS = _AsIs("*/*")
+"""As an Accept: the answer is wanted as the value that the predictor returned, not as bytes."""
 
 CACHE_SIZE = 512
 """Different Accept headers that are remembered."""

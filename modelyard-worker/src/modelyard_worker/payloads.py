@@ -49,6 +49,8 @@ def _is_union(origin: Any) -> bool:
 
 def read_by_type(content_type: str, body: bytes) -> Any:
     """What a body is by its content type alone."""
+    if content_type == media.TENSORS:
+        return cast("Any", body).by_name()
     if _is_form(content_type, body):
         return _read_form(content_type, body)
     if media.is_json(content_type):
@@ -87,6 +89,8 @@ def _read_json(content_type: str, body: bytes) -> Any:
 
 
 def _read_dict(content_type: str, body: bytes) -> Any:
+    if content_type == media.TENSORS:
+        return cast("Any", body).by_name()
     if _is_form(content_type, body):
         return _read_form(content_type, body)
     found = bodies.read_npz(body) if content_type == media.NPZ else _read_json(content_type, body)
@@ -96,6 +100,8 @@ def _read_dict(content_type: str, body: bytes) -> Any:
 
 
 def _read_list(content_type: str, body: bytes) -> Any:
+    if content_type == media.TENSORS:
+        return cast("Any", body).only().values()
     if content_type == media.CSV:
         return bodies.read_csv_rows(body)
     if content_type == media.LINES:
@@ -109,6 +115,8 @@ def _read_list(content_type: str, body: bytes) -> Any:
 
 
 def _read_str(content_type: str, body: bytes) -> str:
+    if content_type == media.TENSORS:
+        return bodies.read_text(_only_element(body))
     text = bodies.read_text(body)
     if content_type == media.JSON and text.lstrip().startswith('"'):
         return str(bodies.read_json(body))
@@ -116,7 +124,15 @@ def _read_str(content_type: str, body: bytes) -> str:
 
 
 def _read_bytes(content_type: str, body: bytes) -> bytes:
+    if content_type == media.TENSORS:
+        return _only_element(body)
     return _only_file(body) if content_type == media.MULTIPART else body
+
+
+def _only_element(body: Any) -> Any:
+    """The one element of the one tensor, as bytes where it is a text."""
+    found = body.only().one()
+    return found.encode() if isinstance(found, str) else found
 
 
 def _only_file(body: bytes) -> bytes:
@@ -129,6 +145,8 @@ def _only_file(body: bytes) -> bytes:
 def _read_image(content_type: str, body: bytes) -> Any:
     if content_type == media.MULTIPART:
         body = _only_file(body)
+    elif content_type == media.TENSORS:
+        body = _only_element(body)
     elif content_type not in ("", media.FORM, media.BYTES) and not content_type.startswith("image/"):
         raise unsupported(content_type, "an image")
     return images.read_image(body)
@@ -146,8 +164,8 @@ def read_array(content_type: str, body: bytes) -> Any:
     """An array from any kind of body that can be one. Raises Refusal."""
     import numpy as np
 
-    if content_type == media.NPY:
-        return bodies.read_npy(body)
+    if content_type in (media.NPY, media.TENSORS):
+        return bodies.read_npy(body) if content_type == media.NPY else cast("Any", body).only().array()
     if content_type == media.CSV:
         numbers, count = bodies.read_csv_numbers(body)
         return np.frombuffer(numbers, np.float64).reshape(count, -1)
@@ -188,6 +206,8 @@ def _read_frame(content_type: str, body: bytes) -> Any:
     try:
         if content_type == media.CSV:
             return frames.read_csv(io.BytesIO(body))
+        if content_type == media.TENSORS:
+            return _frame_of(frames, cast("Any", body))
         if content_type == media.NPY:
             return frames.DataFrame(bodies.read_npy(body))
         if content_type in columns.KINDS:
@@ -197,6 +217,13 @@ def _read_frame(content_type: str, body: bytes) -> Any:
         return frames.DataFrame(_rows(_read_json(content_type, body)))
     except (ValueError, TypeError) as error:
         raise unreadable(f"cannot read the body as a table: {error}") from error
+
+
+def _frame_of(frames: Any, tensors: Any) -> Any:
+    """A column for each tensor; the only tensor of two axes is all of them."""
+    if len(tensors) == 1 and len(tensors[0].shape) == 2 and tensors[0].shape[1] != 1:
+        return frames.DataFrame(tensors[0].array())
+    return frames.DataFrame({one.name: one.array().reshape(one.shape[0] if one.shape else 1) for one in tensors})
 
 
 # Models
@@ -211,6 +238,8 @@ def _validating_reader(hint: Any) -> Optional[Reader]:
 
     def read(content_type: str, body: bytes) -> Any:
         try:
+            if content_type == media.TENSORS:
+                return validate(cast("Any", body).by_name())
             if _is_form(content_type, body):
                 return validate(_read_form(content_type, body))
             if content_type == media.LINES:

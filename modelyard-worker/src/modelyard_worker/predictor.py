@@ -19,6 +19,7 @@ from typing import Any, Dict, NamedTuple, Optional
 from modelyard_worker.bare import BareModel
 from modelyard_worker.discovery import Code, find_code
 from modelyard_worker.functions import Functions, SageMakerContext, takes
+from modelyard_worker.inference import WithTensors
 from modelyard_worker.loaders import SHARE, Loader, loader_for, loader_named
 from modelyard_worker.packages import Package, PredictorSpec
 from modelyard_worker.predictor_class import PredictorClass
@@ -62,6 +63,11 @@ def load_shared(package: Package) -> Loaded:
 
 
 def load_servable(package: Package, serving: Serving, threads: int, loaded: Optional[Loaded] = None) -> Servable:
+    """What a replica serves, to clients of every protocol. Raises as `_load` does."""
+    return WithTensors(_load(package, serving, threads, loaded), serving)
+
+
+def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loaded] = None) -> Servable:
     """What a replica serves. `threads` is how many one call of the model may use.
 
     Raises LoadFailed, CannotServe or whatever the user's code raises.

@@ -128,6 +128,10 @@ def _read_npz(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[i
     return _joined([next(iter(arrays.values())) for arrays in found], width)
 
 
+def _read_tensors(batch: Sequence[Any], width: Optional[int]) -> Tuple[Any, List[int]]:
+    return _joined([tensors.rows() for tensors in batch], width)
+
+
 def _read_columns(kind: str) -> "Reader":
     return lambda batch, width: _joined([columns.as_array(columns.read_columns(kind, one)) for one in batch], width)
 
@@ -169,20 +173,25 @@ _READERS: Dict[str, Reader] = {
     media.NPY: _read_npy,
     media.NPZ: _read_npz,
     media.LINES: _read_lines,
+    media.TENSORS: _read_tensors,
     **{kind: _read_columns(kind) for kind in columns.KINDS},
 }
 
 
 def choose_written(accept: str) -> str:
     """The content type to answer with. Raises Refusal where the caller accepts none of them."""
+    if accept is media.AS_IS:
+        return media.AS_IS
     kind = media.choose(accept, WRITABLE)
     if kind is None:
         raise unacceptable(accept, ", ".join(WRITABLE))
     return kind
 
 
-def write_rows(content_type: str, predicted: Any, counts: List[int]) -> List[bytes]:
+def write_rows(content_type: str, predicted: Any, counts: List[int]) -> List[Any]:
     """The answer of each request, cut out of the model's one answer: an array with a value, or a row of them, a row."""
+    if content_type is media.AS_IS:
+        return [predicted[begin:end] for begin, end in _spans(counts)]
     if content_type == media.NPY:
         return [bodies.write_npy(predicted[begin:end]) for begin, end in _spans(counts)]
     values: List[Any] = predicted.tolist()

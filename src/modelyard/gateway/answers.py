@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from modelyard.errors import ModelyardError
+from modelyard.errors import ModelyardError, PredictorFailed
 from modelyard.protocol.errors import error_body
 
 
@@ -38,10 +38,17 @@ _FACES: dict[str, Face] = {
 }
 """The one table of this door: an error's code -> how it looks here (protocols.md, sagemaker.md 7.3)."""
 
+_MODEL_ERROR = _FACES["predictor_failed"]
+_LOG_STREAM_ARN = "arn:aws:logs:local:000000000000:log-group:/aws/sagemaker/Endpoints/{endpoint}"
+"""Shaped as AWS has it, because clients take it apart; `modelyard logs NAME` shows what is in it."""
+
 _INTERNAL = Face(500, 500, "InternalFailure")
 
 RETRY_AFTER_SECONDS = 1
 """What clients are told to wait after a 503."""
+
+ORIGINAL_MESSAGE_BYTES_MAX = 8192
+"""Of what a predictor answered with an error, so much is repeated to clients of SageMaker's."""
 
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
@@ -66,19 +73,45 @@ def plain_error(error: ModelyardError, request_id: str, status: int | None = Non
 
 
 def prediction_error(
-    error: ModelyardError, request_id: str, *, signed: bool, predictor_status: int | None = None
+    error: ModelyardError, request_id: str, *, signed: bool, predictor_status: int | None = None, endpoint: str = ""
 ) -> tuple[int, bytes, bytes]:
     """(status, header lines, body) on `/endpoints/*`. `predictor_status` is what the replica gave it, if it did."""
     face = face_of(error.code)
+    if signed and predictor_status is not None and 400 <= predictor_status < 500:
+        # What a container refuses is SageMaker's ModelError too; ValidationError is for what never reached it.
+        face = _MODEL_ERROR
     original = predictor_status or face.status
     status = face.signed_status if signed else original
     document: dict[str, Any] = dict(error_body(error, request_id))
     document["Message"] = error.message
     document["OriginalStatusCode"] = original
+    if face.amazon_type == _MODEL_ERROR.amazon_type:
+        document["OriginalMessage"] = error.message
+        document["LogStreamArn"] = _LOG_STREAM_ARN.format(endpoint=endpoint)
     head = b"content-type: application/json\r\nx-amzn-errortype: %b\r\n" % face.amazon_type.encode()
     if status == 503:
         head += b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS
     return status, head, json.dumps(document).encode()
+
+
+def model_error(status: int, said: bytes, request_id: str, endpoint: str) -> tuple[int, bytes, bytes]:
+    """(status, header lines, body) for a client of SageMaker's, where the predictor itself answered with an error."""
+    text = said[:ORIGINAL_MESSAGE_BYTES_MAX].decode("utf-8", "replace")
+    error = PredictorFailed(f"cannot predict: the predictor answered with status {status}: {text}")
+    code, head, body = prediction_error(error, request_id, signed=True, predictor_status=status, endpoint=endpoint)
+    return code, head, json.dumps({**json.loads(body), "OriginalMessage": text}).encode()
+
+
+def tensor_error(
+    error: ModelyardError, request_id: str, predictor_status: int | None = None
+) -> tuple[int, bytes, bytes]:
+    """(status, header lines, body) on `/v2`: the Open Inference Protocol's error is one text."""
+    text = f"{error.message}; {error.hint}" if error.hint else error.message
+    head = b"content-type: application/json\r\n"
+    status = predictor_status or status_of(error)
+    if status == 503:
+        head += b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS
+    return status, head, json.dumps({"error": text, "request_id": request_id}).encode()
 
 
 _UNSAFE = str.maketrans("", "", "\r\n\0")

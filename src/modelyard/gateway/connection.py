@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 import httptools
 
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
-from modelyard.gateway.answers import plain_error, prediction_error, status_line
+from modelyard.gateway.answers import plain_error, prediction_error, status_line, tensor_error
+from modelyard.gateway.event_stream import EventStream
+from modelyard.gateway.inference import Inference, model_state, server_state
 from modelyard.gateway.metrics import Scrape
 from modelyard.gateway.patience import Sight
 from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
-from modelyard.gateway.router import Lane, below_endpoint, route
+from modelyard.gateway.router import Lane, below_endpoint, inference_version, is_open_as_predictions, route, short_name
+from modelyard.gateway.service import Service
 from modelyard.protocol import routes
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ LINGER_SECONDS = 2.0
 LINGER_BODY_BYTES = 64 * 2**10
 """Bodies up to this are read to their end after a refusal, and the connection lives on."""
 
+_KINDS: dict[Lane, type[Prediction]] = {Lane.PREDICTION: Prediction, Lane.EVENTS: EventStream}
 _SAFE_ID = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
 
 
@@ -330,26 +334,80 @@ class HttpConnection(asyncio.Protocol):
         below = below_endpoint(path)
         if below is not None and (lane is Lane.CONTROL or method != b"POST"):
             return self._to_web_app(*below, method, fields, query)
-        if lane is Lane.PREDICTION:
-            return self._prediction(name, fields, query, signed=under_aws or _is_signed(fields))
+        kind = _KINDS.get(lane)
+        if kind is not None:
+            return self._prediction(name, fields, query, kind, signed=under_aws or _is_signed(fields))
+        if lane is Lane.TENSORS:
+            return self._inference(name, inference_version(path), method, fields, query)
         if lane is Lane.CONTROL:
-            if method == b"CONNECT":
-                return self._refusal(InvalidValue("cannot CONNECT: this is no proxy"), fields, status=405)
-            return Proxied(self, method, self._url, self._headers, self._id_for(fields))
+            return self._for_control(path, method, fields, query)
         if method not in (b"GET", b"HEAD"):
             return self._refusal(InvalidValue(f"cannot {method.decode()} this path", "use GET"), fields, status=405)
-        return self._own_answer(lane, fields)
+        return self._own_answer(lane, name, path, fields)
 
-    def _prediction(self, name: str, fields: dict[bytes, bytes], query: bytes, *, signed: bool) -> Exchange:
-        gateway = self.gateway
-        if not gateway.predictions_are_open and not gateway.holds_key(fields):
-            unauthorized = Unauthorized("cannot predict without the yard's key", "send `Authorization: Bearer KEY`")
-            return self._refusal(unauthorized, fields, signed=signed)
-        service = gateway.services.get(name)
+    def _for_control(self, path: bytes, method: bytes, fields: dict[bytes, bytes], query: bytes) -> Exchange:
+        short = short_name(path) if method == b"POST" else None
+        if short is not None and short in self.gateway.services:
+            return self._prediction(short, fields, query, Prediction, _is_signed(fields))
+        if is_open_as_predictions(path) and not self._may_predict(fields):
+            return self._refusal(_unauthorized(), fields, signed=_is_signed(fields))
+        if method == b"CONNECT":
+            return self._refusal(InvalidValue("cannot CONNECT: this is no proxy"), fields, status=405)
+        return Proxied(self, method, self._url, self._headers, self._id_for(fields))
+
+    def _prediction(
+        self, name: str, fields: dict[bytes, bytes], query: bytes, kind: type[Prediction], signed: bool
+    ) -> Exchange:
+        try:
+            service = self._service_for(name, fields)
+        except ModelyardError as error:
+            return self._refusal(error, fields, signed=signed)
+        return kind(self, service, self._headers, fields, query or None, signed)
+
+    def _inference(
+        self, name: str, version: str | None, method: bytes, fields: dict[bytes, bytes], query: bytes
+    ) -> Exchange:
+        try:
+            if method != b"POST":
+                raise InvalidValue(f"cannot {method.decode()} an inference", "use POST")
+            service = self._service_for(name, fields)
+            if version is not None and version != str(service.entry.version):
+                raise NotFound(
+                    f"cannot infer: version {version} of {service.name} does not serve",
+                    f"version {service.entry.version} does",
+                )
+            return Inference(self, service, self._headers, fields, query or None)
+        except ModelyardError as error:
+            request_id = self._id_for(fields)
+            return Reply(self, *tensor_error(error, request_id.decode("latin-1")), request_id)
+
+    def _service_for(self, name: str, fields: dict[bytes, bytes]) -> Service:
+        """Raises Unauthorized, NotFound."""
+        if not self._may_predict(fields):
+            raise _unauthorized()
+        service = self.gateway.services.get(name)
         if service is None:
-            missing = NotFound(f"cannot predict: there is no endpoint {name}", gateway.nearest_endpoint(name))
-            return self._refusal(missing, fields, signed=signed)
-        return Prediction(self, service, self._headers, fields, query or None, signed)
+            hint = self.gateway.nearest_endpoint(name)
+            raise NotFound(f"cannot predict: there is no endpoint {name}", hint)
+        return service
+
+    def _may_predict(self, fields: dict[bytes, bytes]) -> bool:
+        return self.gateway.predictions_are_open or self.gateway.holds_key(fields)
+
+    def _tensors_state(self, name: str, path: bytes, fields: dict[bytes, bytes]) -> Reply:
+        """What a client of the Open Inference Protocol asks before it infers."""
+        gateway = self.gateway
+        request_id = self._id_for(fields)
+        if not name:
+            ready = not path.endswith(b"/ready") or gateway.has_table
+            return Reply(self, 200 if ready else 503, *server_state(path, ready=ready), request_id)
+        try:
+            service = self._service_for(name, fields)
+        except ModelyardError as error:
+            return Reply(self, *tensor_error(error, request_id.decode("latin-1")), request_id)
+        ready = service.can_answer and inference_version(path) in (None, str(service.entry.version))
+        # The protocol says no by a status from 400 to 499.
+        return Reply(self, 200 if ready else 400, *model_state(service.name, ready=ready), request_id)
 
     def _to_web_app(self, name: str, path: bytes, method: bytes, fields: dict[bytes, bytes], query: bytes) -> Exchange:
         """A request that only an endpoint which serves a web application answers."""
@@ -363,13 +421,15 @@ class HttpConnection(asyncio.Protocol):
                 f"predictions are posted to {routes.INVOCATIONS}",
             )
             return self._refusal(missing, fields, signed=False)
-        exchange = self._prediction(name, fields, query, signed=False)
+        exchange = self._prediction(name, fields, query, Prediction, signed=False)
         if isinstance(exchange, Prediction):
             exchange.method, exchange.path = method, path
         return exchange
 
-    def _own_answer(self, lane: Lane, fields: dict[bytes, bytes]) -> Exchange:
+    def _own_answer(self, lane: Lane, name: str, path: bytes, fields: dict[bytes, bytes]) -> Exchange:
         gateway = self.gateway
+        if lane is Lane.TENSORS_STATE:
+            return self._tensors_state(name, path, fields)
         if lane is Lane.METRICS:
             if not gateway.holds_key(fields):
                 return self._refusal(Unauthorized("cannot show metrics without the yard's key", "send it"), fields)
@@ -416,7 +476,7 @@ class HttpConnection(asyncio.Protocol):
         exchange, self._current = self._current, None
         fields = dict(self._headers)
         if isinstance(exchange, Prediction):
-            reply = self._refusal(error, fields, signed=exchange.signed)
+            reply = Reply(self, *exchange.word(error), exchange.request_id)
             exchange.abort()
         else:
             header_limit = isinstance(error, TooLarge) and exchange is None
@@ -447,6 +507,10 @@ class HttpConnection(asyncio.Protocol):
         if given is not None and _is_safe_id(given):
             return given
         return b"%b%016x" % (self.gateway.id_prefix, self.gateway.next_stream())
+
+
+def _unauthorized() -> Unauthorized:
+    return Unauthorized("cannot predict without the yard's key", "send `Authorization: Bearer KEY`")
 
 
 def _is_signed(fields: dict[bytes, bytes]) -> bool:

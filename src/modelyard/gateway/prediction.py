@@ -11,7 +11,7 @@ from modelyard_worker import frames
 from modelyard_worker.frames import Frame
 
 from modelyard.errors import ModelyardError, PredictorFailed, QueueFull, StoreFailed, TooLarge, error_types
-from modelyard.gateway.answers import answer_head, prediction_error, status_line
+from modelyard.gateway.answers import answer_head, model_error, prediction_error, status_line
 from modelyard.gateway.service import HEADS_MAX, Service
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Prediction:
             heads[packed, version] = head
         if head[2] is not None and self.target is not None:
             self.target.figures.tracked.track(head[2])
-        self._finish(head[0], head[1], frame.payload)
+        self._answer_whole(head[0], head[1], frame.payload)
 
     def begin(self, frame: Frame, version: int) -> None:
         """The head and the first part of a streamed answer."""
@@ -218,9 +218,15 @@ class Prediction:
         if self.begun:
             self.break_off()
             return
-        request_id = self.request_id.decode("latin-1")
-        status, head, body = prediction_error(error, request_id, signed=self.signed, predictor_status=predictor_status)
+        status, head, body = self.word(error, predictor_status)
         self._finish(status, status_line(status) + head, body)
+
+    def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
+        """(status, header lines, body) of an error, as clients of this door know errors."""
+        request_id = self.request_id.decode("latin-1")
+        return prediction_error(
+            error, request_id, signed=self.signed, predictor_status=predictor_status, endpoint=self.service.name
+        )
 
     def break_off(self) -> None:
         """A streamed answer cannot go on. HTTP's only word for it is to close the connection."""
@@ -254,6 +260,12 @@ class Prediction:
         status = meta.get("status")
         self.fail(kind(message, hint), int(status) if status else None)
 
+    def _answer_whole(self, status: int, head: bytes, body: bytes) -> None:
+        if self.signed and status >= 400:
+            status, lines, body = model_error(status, body, self.request_id.decode("latin-1"), self.service.name)
+            head = status_line(status) + lines
+        self._finish(status, head, body)
+
     def _finish(self, status: int, head: bytes, body: bytes) -> None:
         connection = self.connection
         self.service.count(self, status)
@@ -265,9 +277,13 @@ class Prediction:
         if payload:
             transport = self.connection.transport
             transport.write(b"%x\r\n%b\r\n" % (len(payload), payload) if self._chunked else payload)
-            self._owed += len(payload)
-            if not self.connection.client_is_slow:
-                self.can_write()
+            self._owe(len(payload))
+
+    def _owe(self, size: int) -> None:
+        """So many bytes were taken from the replica and are on their way to the client."""
+        self._owed += size
+        if not self.connection.client_is_slow:
+            self.can_write()
 
     def _release(self) -> None:
         self.done = True

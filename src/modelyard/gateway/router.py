@@ -9,13 +9,22 @@ from modelyard.protocol import routes
 
 class Lane(Enum):
     PREDICTION = "prediction"  # the fast lane, frames to a replica
+    EVENTS = "events"  # the same; the answer in SageMaker's event stream
+    TENSORS = "tensors"  # the same; both ways in the Open Inference Protocol
+    TENSORS_STATE = "tensors state"  # what a client of that protocol asks before it infers
     HEALTH = "health"  # answered by the gateway itself
     READY = "ready"
     METRICS = "metrics"
     CONTROL = "control"  # everything else: the control process
 
 
-_INVOCATIONS = re.compile(rb"(/aws)?/endpoints/([A-Za-z0-9-]{1,63})/invocations")
+_NAME = rb"([A-Za-z0-9-]{1,63})"
+_INVOCATIONS = re.compile(rb"(/aws)?/endpoints/" + _NAME + rb"/invocations(-response-stream)?")
+_INFER = re.compile(rb"/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/infer")
+_TENSORS_STATE = re.compile(rb"/v2/?|/v2/health/(?:live|ready)|/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/ready")
+_VERSION = re.compile(rb"/v2/models/[^/]+/versions/([^/]*)/")
+_OPEN = re.compile(rb"(?:/aws)?/endpoints/[^/]*/async-invocations(?:/|$)|/v2(?:/|$)")
+_SHORT = re.compile(rb"/" + _NAME + rb"/?")
 _BELOW = re.compile(rb"/endpoints/([A-Za-z0-9-]{1,63})(/(?!async-invocations(?:/|$)).*)")
 _OWN = {
     routes.HEALTH.encode(): Lane.HEALTH,
@@ -30,9 +39,33 @@ def below_endpoint(path: bytes) -> tuple[str, bytes] | None:
     return (name_key(match[1].decode()), match[2]) if match else None
 
 
+def inference_version(path: bytes) -> str | None:
+    """The version that a path of the Open Inference Protocol names."""
+    match = _VERSION.match(path)
+    return match[1].decode("latin-1") if match and match[1] else None
+
+
+def is_open_as_predictions(path: bytes) -> bool:
+    """Whether control answers this path to whoever may predict."""
+    return _OPEN.match(path) is not None
+
+
+def short_name(path: bytes) -> str | None:
+    """`name_key` of the endpoint that Cortex 0.14 has at `/NAME`; None where the path is none or is taken."""
+    match = _SHORT.fullmatch(path)
+    key = name_key(match[1].decode()) if match else None
+    return None if key in routes.RESERVED_NAMES else key
+
+
 def route(path: bytes) -> tuple[Lane, str, bool]:
     """(lane, `name_key` of the endpoint or "", whether it came under /aws)."""
     match = _INVOCATIONS.fullmatch(path)
     if match:
-        return Lane.PREDICTION, name_key(match[2].decode()), match[1] is not None
+        lane = Lane.PREDICTION if match[3] is None else Lane.EVENTS
+        return lane, name_key(match[2].decode()), match[1] is not None
+    if path.startswith(b"/v2"):
+        if match := _INFER.fullmatch(path):
+            return Lane.TENSORS, name_key(match[1].decode()), False
+        if match := _TENSORS_STATE.fullmatch(path):
+            return Lane.TENSORS_STATE, name_key((match[1] or b"").decode()), False
     return _OWN.get(path, Lane.CONTROL), "", False

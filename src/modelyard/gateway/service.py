@@ -258,6 +258,11 @@ class Service:
     def ready(self) -> int:
         return len(self._ready)
 
+    @property
+    def can_answer(self) -> bool:
+        """Whether a request would be answered: at once, or by a replica that it wakes."""
+        return bool(self._ready) or (self.entry.version is not None and self.entry.why_not_ready is None)
+
     def _not_ready_message(self) -> str:
         return f"cannot predict: endpoint {self.name} has no ready replica ({self.entry.why_not_ready})"
 

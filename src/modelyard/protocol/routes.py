@@ -7,9 +7,38 @@ INVOCATIONS = "/invocations"
 AWS = "/aws"
 DVC = "/dvc"
 """Data remotes, `/dvc/NAME`."""
+TENSORS = "/v2"
+"""The Open Inference Protocol."""
 HEALTH = "/healthz"
 READY = "/readyz"
 METRICS = "/metrics"
+
+RESERVED_NAMES = frozenset(
+    {
+        "api",
+        "async-invocations",
+        "aws",
+        "console",
+        "dvc",
+        "endpoints",
+        "functions",
+        "gateways",
+        "healthz",
+        "invocations",
+        "login",
+        "logout",
+        "metrics",
+        "mlflow",
+        "models",
+        "ping",
+        "readyz",
+        "static",
+        "v1",
+        "v2",
+    }
+)
+"""First parts of paths that are the yard's own, or may become so. No endpoint is called so, by `name_key`: Cortex's
+clients post to `/NAME`."""
 
 REQUEST_ID = "x-request-id"
 REQUEST_ID_LENGTH_MAX = 128
