@@ -1,0 +1,116 @@
+"""Asks a yard as a user of boto3 does: `client.py ENDPOINT_URL CASE`; prints what came back as JSON."""
+
+import json
+import sys
+from typing import Any
+
+import boto3
+import botocore.config
+import botocore.exceptions
+
+_CONFIG = botocore.config.Config(retries={"total_max_attempts": 1})
+
+
+def _runtime(url: str) -> Any:
+    return boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=url,
+        region_name="local",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",  # noqa: S106 (a yard on loopback asks for none; the client cannot do without)
+        config=_CONFIG,
+    )
+
+
+def _shown(answer: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in answer.items() if name not in ("Body", "ResponseMetadata")}
+    return {**plain, "status": answer["ResponseMetadata"]["HTTPStatusCode"]}
+
+
+def invoke(runtime: Any) -> Any:
+    answer = runtime.invoke_endpoint(
+        EndpointName="Echo",
+        Body=b'{"n": 1}',
+        ContentType="application/json",
+        Accept="application/json",
+        CustomAttributes="trace=17",
+        TargetModel="one.tar.gz",
+        InferenceId="inference-17",
+    )
+    return {**_shown(answer), "body": json.loads(answer["Body"].read())}
+
+
+def bare(runtime: Any) -> Any:
+    answer = runtime.invoke_endpoint(EndpointName="iris", Body="5.1,3.5,1.4,0.2", ContentType="text/csv", Accept="text/csv")
+    return {**_shown(answer), "body": answer["Body"].read().decode()}
+
+
+def stream(runtime: Any) -> Any:
+    return _streamed(runtime, b'{"parts": ["a", "b", "\\u00fc"]}')
+
+
+def stream_of_one(runtime: Any) -> Any:
+    return _streamed(runtime, b'{"n": 1}')
+
+
+def stream_breaks(runtime: Any) -> Any:
+    return _streamed(runtime, b'{"parts": ["a"], "then": "raise"}')
+
+
+def stream_fails(runtime: Any) -> Any:
+    return _streamed(runtime, b'{"raise": "no"}')
+
+
+def _streamed(runtime: Any, body: bytes) -> Any:
+    answer = runtime.invoke_endpoint_with_response_stream(
+        EndpointName="Echo", Body=body, ContentType="application/json", Accept="*/*", CustomAttributes="trace=18"
+    )
+    parts: list[str] = []
+    try:
+        for event in answer["Body"]:
+            parts.append(event["PayloadPart"]["Bytes"].decode())
+    except botocore.exceptions.EventStreamError as error:
+        return {**_shown(answer), "parts": parts, "error": error.response["Error"], "rest": _rest(error)}
+    return {**_shown(answer), "parts": parts}
+
+
+def raises(runtime: Any) -> Any:
+    return runtime.invoke_endpoint(EndpointName="Echo", Body=b'{"raise": "no"}', ContentType="application/json")
+
+
+def answers_an_error(runtime: Any) -> Any:
+    return runtime.invoke_endpoint(EndpointName="Echo", Body=b'{"status": 418}', ContentType="application/json")
+
+
+def unreadable(runtime: Any) -> Any:
+    return runtime.invoke_endpoint(EndpointName="iris", Body=b"what?", ContentType="application/pdf")
+
+
+def missing(runtime: Any) -> Any:
+    return runtime.invoke_endpoint(EndpointName="nowhere", Body=b"{}")
+
+
+def too_large(runtime: Any) -> Any:
+    return runtime.invoke_endpoint(EndpointName="Echo", Body=b"x" * (7 * 2**20))
+
+
+def _rest(error: botocore.exceptions.ClientError) -> dict[str, Any]:
+    return {name: value for name, value in error.response.items() if name not in ("Error", "ResponseMetadata")}
+
+
+def main() -> None:
+    url, case = sys.argv[1:]
+    try:
+        found = globals()[case](_runtime(url))
+    except botocore.exceptions.ClientError as error:
+        found = {
+            "raised": type(error).__name__,
+            "status": error.response["ResponseMetadata"]["HTTPStatusCode"],
+            "error": error.response["Error"],
+            **_rest(error),
+        }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

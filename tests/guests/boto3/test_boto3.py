@@ -1,0 +1,141 @@
+"""The real boto3 against a real yard: SageMaker's runtime API, signed, at `endpoint_url` and under `/aws`."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import a_yard, iris_model
+from tests.acceptance.yard import Yard
+from tests.guests.guest_environment import guest_python
+
+__all__ = ["iris_model"]
+"""A fixture: pytest finds it by its name here."""
+
+pytestmark = [pytest.mark.environments, pytest.mark.timeout(300)]
+
+CLIENT = Path(__file__).with_name("client.py")
+LIMIT_SECONDS = 60
+
+ECHO = """
+from modelyard_worker.response import Response
+
+class Predictor:
+    def predict(self, payload, headers):
+        if "raise" in payload:
+            raise ValueError(payload["raise"])
+        if "status" in payload:
+            return Response("a teapot", payload["status"])
+        found = {name: value for name, value in headers.items() if name.startswith("x-amzn-sagemaker")}
+        attributes = {"x-amzn-sagemaker-custom-attributes": headers.get("x-amzn-sagemaker-custom-attributes", "")}
+        if "parts" in payload:
+            return Response(self.parts(payload), headers=attributes)
+        return Response({"payload": payload, "headers": found}, headers=attributes)
+
+    def parts(self, payload):
+        yield from payload["parts"]
+        if "then" in payload:
+            raise ValueError("half way")
+"""
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def ask(iris_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """Runs a case of `client.py`; `under` is put behind the yard's address."""
+    python = guest_python("boto3")
+    folder = tmp_path_factory.mktemp("echo")
+    (folder / "predictor.py").write_text(ECHO)
+    (folder / "modelyard.yaml").write_text("- name: Echo\n  predictor: {path: predictor.py}\n")
+    with a_yard() as yard:
+        client = yard.client()
+        client.deploy(folder / "modelyard.yaml")
+        client.deploy(iris_model, name="iris")
+        for name in ("Echo", "iris"):
+            assert client.wait_endpoint(name)["state"] == "live"
+        yield lambda case, under="": _run(python, yard, case, under)
+
+
+def _run(python: str, yard: Yard, case: str, under: str) -> Any:
+    command = [python, str(CLIENT), yard.url + under, case]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("under", ["", "/aws"], ids=["plain", "under /aws"])
+def test_every_header_of_invoke_endpoint_goes_there_and_back(ask: Ask, under: str) -> None:
+    answer = ask("invoke", under)
+    assert answer["status"] == 200
+    assert answer["ContentType"] == "application/json"
+    assert answer["InvokedProductionVariant"]
+    assert answer["CustomAttributes"] == "trace=17"
+    assert answer["body"]["payload"] == {"n": 1}
+    assert answer["body"]["headers"] == {
+        "x-amzn-sagemaker-custom-attributes": "trace=17",
+        "x-amzn-sagemaker-target-model": "one.tar.gz",
+        "x-amzn-sagemaker-inference-id": "inference-17",
+    }
+
+
+def test_a_bare_model_answers_csv(ask: Ask) -> None:
+    answer = ask("bare")
+    assert (answer["body"].strip(), answer["ContentType"]) == ("0", "text/csv")
+
+
+@pytest.mark.parametrize("under", ["", "/aws"], ids=["plain", "under /aws"])
+def test_a_streamed_answer_arrives_part_by_part(ask: Ask, under: str) -> None:
+    answer = ask("stream", under)
+    assert answer["parts"] == ["a", "b", "ü"]
+    assert answer["ContentType"] == "text/plain; charset=utf-8"
+    assert answer["CustomAttributes"] == "trace=18"
+    assert answer["InvokedProductionVariant"]
+
+
+def test_an_answer_in_one_piece_is_a_stream_of_one_part(ask: Ask) -> None:
+    answer = ask("stream_of_one")
+    assert json.loads(answer["parts"][0])["payload"] == {"n": 1}
+    assert answer["ContentType"] == "application/json"
+
+
+def test_a_stream_that_breaks_off_ends_with_a_model_stream_error(ask: Ask) -> None:
+    answer = ask("stream_breaks")
+    assert answer["parts"] == ["a"]
+    assert answer["error"]["Code"] == "ModelStreamError"
+
+
+def test_what_fails_before_the_first_part_is_a_model_error(ask: Ask) -> None:
+    assert ask("stream_fails")["raised"] == "ModelError"
+
+
+def test_a_predictor_that_raises_is_a_model_error_with_the_original_status(ask: Ask) -> None:
+    answer = ask("raises")
+    assert (answer["raised"], answer["status"], answer["OriginalStatusCode"]) == ("ModelError", 424, 500)
+    assert "ValueError" in answer["OriginalMessage"]
+    assert answer["LogStreamArn"].startswith("arn:aws:logs:")
+    assert answer["LogStreamArn"].endswith("/Echo")
+
+
+def test_a_predictor_that_answers_with_an_error_is_a_model_error_with_what_it_said(ask: Ask) -> None:
+    answer = ask("answers_an_error")
+    assert (answer["raised"], answer["status"], answer["OriginalStatusCode"]) == ("ModelError", 424, 418)
+    assert "teapot" in answer["OriginalMessage"]
+
+
+def test_a_body_that_the_model_cannot_read_is_a_model_error(ask: Ask) -> None:
+    answer = ask("unreadable")
+    assert (answer["raised"], answer["OriginalStatusCode"]) == ("ModelError", 415)
+
+
+def test_an_endpoint_that_is_not_there_is_a_validation_error(ask: Ask) -> None:
+    answer = ask("missing")
+    assert (answer["status"], answer["error"]["Code"]) == (400, "ValidationError")
+    assert "nowhere" in answer["error"]["Message"]
+
+
+def test_a_body_over_the_limit_is_refused_with_413(ask: Ask) -> None:
+    assert ask("too_large")["status"] == 413
