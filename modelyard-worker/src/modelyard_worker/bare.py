@@ -11,6 +11,7 @@ from modelyard_worker.request import Request
 from modelyard_worker.rows import READABLE_TYPES, WRITABLE, choose_written, read_rows, write_rows
 from modelyard_worker.schemas import describe_rows
 from modelyard_worker.servable import Answer
+from modelyard_worker.tensor_descriptions import of_inputs, of_prediction, of_rows
 
 
 class BareModel:
@@ -62,7 +63,16 @@ class BareModel:
         return self.predict(requests)
 
     def describe(self) -> Dict[str, Any]:
-        return describe_rows(self._features, READABLE_TYPES)
+        inputs = of_rows(self._features) if self._inputs is None else of_inputs(self._inputs)
+        described = describe_rows(self._features, READABLE_TYPES)
+        return {**described, "tensors": {"inputs": inputs, "outputs": self._outputs()}}
+
+    def _outputs(self) -> List[Dict[str, Any]]:
+        """Nothing says what a model gives but a prediction; a model that refuses a row of zeros is not described."""
+        try:
+            return of_prediction(self._loader.predict(self._model, self._loader.zeros(self._model)))
+        except Exception:  # noqa: BLE001 (the user's model raises what it likes)
+            return []
 
     def probe(self) -> None:
         self._loader.probe(self._model)

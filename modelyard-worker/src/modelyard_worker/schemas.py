@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from modelyard_worker import bodies, media
 from modelyard_worker.frames import CHUNK_BYTES
+from modelyard_worker.tensor_descriptions import of_schema
 
 DESCRIPTION_BYTES_MAX = 32 * 1024
 """A description as JSON; where it is longer, the schemas are left out. It fits into one frame."""
@@ -62,6 +63,7 @@ def describe_hints(payload: Any, result: Any) -> Dict[str, Any]:
         "input": wanted,
         "output": _schema(result),
         "content_types": _TYPES.get(_name(payload), [media.JSON]),
+        "tensors": {"inputs": of_schema(wanted), "outputs": []},
     }
     return found if wanted == _BINARY else {**found, "example": example_of(wanted)}
 

@@ -76,7 +76,7 @@ class Tensor:
         """A NumPy array; texts as objects. Raises Refusal where NumPy is not there or the data do not fit."""
         np = bodies.library("numpy", "tensors")
         if isinstance(self._data, bytes) and self.datatype in _FORMATS:
-            self._check_count(len(self._data) // struct.calcsize(_FORMATS[self.datatype][0]))
+            self._check_size(self._data, struct.calcsize(_FORMATS[self.datatype][0]))
             little = np.dtype(_FORMATS[self.datatype][1]).newbyteorder("<")
             return np.frombuffer(self._data, little).astype(little.newbyteorder("="), copy=False).reshape(self.shape)
         flat = self._flat()
@@ -113,11 +113,19 @@ class Tensor:
     def _unpacked(self, data: bytes) -> List[Any]:
         if self.datatype == _BYTES:
             return [_text(one) for one in _elements(self.name, data)]
+        self._check_size(data, 2 if self.datatype == _BFLOAT else struct.calcsize(_FORMATS[self.datatype][0]))
         if self.datatype == _BFLOAT:
             halves = struct.unpack(f"<{len(data) // 2}H", data)
             return list(struct.unpack(f"<{len(halves)}f", struct.pack(f"<{len(halves)}I", *(h << 16 for h in halves))))
         form = _FORMATS[self.datatype][0]
         return list(struct.unpack(f"<{len(data) // struct.calcsize(form)}{form}", data))
+
+    def _check_size(self, data: bytes, element_bytes: int) -> None:
+        if len(data) != math.prod(self.shape) * element_bytes:
+            raise unreadable(
+                f"cannot read input {self.name}: {len(data)} bytes are not {math.prod(self.shape)} elements of "
+                f"{element_bytes} bytes"
+            )
 
     def _check_count(self, count: int) -> None:
         if count != math.prod(self.shape):

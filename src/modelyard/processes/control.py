@@ -22,10 +22,11 @@ from modelyard.clock import SystemClock
 from modelyard.console.pages import routes
 from modelyard.doors.dvc import DvcDoor
 from modelyard.doors.mount import Doors
+from modelyard.doors.oip import OipDoor
 from modelyard.errors import StoreFailed
 from modelyard.log import start_log
 from modelyard.protocol.messages import encode
-from modelyard.protocol.routes import DVC
+from modelyard.protocol.routes import DVC, TENSORS
 from modelyard.settings import Home, care_from
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.ports import Keys
@@ -61,7 +62,8 @@ async def serve(home: Home) -> None:
 
     remotes = DataRemotes(home.data_remotes)
     remotes.remove_leftovers()
-    app = Doors(create_app(yard, routes(in_process, clock)), {DVC: DvcDoor(remotes, store.keys, lambda: disk_of(yard))})
+    doors = {DVC: DvcDoor(remotes, store.keys, lambda: disk_of(yard)), TENSORS: OipDoor(store.endpoints)}
+    app = Doors(create_app(yard, routes(in_process, clock)), doors)
     listening = listen(home.control_socket)
     config = uvicorn.Config(
         app,

@@ -5,19 +5,19 @@ import sys
 from typing import Any
 
 import boto3
-import botocore.config
-import botocore.exceptions
+import botocore.config  # pyright: ignore[reportMissingImports] (the guest has it)
+import botocore.exceptions  # pyright: ignore[reportMissingImports] (as above)
 
 _CONFIG = botocore.config.Config(retries={"total_max_attempts": 1})
 
 
 def _runtime(url: str) -> Any:
-    return boto3.client(
+    return boto3.client(  # pyright: ignore[reportAttributeAccessIssue] (taken for this folder)
         "sagemaker-runtime",
         endpoint_url=url,
         region_name="local",
         aws_access_key_id="any",
-        aws_secret_access_key="any",  # noqa: S106 (a yard on loopback asks for none; the client cannot do without)
+        aws_secret_access_key="any",
         config=_CONFIG,
     )
 
@@ -41,7 +41,9 @@ def invoke(runtime: Any) -> Any:
 
 
 def bare(runtime: Any) -> Any:
-    answer = runtime.invoke_endpoint(EndpointName="iris", Body="5.1,3.5,1.4,0.2", ContentType="text/csv", Accept="text/csv")
+    answer = runtime.invoke_endpoint(
+        EndpointName="iris", Body="5.1,3.5,1.4,0.2", ContentType="text/csv", Accept="text/csv"
+    )
     return {**_shown(answer), "body": answer["Body"].read().decode()}
 
 
@@ -68,7 +70,7 @@ def _streamed(runtime: Any, body: bytes) -> Any:
     parts: list[str] = []
     try:
         for event in answer["Body"]:
-            parts.append(event["PayloadPart"]["Bytes"].decode())
+            parts.append(event["PayloadPart"]["Bytes"].decode())  # noqa: PERF401 (what came before an error counts)
     except botocore.exceptions.EventStreamError as error:
         return {**_shown(answer), "parts": parts, "error": error.response["Error"], "rest": _rest(error)}
     return {**_shown(answer), "parts": parts}

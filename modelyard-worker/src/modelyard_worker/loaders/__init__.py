@@ -87,17 +87,21 @@ class Loader:
 
     def probe(self, model: Any) -> None:
         """Predicts one row of zeros where the model says what a row is. Raises whatever the model raises."""
+        zeros = self.zeros(model)
+        if zeros is not None:
+            self.predict(model, zeros)
+
+    def zeros(self, model: Any) -> Optional[Any]:
+        """One row of zeros, as `predict` takes it; None where the model does not say what a row is."""
         import numpy as np
 
         inputs = self.inputs(model)
         if inputs is not None:
-            if all(one.numeric and one.row_shape is not None for one in inputs):
-                zeros = {one.name: np.zeros((1, *(one.row_shape or ())), one.dtype or "float32") for one in inputs}
-                self.predict(model, zeros)
-            return
+            if not all(one.numeric and one.row_shape is not None for one in inputs):
+                return None
+            return {one.name: np.zeros((1, *(one.row_shape or ())), one.dtype or "float32") for one in inputs}
         features = self.features(model)
-        if features is not None:
-            self.predict(model, np.zeros((1, features)))
+        return np.zeros((1, features)) if features is not None else None
 
     def file(self, path: str) -> str:
         """The model's file, or its folder. Raises LoadFailed where it is not there, or is another framework's."""
