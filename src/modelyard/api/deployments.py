@@ -18,9 +18,13 @@ from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
-from modelyard.domain.resources import ResourceName
+from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, ResourceName
 from modelyard.errors import Conflict, InvalidValue, ModelyardError
 from modelyard.packaging.package import build_package, read_document
+from modelyard.protocol.routes import RESERVED_NAMES
+
+_ADDRESSED = frozenset({ENDPOINT, *ANSWERS_AS_ENDPOINT})
+"""Kinds whose names are the first part of a path: Cortex's clients post to `/NAME`."""
 
 RESOURCES_MAX = 100
 SHAPE_ENDPOINT = f"{SHAPE}endpoint"
@@ -174,6 +178,11 @@ def _check_names(resources: list[Resource]) -> None:
     for resource in resources:
         name = ResourceName(resource.kind, resource.name)
         check_name(resource.name, f"{resource.kind} name")
+        if resource.kind in _ADDRESSED and name_key(resource.name) in RESERVED_NAMES:
+            raise InvalidValue(
+                f"cannot deploy {name}: the yard's own address /{name_key(resource.name)} has that name",
+                f"choose another, such as {resource.name}-model",
+            )
         if name.key in seen:
             raise InvalidValue(
                 f"cannot deploy {name}: the deployment has two of that name", "names differ by more than case"

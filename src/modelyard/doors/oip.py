@@ -68,8 +68,8 @@ class OipDoor:
 
 
 def _tensors(seen: EndpointStatus | None) -> dict[str, list[dict[str, Any]]]:
-    described = json.loads(seen.description) if seen is not None and seen.description else {}
-    found = described.get("tensors") or {}
+    described: dict[str, Any] = json.loads(seen.description) if seen is not None and seen.description else {}
+    found: dict[str, list[dict[str, Any]]] = described.get("tensors") or {}
     return {side: found.get(side) or [] for side in ("inputs", "outputs")}
 
 

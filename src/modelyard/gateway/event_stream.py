@@ -82,7 +82,7 @@ class EventStream(Prediction):
     def begin(self, frame: Frame, version: int) -> None:
         if self.done or self.begun:
             return
-        status, head = answer_head(frames.unpack_meta(frame.meta), version)
+        status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version)
         self._begin_stream(status, head)
         self._write_part(frame.payload)
 

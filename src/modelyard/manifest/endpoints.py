@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.names import name_key
 from modelyard.manifest.autoscaling import check_scaling, scaling_settings, scaling_values
 from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
@@ -12,6 +13,7 @@ from modelyard.manifest.places import check_place
 from modelyard.manifest.schema import QUEUE_LENGTH_MAX, EndpointFields
 from modelyard.manifest.values import is_path
 from modelyard.manifest.variables import Variables
+from modelyard.protocol.routes import RESERVED_NAMES
 
 _WITHOUT_EFFECT = {
     "compute": ("shm",),
@@ -66,6 +68,9 @@ def read_endpoint(document: Document, index: int, label: str, folder: Path) -> E
 def _check_together(document: Document, index: int, label: str, fields: EndpointFields) -> None:
     scaling = fields.autoscaling
     check_scaling(document, index, label, scaling)
+    if name_key(fields.name) in RESERVED_NAMES:
+        sentence = f"found {fields.name}; allowed: any name but those of the yard's own addresses (it answers at /NAME)"
+        add_problem(document, index, label, ("name",), sentence)
     if fields.tracker and fields.monitoring:
         sentence = "found beside tracker; allowed: one of the two, they mean the same"
         add_problem(document, index, label, ("monitoring",), sentence)

@@ -148,3 +148,11 @@ def test_pruning_deletes_what_the_file_no_longer_wishes(api: Api) -> None:
         "deleting other (endpoint)",
     ]
     assert api.store.endpoints.get("other").deleting
+
+
+def test_an_endpoint_is_not_called_as_an_address_of_the_yards_own(api: Api) -> None:
+    api.register()
+    error = refusal(api.deploy({**PRICE, "name": "Console"}), 400, "invalid_value")
+    assert "/console" in error["message"]
+    assert error["hint"] == "choose another, such as Console-model"
+    assert api.store.endpoints.select() == []

@@ -355,3 +355,67 @@ def test_a_cancelled_call_that_the_replica_ends_frees_its_slot(
     second = predicted(clients, gateway)
     replica.answer(replica.next_request(), b"2")
     assert second.result().content == b"2"
+
+
+def test_cortexs_clients_post_to_the_endpoints_name(
+    serving: Serving, replica_at: ReplicaAt, clients: ThreadPoolExecutor
+) -> None:
+    replica = replica_at()
+    gateway = serving(replica)
+    pending = clients.submit(httpx.post, f"{gateway.url}/Price?debug=true", json={"n": 1}, timeout=15)
+    request = replica.next_request()
+    assert request.body == b'{"n":1}'
+    replica.answer(request, b"7")
+    assert pending.result().content == b"7"
+
+
+def test_an_event_stream_stops_at_what_its_client_takes(
+    serving: Serving, replica_at: ReplicaAt, clients: ThreadPoolExecutor
+) -> None:
+    replica = replica_at()
+    gateway = serving(replica)
+    url = f"{gateway.url}/endpoints/price/invocations-response-stream"
+    pending = clients.submit(httpx.post, url, content=b"{}", timeout=15)
+    request = replica.next_request()
+    replica.send(frames.pack(frames.ANSWER, request.stream, frames.pack_meta({"status": 200, "type": "a/b"}), b"one"))
+    replica.send(frames.pack(frames.CANCEL, request.stream))
+    answer = pending.result()
+    assert answer.headers["content-type"] == "application/vnd.amazon.eventstream"
+    assert answer.headers["x-amzn-sagemaker-content-type"] == "a/b"
+    assert answer.content.count(b"PayloadPart") == 1
+    assert b"ModelStreamError" in answer.content
+
+
+def test_tensors_reach_the_replica_unread_with_the_length_of_their_header(
+    serving: Serving, replica_at: ReplicaAt, clients: ThreadPoolExecutor
+) -> None:
+    replica = replica_at()
+    gateway = serving(replica)
+    url = f"{gateway.url}/v2/models/price/versions/1/infer"
+    headers = {"inference-header-content-length": "2"}
+    pending = clients.submit(httpx.post, url, content=b"{}raw", headers=headers, timeout=15)
+    request = replica.next_request()
+    assert request.body == frames.TENSORS_PREFIX.pack(2) + b"{}raw"
+    assert (request.meta["type"], request.meta["accept"]) == (frames.TENSORS, frames.TENSORS)
+    replica.fail(request, "invalid_value", "cannot read it", 400)
+    answer = pending.result()
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "cannot read it", "request_id": answer.headers["x-request-id"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v2/models/price/versions/2/infer", {}, 404),
+        ("/v2/models/nowhere/infer", {}, 404),
+        ("/v2/models/price/infer", {"inference-header-content-length": "-1"}, 400),
+        ("/v2/models/price/infer", {"content-encoding": "gzip"}, 400),
+    ],
+)
+def test_what_cannot_be_inferred_is_told_in_the_protocols_own_shape(
+    serving: Serving, replica_at: ReplicaAt, path: str, headers: dict[str, str], status: int
+) -> None:
+    gateway = serving(replica_at())
+    answer = httpx.post(gateway.url + path, content=b"{}", headers=headers, timeout=15)
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith("cannot ")
