@@ -1,11 +1,12 @@
-"""Who may ask. Everything under /api wants the owner's key or a console session; foreign pages may change nothing.
+"""Who asks. Everything under /api wants a key or a session; foreign pages may change nothing.
 
-    key       `Authorization: Bearer KEY` or `x-api-key: KEY`; the store has its sha256
-    session   a cookie that a one-time link was traded for (`sessions`); only for requests that change nothing, or that
+    key       `Authorization: Bearer KEY` or `x-api-key: KEY`, the owner's or a program's; the store has its sha256
+    session   a cookie that a login or a one-time link was traded for; only for requests that change nothing, or that
               come from a page of our own origin
 
-Keys are compared as digests of 256-bit secrets: the time that a look-up takes says nothing about the key. This is also
-where every request gets its id and where bodies meet their limit.
+What they may do is `permissions`' to say. Keys are compared as digests of 256-bit secrets: the time that a look-up
+takes says nothing about the key. This is also where every request gets its id, where bodies meet their limit, and where
+the audit log hears of changes and refusals.
 """
 
 import hashlib
@@ -17,17 +18,23 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelyard.api.audit import SAFE_METHODS, Auditor
 from modelyard.api.errors import respond
+from modelyard.api.permissions import OPEN, PRINCIPAL
 from modelyard.api.yard import Yard
+from modelyard.domain.access import Principal, PrincipalKind
 from modelyard.errors import Forbidden, ModelyardError, TooLarge, Unauthorized
-from modelyard.protocol.routes import API, BODY_BYTES_MAX_API, KEY, REQUEST_ID, REQUEST_ID_LENGTH_MAX
-
-SESSION_COOKIE = "modelyard_session"
-SESSIONS = f"{API}/sessions"
-"""The one route without a credential: a one-time link is its own."""
+from modelyard.protocol.routes import (
+    API,
+    BODY_BYTES_MAX_API,
+    KEY,
+    REQUEST_ID,
+    REQUEST_ID_LENGTH_MAX,
+    SECURE_SESSION_COOKIE,
+    SESSION_COOKIE,
+)
 
 _ARTIFACTS = f"{API}/artifacts/"
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,6 +49,7 @@ class Access:
     def __init__(self, app: ASGIApp, yard: Yard) -> None:
         self._app = app
         self._yard = yard
+        self._auditor = Auditor(yard)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,52 +58,71 @@ class Access:
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
+        status = 500
 
         async def send_with_id(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = int(message["status"])
                 answered = MutableHeaders(scope=message)
                 answered[REQUEST_ID] = request_id
                 answered.setdefault("cache-control", "no-store")
                 answered.setdefault("x-content-type-options", "nosniff")
             await send(message)
 
+        # Forgotten at the end: another request may be answered in the same context.
+        recognised = PRINCIPAL.set(None)
         try:
-            self._check(scope, headers)
+            PRINCIPAL.set(self._check(scope, headers))
+            await self._app(scope, _limited(scope, receive), send_with_id)
         except ModelyardError as refusal:
             await respond(refusal, request_id)(scope, receive, send_with_id)
-            return
-        await self._app(scope, _limited(scope, receive), send_with_id)
+        finally:
+            principal = PRINCIPAL.get()
+            PRINCIPAL.reset(recognised)
+            await self._auditor.note(scope, principal, status, client_address(headers), request_id)
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
+    def _check(self, scope: Scope, headers: Headers) -> Principal | None:
+        """Who asks; None on the paths that recognise nobody. Raises what refuses the request."""
         method, path = scope["method"], scope["path"]
-        changes = method not in _SAFE_METHODS
+        changes = method not in SAFE_METHODS
         origin = headers.get("origin")
         if changes and origin is not None and not _is_own(origin, headers):
             raise Forbidden(
                 f"cannot {method} {path} for a page of {origin[:200]}", "use the console, or a client with the key"
             )
-        if path.startswith("/api") and path != SESSIONS:
-            self._check_credential(headers, browser_may=not changes or origin is not None)
+        is_open = (method, path.removeprefix(API)) in OPEN and path.startswith(API)
+        guarded = path.startswith("/api") and not is_open
+        principal = self._recognise(headers, browser_may=not changes or origin is not None) if guarded else None
         if not path.startswith(_ARTIFACTS) and int(headers.get("content-length") or 0) > BODY_BYTES_MAX_API:
             raise TooLarge(f"cannot take the body of {method} {path}: the limit is {BODY_BYTES_MAX_API} bytes")
+        return principal
 
-    def _check_credential(self, headers: Headers, *, browser_may: bool) -> None:
-        keys = self._yard.store.keys
-        key = _presented_key(headers)
+    def _recognise(self, headers: Headers, *, browser_may: bool) -> Principal:
+        keys, now = self._yard.store.keys, self._yard.clock.now()
+        key = presented_key(headers)
         if key is not None:
-            if keys.is_owner(digest_of(key)):
-                return
-            raise Unauthorized("cannot answer: the key is not this yard's", "the right one is in the home's file `key`")
+            principal = keys.principal(digest_of(key), now)
+            if principal is None or principal.kind is PrincipalKind.USER:
+                raise Unauthorized("cannot answer: the key is not this yard's, or no longer", "use one that is")
+            return principal
         session = presented_session(headers)
-        if session is not None and browser_may and keys.has_session(digest_of(session), self._yard.clock.now()):
-            return
-        raise Unauthorized(
-            "cannot answer without the yard's key",
-            "send `Authorization: Bearer KEY` (the home's file `key` has it); `modelyard open` lets a browser in",
-        )
+        principal = keys.principal(digest_of(session), now) if session is not None and browser_may else None
+        if principal is None:
+            raise Unauthorized(
+                "cannot answer without a key",
+                "send `Authorization: Bearer KEY` (the home's file `key` has the owner's); `modelyard open` lets a "
+                "browser in",
+            )
+        return principal
 
 
-def _presented_key(headers: Headers) -> str | None:
+def client_address(headers: Headers) -> str:
+    """Where the client is, as the gateway saw it; it passes on no such header of the client's own."""
+    return headers.get("x-forwarded-for", "")
+
+
+def presented_key(headers: Headers) -> str | None:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()
@@ -105,9 +132,10 @@ def _presented_key(headers: Headers) -> str | None:
 def presented_session(headers: Headers) -> str | None:
     """The session's token in the cookies, or None."""
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+        cookies = SimpleCookie(headers.get("cookie", ""))
     except CookieError:
         return None
+    found = cookies.get(SECURE_SESSION_COOKIE) or cookies.get(SESSION_COOKIE)
     return found.value if found is not None else None
 
 

@@ -1,17 +1,19 @@
 """The application: every noun's routes under /api/v1, its description, and who may ask."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from modelyard.api import (
     artifacts,
+    audit,
     deployments,
     description,
     endpoints,
     events,
+    groups,
     inputs,
-    links,
+    keys,
     metrics,
     models,
     packages,
@@ -20,10 +22,13 @@ from modelyard.api import (
     runs,
     scaling,
     secrets,
+    sessions,
     status,
+    users,
 )
 from modelyard.api.access import Access
 from modelyard.api.errors import handle_errors
+from modelyard.api.permissions import authorizer
 from modelyard.api.room import Room
 from modelyard.api.yard import Yard
 from modelyard.protocol.routes import API
@@ -40,18 +45,22 @@ _NOUNS = (
     models,
     packages,
     events,
-    links,
     secrets,
     scaling,
     metrics,
     retention,
+    sessions,
+    users,
+    groups,
+    keys,
+    audit,
 )
 
 
 def create_app(yard: Yard, pages: list[BaseRoute] | None = None) -> ASGIApp:
     """The yard's control application. `pages` are routes beside the interface, such as the console's."""
     app = FastAPI(title="Modelyard", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
-    router = APIRouter(prefix=API)
+    router = APIRouter(prefix=API, dependencies=[Depends(authorizer(yard))])
     for noun in _NOUNS:
         router.include_router(noun.routes(yard))
     app.include_router(router)

@@ -10,9 +10,11 @@ from modelyard.api.environments import check_environment
 from modelyard.api.errors import SHAPE
 from modelyard.api.kinds import Asked, check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
+from modelyard.api.permissions import check_role
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
+from modelyard.domain.access import Role
 from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.models import check_approved, parse_model_reference
@@ -160,6 +162,7 @@ def routes(yard: Yard) -> APIRouter:
 def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
     """Packages first, so that the transaction at the end is short. Raises as the checks do; then nothing is wished."""
     check_name(deployment.project, "project name")
+    _check_allowed(deployment)
     if deployment.prune and not deployment.from_file:
         raise InvalidValue("cannot prune: only a whole yard file says what is to stay", "say `from_file` too")
     _check_names(deployment.resources)
@@ -171,6 +174,14 @@ def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
             yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, now)
     yard.poke()
     return outcomes
+
+
+def _check_allowed(deployment: Deployment) -> None:
+    """Raises Forbidden. Pruning deletes what nobody named, so it takes the role in the whole project."""
+    if deployment.prune:
+        check_role(Role.DEPLOYER, deployment.project, None, "prune")
+    for one in deployment.resources:
+        check_role(Role.DEPLOYER, deployment.project, f"{one.kind}/{one.name}", "deploy")
 
 
 def _check_names(resources: list[Resource]) -> None:
@@ -292,6 +303,7 @@ def _resolve_model(yard: Yard, resource: EndpointResource) -> _Model:
         return _Model(tree=source.tree, framework=source.framework)
     asked = parse_model_reference(source.reference)
     found = yard.store.models.resolve(asked)
+    check_role(Role.VIEWER, found.project, f"model/{found.model}", "deploy the model")
     if resource.spec.require_approval:
         check_approved(found)
     return _Model(found.tree, found.model, found.version, source.framework or found.framework, str(asked))

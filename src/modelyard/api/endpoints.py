@@ -13,6 +13,7 @@ from modelyard.api.masked import masked
 from modelyard.api.moments import moment
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
+from modelyard.api.permissions import sees
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
 from modelyard.api.schemas import description_of, example_body, openapi_of
 from modelyard.api.secrets import secret_notes
@@ -223,7 +224,7 @@ def routes(yard: Yard) -> APIRouter:
         """By name."""
         seen = yard.store.endpoints.statuses()
         origin = own_origin(request.headers)
-        found = yard.store.endpoints.select(project)
+        found = [one for one in yard.store.endpoints.select(project) if sees("endpoint", one.name, one.project)]
         secrets = yard.store.secrets.select()
         return EndpointsView(
             endpoints=[endpoint_view(one, seen.get(name_key(one.name)), origin, secrets) for one in found]

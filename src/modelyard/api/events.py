@@ -5,12 +5,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from modelyard.api.permissions import project_of, sees, sees_everything
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.store.ports import Event
 
 EVENTS_MAX = 1000
 """Most events of one answer."""
+EVENTS_LOOKED_AT_MAX = 5000
+"""Newest events among which somebody's own are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ def _view(event: Event) -> EventView:
     return EventView(event.number, iso(event.at), event.kind, event.name, event.sentence)
 
 
+def _is_seen(event: Event, project: str | None) -> bool:
+    """What is gone belongs to no project any more, and only those see its events who see everything."""
+    return project is not None and sees(event.kind, event.name, project)
+
+
 def routes(yard: Yard) -> APIRouter:
     router = APIRouter(tags=["events"])
 
@@ -41,6 +49,11 @@ def routes(yard: Yard) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=EVENTS_MAX)] = 100,
     ) -> EventsView:
         """Newest first."""
-        return EventsView([_view(event) for event in yard.store.events.select(kind, name, limit)])
+        if sees_everything():
+            return EventsView([_view(event) for event in yard.store.events.select(kind, name, limit)])
+        among = yard.store.events.select(kind, name, EVENTS_LOOKED_AT_MAX)
+        projects = {thing: project_of(yard, *thing) for thing in {(event.kind, event.name) for event in among}}
+        seen = [event for event in among if _is_seen(event, projects[event.kind, event.name])]
+        return EventsView([_view(event) for event in seen[:limit]])
 
     return router

@@ -7,8 +7,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.lineage import ServedView, behind_alias, served_by, served_now
+from modelyard.api.permissions import check_role, sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.access import Role
 from modelyard.domain.endpoints import BY_LENGTH_MAX
 from modelyard.domain.models import (
     NOTE_LENGTH_MAX,
@@ -160,7 +162,8 @@ def routes(yard: Yard) -> APIRouter:
     @router.get("/models")
     def list_models(project: str | None = None) -> ModelsView:
         """The newest version of each model, by name."""
-        return ModelsView(models=[model_view(one) for one in yard.store.models.select(project)])
+        found = [one for one in yard.store.models.select(project) if sees("model", one.model, one.project)]
+        return ModelsView(models=[model_view(one) for one in found])
 
     @router.get("/models/{name}")
     def get_model(name: str) -> VersionsView:
@@ -171,6 +174,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/models/{name}/versions", status_code=201)
     def register_version(name: str, registration: Registration) -> ModelView:
         """Registers a tree of files that is in the yard as the next version."""
+        check_role(Role.DEPLOYER, registration.project, f"model/{name}", "register a model")
         return model_view(register(yard, name, registration))
 
     @router.get("/models/{name}/versions/{version}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from modelyard.api.permissions import sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.resources import Resource, ResourceVersion
@@ -41,7 +42,8 @@ def routes(yard: Yard) -> APIRouter:
     @router.get("/resources")
     def list_resources(kind: str | None = None, project: str | None = None) -> ResourcesView:
         """By kind and name."""
-        return ResourcesView([_view(one) for one in yard.store.resources.select(kind, project)])
+        found = yard.store.resources.select(kind, project)
+        return ResourcesView([_view(one) for one in found if sees(one.name.kind, one.name.name, one.project)])
 
     @router.get("/resources/{kind}/{name}")
     def get_resource(kind: str, name: str) -> ResourceView:

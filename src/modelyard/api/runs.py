@@ -13,15 +13,19 @@ from starlette.responses import StreamingResponse
 from modelyard.api.environments import check_environment
 from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, run_output, text_stream
+from modelyard.api.permissions import check_role, sees, sees_everything
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.access import Role
 from modelyard.domain.names import check_name, nearest
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX, Run, RunSpec
 from modelyard.domain.sources import SOURCE_LENGTH_MAX, RunSource, parse_source
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
+RUNS_LOOKED_AT_MAX = 10_000
+"""Newest runs among which somebody's own are looked for."""
 RUNS_MAX = 1000
 """Most runs of one answer."""
 
@@ -149,6 +153,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/runs", status_code=201)
     def start_run(request: RunRequest) -> RunView:
         """Accepts a training run; it is on disk when this answers, and begins when a core is free."""
+        check_role(Role.DEPLOYER, request.project, f"training/{request.training}", "start a run")
         run = yard.store.runs.create(check_run(yard, request), yard.clock.now())
         what = run.spec.algorithm or run.spec.entry
         yard.store.events.add("run", run.id, f"accepted: {what}", yard.clock.now())
@@ -162,7 +167,10 @@ def routes(yard: Yard) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 100,
     ) -> RunsView:
         """Newest first."""
-        return RunsView(runs=[run_view(run) for run in yard.store.runs.select(project, training, limit)])
+        among = limit if sees_everything() else RUNS_LOOKED_AT_MAX
+        found = yard.store.runs.select(project, training, among)
+        seen = [run for run in found if sees("run", run.id, run.spec.project)]
+        return RunsView(runs=[run_view(run) for run in seen[:limit]])
 
     @router.get("/runs/{run_id}")
     def get_run(run_id: str) -> RunView:

@@ -9,6 +9,7 @@ import hashlib
 
 from starlette.datastructures import Headers
 
+from modelyard.domain.access import Principal, PrincipalKind, Role, allows
 from modelyard.errors import Forbidden, Unauthorized
 from modelyard.protocol.routes import KEY
 from modelyard.store.ports import Keys
@@ -19,8 +20,10 @@ USER = "yard"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def check_key(keys: Keys, headers: Headers, method: str) -> None:
-    """Raises Unauthorized without the yard's key, Forbidden where a web page asks for a change."""
+def check_key(keys: Keys, headers: Headers, method: str, now: float) -> Principal:
+    """Who asks: a viewer of the whole yard reads, a deployer of it also writes, since what lies behind a door belongs
+    to no project. Raises Unauthorized without a key of this yard, Forbidden where a web page asks for a change, or the
+    key is not granted as much."""
     origin = headers.get("origin")
     if origin is not None and method not in _SAFE_METHODS:
         raise Forbidden(f"cannot {method} for a page of {origin[:200]}", "use a client, not a browser")
@@ -30,8 +33,13 @@ def check_key(keys: Keys, headers: Headers, method: str) -> None:
             "cannot answer without the yard's key",
             f"use HTTP basic with user {USER} and the key as password, or the header {KEY}",
         )
-    if not keys.is_owner(hashlib.sha256(key.encode()).hexdigest()):
-        raise Unauthorized("cannot answer: the key is not this yard's", "the right one is in the home's file `key`")
+    principal = keys.principal(hashlib.sha256(key.encode()).hexdigest(), now)
+    if principal is None or principal.kind is PrincipalKind.USER:
+        raise Unauthorized("cannot answer: the key is not this yard's, or no longer", "use one that is")
+    needed = Role.VIEWER if method in _SAFE_METHODS else Role.DEPLOYER
+    if not allows(principal, needed):
+        raise Forbidden(f"cannot {method}: {principal} is no {needed.word} on the yard", "an admin can grant that")
+    return principal
 
 
 def _presented_key(headers: Headers) -> str | None:

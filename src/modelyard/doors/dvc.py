@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from modelyard.clock import Clock
 from modelyard.domain.disk import Disk, check_room
 from modelyard.doors.credentials import check_key
 from modelyard.errors import InvalidValue, ModelyardError, NotFound, Unauthorized
@@ -42,9 +43,10 @@ _log = logging.getLogger("modelyard.control")
 class DvcDoor:
     """`disk` says how full the disk is now: while it is short, objects are read and none is taken."""
 
-    def __init__(self, remotes: DataRemotes, keys: Keys, disk: Callable[[], Disk]) -> None:
+    def __init__(self, remotes: DataRemotes, keys: Keys, clock: Clock, disk: Callable[[], Disk]) -> None:
         self._remotes = remotes
         self._keys = keys
+        self._clock = clock
         self._disk = disk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +60,7 @@ class DvcDoor:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        check_key(self._keys, request.headers, request.method)
+        check_key(self._keys, request.headers, request.method, self._clock.now())
         if request.method not in _METHODS.split(", "):
             return PlainTextResponse(
                 f"cannot {request.method}: a data remote has {_METHODS}\n", 405, headers={"allow": _METHODS}

@@ -62,7 +62,10 @@ async def serve(home: Home) -> None:
 
     remotes = DataRemotes(home.data_remotes)
     remotes.remove_leftovers()
-    doors = {DVC: DvcDoor(remotes, store.keys, lambda: disk_of(yard)), TENSORS: OipDoor(store.endpoints)}
+    doors = {
+        DVC: DvcDoor(remotes, store.keys, clock, lambda: disk_of(yard)),
+        TENSORS: OipDoor(store.endpoints),
+    }
     app = Doors(create_app(yard, routes(in_process, clock)), doors)
     listening = listen(home.control_socket)
     config = uvicorn.Config(

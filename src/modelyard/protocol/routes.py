@@ -45,6 +45,10 @@ REQUEST_ID_LENGTH_MAX = 128
 KEY = "x-api-key"
 """Beside `Authorization: Bearer KEY`."""
 
+SESSION_COOKIE = "modelyard_session"
+SECURE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
+"""Over TLS: no other host and no plain connection can set it (RFC 6265bis, 4.1.3)."""
+
 HEADER_BYTES_MAX = 64 * 2**10
 """All headers of one request together; beyond it 431."""
 

@@ -45,7 +45,7 @@ LEFT_OF_JOBS = re.compile(r"(order|exit)\.json|output\.log(\.1)?")
 _IN_ORDER = ("queue", "yard", "history")
 """Runs before models; see above."""
 
-_LETS_IN = ("owner_keys", "links", "sessions")
+_LETS_IN = ("owner_keys", "links", "sessions", "api_keys")
 """Tables of what opens the yard's doors."""
 
 
@@ -116,6 +116,7 @@ def _let_nobody_in(copy: Path) -> None:
     with closing(sqlite3.connect(copy)) as connection, connection:
         for table in _LETS_IN:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 (a constant's)
+        connection.execute("UPDATE users SET password = NULL")
 
 
 def _compact(copy: Path) -> None:

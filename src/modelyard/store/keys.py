@@ -1,10 +1,25 @@
-"""Hashes of keys, one-time links and sessions in the database."""
+"""Hashes of keys, one-time links and sessions in the database, and who is behind each."""
 
-from sqlalchemy import Connection, Table, delete, insert, select
+from typing import Any
 
+from sqlalchemy import Connection, Row, Table, delete, insert, select, true, update
+
+from modelyard.domain.access import OWNER, Principal
+from modelyard.domain.names import not_found
+from modelyard.domain.users import (
+    KEYS_PER_OWNER_MAX,
+    ApiKey,
+    Session,
+    grant_document,
+    grant_from,
+    key_principal,
+)
+from modelyard.errors import Conflict
+from modelyard.store.access import access_changed, access_revision, person, session_principal
 from modelyard.store.database import Database
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
-from modelyard.store.tables import links, owner_keys, sessions
+from modelyard.store.tables import api_keys, links, owner_keys, sessions, users
+from modelyard.store.users import group_grants, load_users
 
 
 class SqlKeys:
@@ -23,9 +38,42 @@ class SqlKeys:
             found = connection.scalar(select(owner_keys.c.digest).where(owner_keys.c.digest == digest))
         return found is not None
 
+    def principal(self, digest: str, now: float) -> Principal | None:
+        with self._yard.read() as connection:
+            if connection.scalar(select(owner_keys.c.digest).where(owner_keys.c.digest == digest)) is not None:
+                return OWNER
+            key = connection.execute(select(api_keys).where(api_keys.c.digest == digest)).first()
+            if key is not None:
+                return key_principal(_key(key), _person(connection, key.owner_key), now)
+            good = (sessions.c.digest == digest) & (sessions.c.expires_at > now)
+            session = connection.execute(select(sessions).where(good)).first()
+            return session_principal(_session(session), _person(connection, session.user_key)) if session else None
+
+    def credentials(self, now: float) -> dict[str, tuple[Principal, float | None]]:
+        with self._yard.read() as connection:
+            groups = group_grants(connection)
+            people = {email: person(user, groups) for email, user in load_users(connection, true()).items()}
+            found: dict[str, tuple[Principal, float | None]] = {}
+            for row in connection.execute(select(api_keys)):
+                principal = key_principal(_key(row), people.get(row.owner_key), now)
+                if principal is not None:
+                    found[row.digest] = (principal, row.expires_at)
+            for row in connection.execute(select(sessions).where(sessions.c.expires_at > now)):
+                principal = session_principal(_session(row), people.get(row.user_key))
+                if principal is not None:
+                    found[row.digest] = (principal, row.expires_at)
+        return found
+
+    def revision(self) -> int:
+        with self._yard.read() as connection:
+            return access_revision(connection)
+
+    # Links and sessions
+
     def put_link(self, digest: str, expires_at: float) -> None:
         with self._yard.write() as connection:
-            _put(connection, links, digest, expires_at, LINKS_MAX)
+            _make_room(connection, links, digest, LINKS_MAX)
+            connection.execute(insert(links).values(digest=digest, expires_at=expires_at))
 
     def take_link(self, digest: str, now: float) -> bool:
         with self._yard.write() as connection:
@@ -34,19 +82,96 @@ class SqlKeys:
             connection.execute(delete(links).where(links.c.expires_at <= now))
         return taken
 
-    def put_session(self, digest: str, expires_at: float) -> None:
+    def put_session(self, digest: str, session: Session) -> None:
         with self._yard.write() as connection:
-            _put(connection, sessions, digest, expires_at, SESSIONS_MAX)
+            connection.execute(delete(sessions).where(sessions.c.expires_at <= session.created_at))
+            _make_room(connection, sessions, digest, SESSIONS_MAX)
+            connection.execute(
+                insert(sessions).values(
+                    digest=digest,
+                    id=session.id,
+                    user_key=session.user,
+                    created_at=session.created_at,
+                    expires_at=session.expires_at,
+                    address=session.address,
+                    agent=session.agent,
+                )
+            )
+            access_changed(connection)
 
-    def has_session(self, digest: str, now: float) -> bool:
-        good = select(sessions.c.digest).where(sessions.c.digest == digest, sessions.c.expires_at > now)
+    def session(self, digest: str, now: float) -> Session | None:
+        good = (sessions.c.digest == digest) & (sessions.c.expires_at > now)
         with self._yard.read() as connection:
-            return connection.scalar(good) is not None
+            found = connection.execute(select(sessions).where(good)).first()
+        return _session(found) if found is not None else None
+
+    def sessions(self, now: float) -> list[Session]:
+        with self._yard.read() as connection:
+            living = select(sessions).where(sessions.c.expires_at > now)
+            return [_session(row) for row in connection.execute(living.order_by(sessions.c.created_at.desc()))]
+
+    def end_session(self, session: str) -> None:
+        with self._yard.write() as connection:
+            if connection.execute(delete(sessions).where(sessions.c.id == session)).rowcount == 0:
+                raise not_found("session", session, connection.scalars(select(sessions.c.id)))
+            access_changed(connection)
+
+    # Keys of programs
+
+    def put_key(self, digest: str, key: ApiKey) -> None:
+        with self._yard.write() as connection:
+            whose = api_keys.c.owner_key.is_(None) if key.owner is None else api_keys.c.owner_key == key.owner
+            if len(connection.execute(select(api_keys.c.id).where(whose)).all()) >= KEYS_PER_OWNER_MAX:
+                raise Conflict(f"cannot make key {key.name}: there are {KEYS_PER_OWNER_MAX}", "delete one first")
+            connection.execute(
+                insert(api_keys).values(
+                    id=key.id,
+                    digest=digest,
+                    name=key.name,
+                    owner_key=key.owner,
+                    grants=[grant_document(one) for one in key.grants],
+                    created_at=key.created_at,
+                    expires_at=key.expires_at,
+                )
+            )
+            access_changed(connection)
+
+    def api_keys(self) -> list[ApiKey]:
+        with self._yard.read() as connection:
+            return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at))]
+
+    def delete_key(self, key: str) -> ApiKey:
+        with self._yard.write() as connection:
+            found = connection.execute(select(api_keys).where(api_keys.c.id == key)).first()
+            if found is None:
+                raise not_found("key", key, connection.scalars(select(api_keys.c.id)))
+            connection.execute(delete(api_keys).where(api_keys.c.id == key))
+            access_changed(connection)
+            return _key(found)
+
+    def used(self, digests: dict[str, float]) -> None:
+        with self._yard.write() as connection:
+            for digest, at in digests.items():
+                connection.execute(update(api_keys).where(api_keys.c.digest == digest).values(last_used_at=at))
 
 
-def _put(connection: Connection, table: Table, digest: str, expires_at: float, most: int) -> None:
-    """Puts one and drops those that expire first beyond the bound."""
+def _person(connection: Connection, email: str | None) -> Principal | None:
+    if email is None:
+        return None
+    return person(load_users(connection, users.c.key == email).get(email), group_grants(connection))
+
+
+def _key(row: Row[Any]) -> ApiKey:
+    grants = tuple(grant_from(one) for one in row.grants)
+    return ApiKey(row.id, row.name, row.owner_key, grants, row.created_at, row.expires_at, row.last_used_at)
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(row.id, row.user_key, row.created_at, row.expires_at, row.address, row.agent)
+
+
+def _make_room(connection: Connection, table: Table, digest: str, most: int) -> None:
+    """Drops those that expire first, so that one more is within the bound."""
     connection.execute(delete(table).where(table.c.digest == digest))
     kept = select(table.c.digest).order_by(table.c.expires_at.desc()).limit(most - 1)
     connection.execute(delete(table).where(table.c.digest.not_in(kept)))
-    connection.execute(insert(table).values(digest=digest, expires_at=expires_at))

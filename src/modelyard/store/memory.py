@@ -60,13 +60,12 @@ from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
     DECISIONS_PER_ENDPOINT_MAX,
     EVENTS_MAX,
-    LINKS_MAX,
     LOADS_PER_ENDPOINT_MAX,
     METRIC_RECORDS_MAX,
     NAMES_COMPARED_MAX,
     SENTENCE_LENGTH_MAX,
-    SESSIONS_MAX,
 )
+from modelyard.store.memory_access import MemoryAudit, MemoryKeys, MemoryUsers
 from modelyard.store.ports import Event, JsonObject, Place, TreeFile
 from modelyard.store.trees import check_digest, check_size, check_tree_size, decode_tree, encode_tree
 
@@ -584,46 +583,6 @@ class MemoryMetrics:
             self._totals = {place: one for place, one in self._totals.items() if place[1] != name_key(name)}
 
 
-class MemoryKeys:
-    """Implements `ports.Keys`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._owner: str | None = None
-        self._links: dict[str, float] = {}
-        self._sessions: dict[str, float] = {}
-
-    def put_owner(self, digest: str, now: float) -> None:  # noqa: ARG002 (the port's; a fake shows it to nobody)
-        self._owner = digest
-
-    def is_owner(self, digest: str) -> bool:
-        return digest == self._owner
-
-    def put_link(self, digest: str, expires_at: float) -> None:
-        with self._lock:
-            self._links = _bounded({**self._links, digest: expires_at}, digest, LINKS_MAX)
-
-    def take_link(self, digest: str, now: float) -> bool:
-        with self._lock:
-            expires_at = self._links.pop(digest, None)
-            self._links = {one: until for one, until in self._links.items() if until > now}
-            return expires_at is not None and expires_at > now
-
-    def put_session(self, digest: str, expires_at: float) -> None:
-        with self._lock:
-            self._sessions = _bounded({**self._sessions, digest: expires_at}, digest, SESSIONS_MAX)
-
-    def has_session(self, digest: str, now: float) -> bool:
-        with self._lock:
-            return self._sessions.get(digest, now) > now
-
-
-def _bounded(expiries: dict[str, float], newest: str, most: int) -> dict[str, float]:
-    """Without those that expire first beyond the bound; the newest stays in any case."""
-    others = sorted((one for one in expiries if one != newest), key=lambda one: expiries[one], reverse=True)
-    return {one: expiries[one] for one in (newest, *others[: most - 1])}
-
-
 class MemorySecrets:
     """Implements `ports.Secrets`; nothing of it is at rest anywhere."""
 
@@ -683,7 +642,9 @@ class MemoryStore:
         self.events = MemoryEvents(events_max)
         self.scaling = MemoryScaling()
         self.metrics = MemoryMetrics()
-        self.keys = MemoryKeys()
+        self.users = MemoryUsers()
+        self.keys = MemoryKeys(self.users)
+        self.audit = MemoryAudit()
         self.secrets = MemorySecrets()
 
     def close(self) -> None:

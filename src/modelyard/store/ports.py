@@ -4,11 +4,13 @@ Every method is one transaction: it happens whole or not at all, and what it ret
 Any of them raises StoreFailed where the disk or the database refuses.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from modelyard.domain.access import Grant, Principal
+from modelyard.domain.audit import Audited
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
@@ -19,6 +21,7 @@ from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
 from modelyard.domain.traces import LoadRecord
+from modelyard.domain.users import ApiKey, Group, Session, User
 
 JsonObject = dict[str, Any]
 
@@ -287,9 +290,61 @@ class Metrics(Protocol):
         ...
 
 
+class Users(Protocol):
+    """People and groups. E-mail addresses are compared in lower case, names of groups by `name_key`. What changes who
+    may do what makes `Keys.revision` count up."""
+
+    def add(self, user: User, password: str | None) -> None:
+        """`password` is its hash, None for one whom another site vouches for. Raises Conflict where there is such a
+        user, or `USERS_MAX`."""
+        ...
+
+    def get(self, email: str) -> User:
+        """Raises NotFound, with the nearest address as hint."""
+        ...
+
+    def find(self, issuer: str, subject: str) -> User | None:
+        """Whom an OIDC issuer knows by that subject."""
+        ...
+
+    def select(self) -> list[User]:
+        """By address."""
+        ...
+
+    def password(self, email: str) -> str | None:
+        """The hash; None where there is no such user or no password."""
+        ...
+
+    def change(self, email: str, change: Callable[[User], User], password: str | None = None) -> User:
+        """Applies `change` to what is there, in one transaction; a new password's hash, or being disabled, ends the
+        user's sessions. Groups are not changed by it. Raises NotFound, InvalidValue beyond `GRANTS_MAX`."""
+        ...
+
+    def remove(self, email: str) -> None:
+        """With their sessions, keys and grants. Raises NotFound."""
+        ...
+
+    def put_group(self, name: str, now: float, granted: Sequence[Grant] | None = None) -> Group:
+        """Makes the group where it is not there, and gives it these grants where they are given. Raises InvalidValue,
+        Conflict where there are `GROUPS_MAX`."""
+        ...
+
+    def groups(self) -> list[Group]:
+        """By name."""
+        ...
+
+    def remove_group(self, name: str) -> None:
+        """Raises NotFound."""
+        ...
+
+    def put_member(self, group: str, email: str, *, member: bool) -> Group:
+        """Raises NotFound."""
+        ...
+
+
 class Keys(Protocol):
-    """Hashes of access keys, one-time links and sessions; never the secrets. Beyond `LINKS_MAX` and `SESSIONS_MAX`
-    those that expire first go."""
+    """Hashes of access keys, one-time links and sessions, never the secrets, and who is behind them. Beyond `LINKS_MAX`
+    and `SESSIONS_MAX` those that expire first go."""
 
     def put_owner(self, digest: str, now: float) -> None:
         """The owner's key; replaces the one before."""
@@ -297,15 +352,63 @@ class Keys(Protocol):
 
     def is_owner(self, digest: str) -> bool: ...
 
+    def principal(self, digest: str, now: float) -> Principal | None:
+        """Who shows a key or a session with that digest; None where nobody is known by it (any more)."""
+        ...
+
+    def credentials(self, now: float) -> dict[str, tuple[Principal, float | None]]:
+        """Everybody who would be recognised, but the owner: digest -> who, and until when."""
+        ...
+
+    def revision(self) -> int:
+        """Another number than before where `credentials` may be others."""
+        ...
+
     def put_link(self, digest: str, expires_at: float) -> None: ...
 
     def take_link(self, digest: str, now: float) -> bool:
         """Whether that link was there and is still good; it is gone afterwards."""
         ...
 
-    def put_session(self, digest: str, expires_at: float) -> None: ...
+    def put_session(self, digest: str, session: Session) -> None: ...
 
-    def has_session(self, digest: str, now: float) -> bool: ...
+    def session(self, digest: str, now: float) -> Session | None: ...
+
+    def sessions(self, now: float) -> list[Session]:
+        """Newest first."""
+        ...
+
+    def end_session(self, session: str) -> None:
+        """By its id. Raises NotFound."""
+        ...
+
+    def put_key(self, digest: str, key: ApiKey) -> None:
+        """Raises Conflict where its owner has `KEYS_PER_OWNER_MAX`."""
+        ...
+
+    def api_keys(self) -> list[ApiKey]:
+        """Oldest first."""
+        ...
+
+    def delete_key(self, key: str) -> ApiKey:
+        """By its id. Raises NotFound."""
+        ...
+
+    def used(self, digests: dict[str, float]) -> None:
+        """When keys were last used, by digest; unknown ones are left out."""
+        ...
+
+
+class Audit(Protocol):
+    """Who changed what and who was refused. Bounded: beyond `audit_max` the oldest go, some hundred at once."""
+
+    def add(self, entry: Audited) -> None: ...
+
+    def select(
+        self, text: str | None = None, since: float = 0.0, before: int | None = None, limit: int = 100
+    ) -> list[Audited]:
+        """Newest first; those with `text` in any field, since a time, and with a number below `before`."""
+        ...
 
 
 class Secrets(Protocol):
@@ -357,6 +460,10 @@ class Store(Protocol):
     def metrics(self) -> Metrics: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def users(self) -> Users: ...
+    @property
+    def audit(self) -> Audit: ...
     @property
     def secrets(self) -> Secrets: ...
 

@@ -2,13 +2,14 @@
 
 | file | holds | a commit survives |
 |---|---|---|
-| `yard.db` | wishes, facts, models, keys, secrets | a power cut |
+| `yard.db` | wishes, facts, models, people, keys, secrets | a power cut |
 | `queue.db` | runs | a power cut |
-| `history.db` | events, scaling, metrics | a crash of the process |
+| `history.db` | events, scaling, metrics, audit | a crash of the process |
 """
 
 from modelyard.errors import StoreFailed
 from modelyard.settings import Home
+from modelyard.store.audit import SqlAudit
 from modelyard.store.database import Database
 from modelyard.store.deployments import SqlDeployments
 from modelyard.store.endpoints import SqlEndpoints
@@ -23,6 +24,7 @@ from modelyard.store.runs import SqlRuns
 from modelyard.store.scaling import SqlScaling
 from modelyard.store.seals import Seals
 from modelyard.store.secrets import SqlSecrets
+from modelyard.store.users import SqlUsers
 
 
 class SqliteStore:
@@ -41,6 +43,8 @@ class SqliteStore:
         self.scaling = SqlScaling(self._history)
         self.metrics = SqlMetrics(self._history)
         self.keys = SqlKeys(self._yard)
+        self.users = SqlUsers(self._yard)
+        self.audit = SqlAudit(self._history)
         self.secrets = SqlSecrets(self._yard, Seals(home.secrets_key))
 
     def close(self) -> None:

@@ -144,8 +144,74 @@ sessions = Table(
     "sessions",
     yard,
     Column("digest", String, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("user_key", String),
+    Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
+    Column("address", String, nullable=False),
+    Column("agent", String, nullable=False),
 )
+
+users = Table(
+    "users",
+    yard,
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("password", String),
+    Column("must_change_password", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_login_at", Float),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", Float, nullable=False),
+    Column("issuer", String),
+    Column("subject", String),
+    Index("users_by_subject", "issuer", "subject", unique=True),
+)
+"""By e-mail address in lower case."""
+
+groups = Table(
+    "groups",
+    yard,
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+group_members = Table(
+    "group_members",
+    yard,
+    Column("group_key", String, ForeignKey("groups.key"), primary_key=True),
+    Column("user_key", String, ForeignKey("users.key"), primary_key=True),
+)
+
+grants = Table(
+    "grants",
+    yard,
+    Column("number", Integer, primary_key=True),
+    Column("subject_kind", String, nullable=False),
+    Column("subject_key", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("project", String),
+    Column("resource", String),
+    Index("grants_by_subject", "subject_kind", "subject_key"),
+)
+
+api_keys = Table(
+    "api_keys",
+    yard,
+    Column("id", String, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("owner_key", String),
+    Column("grants", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("last_used_at", Float),
+)
+
+access_revisions = Table("access_revisions", yard, Column("number", Integer, primary_key=True))
+"""One row; its number counts the changes of who may do what."""
 
 secrets = Table(
     "secrets",
@@ -205,6 +271,19 @@ tunings = Table(
     Column("model_version", Integer),
     Index("tunings_by_name", "name_key", "number", unique=True),
     Index("tunings_by_status", "status"),
+)
+
+audit = Table(
+    "audit",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 events = Table(

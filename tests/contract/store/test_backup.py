@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from modelyard.domain.models import Lineage
+from modelyard.domain.users import ApiKey, Session, User
 from modelyard.errors import Conflict, InvalidValue, NotFound, StoreFailed
 from modelyard.settings import Home
 from modelyard.store.artifacts import FileArtifacts
@@ -33,7 +34,9 @@ def filled(home):
     store.models.register("price", "shop", tree, 2, "xgboost", Lineage(), 1.0)
     store.secrets.put("token", VALUE, 1.0)
     store.keys.put_owner("digest of the key", 1.0)
-    store.keys.put_session("session", 1e12)
+    store.keys.put_session("session", Session("s-1", None, 1.0, 1e12))
+    store.keys.put_key("digest of a program's key", ApiKey("k-1", "ci", None, (), 1.0))
+    store.users.add(User("ada@a.org", "Ada", 1.0), "hash of a password")
     store.close()
     home.key.write_text("the key")
     for run, ended in (("t-1", True), ("t-2", False)):
@@ -78,16 +81,19 @@ def test_without_keys_nobody_is_let_in_and_no_secret_told(filled, elsewhere, tmp
     back_up(filled, tmp_path / "yard.tar", describe())
     assert not {"key", "secrets.key"} & set(names(tmp_path / "yard.tar"))
     content = (tmp_path / "yard.tar").read_bytes()
-    assert not [one for one in (b"the key", VALUE.encode(), b"digest of the key") if one in content]
+    opening = (b"the key", VALUE.encode(), b"digest of the key", b"digest of a program", b"hash of a p")
+    assert not [one for one in opening if one in content]
     restore(tmp_path / "yard.tar", elsewhere)
     store = open_store(elsewhere)
     assert not store.keys.is_owner("digest of the key")
-    assert not store.keys.has_session("session", 1.0)
+    assert store.keys.session("session", 1.0) is None
+    assert store.keys.api_keys() == []
+    assert [(one.email, one.has_password) for one in store.users.select()] == [("ada@a.org", False)]
     with pytest.raises(StoreFailed, match="cannot read secret token"):
         store.secrets.reveal(["token"])
     store.close()
     store = open_store(filled)
-    assert store.keys.has_session("session", 1.0)
+    assert store.keys.session("session", 1.0) is not None
     store.close()
 
 

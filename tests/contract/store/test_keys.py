@@ -1,6 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import pytest
+
+from modelyard.domain.access import OWNER, Grant, Principal, PrincipalKind, Role
+from modelyard.domain.users import ApiKey, Session, User
+from modelyard.errors import NotFound
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
+
+CALLS, SEES = Grant(Role.CALLER, "shop"), Grant(Role.VIEWER)
 
 
 def test_the_owner_has_one_key_and_a_new_one_replaces_it(store):
@@ -34,11 +42,12 @@ def test_an_expired_link_opens_nothing_and_is_gone(store):
 
 
 def test_a_session_lasts_until_it_expires(store):
-    store.keys.put_session("session", expires_at=10.0)
-    assert store.keys.has_session("session", 9.9)
-    assert store.keys.has_session("session", 9.9)
-    assert not store.keys.has_session("session", 10.0)
-    assert not store.keys.has_session("unknown", 1.0)
+    store.keys.put_session("session", Session("s-1", None, 1.0, 10.0))
+    assert store.keys.principal("session", 9.9) == OWNER
+    assert store.keys.session("session", 9.9) == Session("s-1", None, 1.0, 10.0)
+    assert store.keys.principal("session", 10.0) is None
+    assert store.keys.session("session", 10.0) is None
+    assert store.keys.principal("unknown", 1.0) is None
 
 
 def test_links_beyond_the_bound_push_out_those_that_expire_first(store):
@@ -58,6 +67,66 @@ def test_a_link_that_expires_soon_is_kept_when_the_bound_is_reached(store):
 
 def test_sessions_are_many_but_bounded(store):
     assert SESSIONS_MAX >= LINKS_MAX
-    store.keys.put_session("again", expires_at=10.0)
-    store.keys.put_session("again", expires_at=20.0)
-    assert store.keys.has_session("again", 15.0)
+    for number in range(SESSIONS_MAX + 1):
+        store.keys.put_session(f"session-{number}", Session(f"s-{number}", None, 1.0, 100.0 + number))
+    assert len(store.keys.sessions(2.0)) == SESSIONS_MAX
+    assert store.keys.session("session-0", 2.0) is None
+
+
+def test_sessions_are_listed_newest_first_and_ended_by_their_id(store):
+    for number in (1, 2):
+        store.keys.put_session(f"digest-{number}", Session(f"s-{number}", None, number, 100.0, "10.0.0.1", "a browser"))
+    assert [one.id for one in store.keys.sessions(3.0)] == ["s-2", "s-1"]
+    store.keys.end_session("s-1")
+    assert store.keys.principal("digest-1", 3.0) is None
+    with pytest.raises(NotFound):
+        store.keys.end_session("s-1")
+
+
+def test_a_key_is_known_by_its_digest_until_it_expires_or_is_deleted(store):
+    store.keys.put_key("digest", ApiKey("k-1", "ci", None, (CALLS,), 1.0, expires_at=10.0))
+    assert store.keys.principal("digest", 9.0) == Principal(PrincipalKind.KEY, "k-1", (CALLS,))
+    assert store.keys.principal("digest", 10.0) is None
+    store.keys.used({"digest": 5.0, "another": 6.0})
+    assert [one.last_used_at for one in store.keys.api_keys()] == [5.0]
+    assert store.keys.delete_key("k-1").name == "ci"
+    assert store.keys.principal("digest", 9.0) is None
+    with pytest.raises(NotFound):
+        store.keys.delete_key("k-1")
+
+
+def test_a_key_holds_no_more_than_its_owner_does(store):
+    store.users.add(User("ada@a.org", "Ada", 1.0, grants=(CALLS, SEES)), "hash")
+    store.keys.put_key("digest", ApiKey("k-1", "ci", "ada@a.org", (CALLS, SEES), 1.0))
+    assert store.keys.principal("digest", 2.0).grants == (CALLS, SEES)
+    store.users.change("ada@a.org", lambda user: replace(user, grants=(CALLS,)))
+    assert store.keys.principal("digest", 2.0).grants == (CALLS,)
+    store.users.change("ada@a.org", lambda user: replace(user, disabled=True))
+    assert store.keys.principal("digest", 2.0) is None
+    store.users.remove("ada@a.org")
+    assert store.keys.api_keys() == []
+
+
+def test_everybody_who_would_be_recognised_is_listed_and_a_change_shows_in_the_revision(store):
+    seen = {store.keys.revision()}
+
+    def changed():
+        seen.add(store.keys.revision())
+        return len(seen)
+
+    store.users.add(User("ada@a.org", "Ada", 1.0), "hash")
+    assert changed() == 2
+    store.users.put_group("team", 1.0, (SEES,))
+    assert changed() == 3
+    store.users.put_member("team", "ada@a.org", member=True)
+    assert changed() == 4
+    store.keys.put_session("session", Session("s-1", "ada@a.org", 1.0, 9.0))
+    assert changed() == 5
+    store.keys.put_key("key", ApiKey("k-1", "ci", None, (CALLS,), 1.0))
+    assert changed() == 6
+    ada = Principal(PrincipalKind.USER, "ada@a.org", (SEES,), ("team",))
+    assert store.keys.credentials(2.0) == {
+        "session": (ada, 9.0),
+        "key": (Principal(PrincipalKind.KEY, "k-1", (CALLS,)), None),
+    }
+    assert set(store.keys.credentials(9.0)) == {"key"}

@@ -14,10 +14,11 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
+from modelyard.clock import ManualClock
 from modelyard.domain.disk import Disk
 from modelyard.doors.dvc import DvcDoor
 from modelyard.doors.mount import Doors
-from modelyard.store.memory import MemoryKeys
+from modelyard.store.memory_access import MemoryKeys, MemoryUsers
 from modelyard.store.remotes import DataRemotes
 
 KEY = "the-owner's-key"
@@ -36,10 +37,10 @@ def basic(user: str, password: str) -> dict[str, str]:
 class Door:
     def __init__(self, root: Path) -> None:
         self.root = root
-        keys = MemoryKeys()
+        keys = MemoryKeys(MemoryUsers())
         keys.put_owner(hashlib.sha256(KEY.encode()).hexdigest(), 1.0)
         self.disk = Disk(free_bytes=1000, total_bytes=2000, limit_bytes=100)
-        door = DvcDoor(DataRemotes(root), keys, lambda: self.disk)
+        door = DvcDoor(DataRemotes(root), keys, ManualClock(), lambda: self.disk)
         self.app: Any = Doors(PlainTextResponse("the api"), {"/dvc": door})
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **request: Any) -> httpx.Response:

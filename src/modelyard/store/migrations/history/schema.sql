@@ -1,4 +1,4 @@
--- What the revisions up to r0003 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0004 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -52,4 +52,13 @@ CREATE TABLE metric_totals (
 	version INTEGER NOT NULL, 
 	figures JSON NOT NULL, 
 	PRIMARY KEY (gateway, endpoint_key, version)
+);
+CREATE TABLE audit (
+	number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	at FLOAT NOT NULL, 
+	principal VARCHAR NOT NULL, 
+	action VARCHAR NOT NULL, 
+	outcome VARCHAR NOT NULL, 
+	address VARCHAR NOT NULL, 
+	request_id VARCHAR NOT NULL
 );

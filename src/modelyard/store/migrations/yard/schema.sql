@@ -1,4 +1,4 @@
--- What the revisions up to r0005 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0006 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -61,11 +61,6 @@ CREATE TABLE links (
 	expires_at FLOAT NOT NULL, 
 	PRIMARY KEY (digest)
 );
-CREATE TABLE sessions (
-	digest VARCHAR NOT NULL, 
-	expires_at FLOAT NOT NULL, 
-	PRIMARY KEY (digest)
-);
 CREATE TABLE secrets (
 	"key" VARCHAR NOT NULL, 
 	revision INTEGER NOT NULL, 
@@ -112,4 +107,69 @@ CREATE TABLE project_files (
 	kind VARCHAR NOT NULL, 
 	"key" VARCHAR NOT NULL, 
 	PRIMARY KEY (project, kind, "key")
+);
+CREATE TABLE users (
+	"key" VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	password VARCHAR, 
+	must_change_password BOOLEAN NOT NULL, 
+	disabled BOOLEAN NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	last_login_at FLOAT, 
+	failures INTEGER NOT NULL, 
+	locked_until FLOAT NOT NULL, 
+	issuer VARCHAR, 
+	subject VARCHAR, 
+	PRIMARY KEY ("key")
+);
+CREATE UNIQUE INDEX users_by_subject ON users (issuer, subject);
+CREATE TABLE groups (
+	"key" VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	PRIMARY KEY ("key")
+);
+CREATE TABLE group_members (
+	group_key VARCHAR NOT NULL, 
+	user_key VARCHAR NOT NULL, 
+	PRIMARY KEY (group_key, user_key), 
+	FOREIGN KEY(group_key) REFERENCES groups ("key"), 
+	FOREIGN KEY(user_key) REFERENCES users ("key")
+);
+CREATE TABLE grants (
+	number INTEGER NOT NULL, 
+	subject_kind VARCHAR NOT NULL, 
+	subject_key VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	project VARCHAR, 
+	resource VARCHAR, 
+	PRIMARY KEY (number)
+);
+CREATE INDEX grants_by_subject ON grants (subject_kind, subject_key);
+CREATE TABLE api_keys (
+	id VARCHAR NOT NULL, 
+	digest VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	owner_key VARCHAR, 
+	grants JSON NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	expires_at FLOAT, 
+	last_used_at FLOAT, 
+	PRIMARY KEY (id), 
+	UNIQUE (digest)
+);
+CREATE TABLE access_revisions (
+	number INTEGER NOT NULL, 
+	PRIMARY KEY (number)
+);
+CREATE TABLE sessions (
+	digest VARCHAR NOT NULL, 
+	id VARCHAR NOT NULL, 
+	user_key VARCHAR, 
+	created_at FLOAT NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	address VARCHAR NOT NULL, 
+	agent VARCHAR NOT NULL, 
+	PRIMARY KEY (digest), 
+	UNIQUE (id)
 );

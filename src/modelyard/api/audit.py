@@ -1,0 +1,108 @@
+"""The audit log: every change through the interface, and every refusal for want of a right to it."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.types import Scope
+
+from modelyard.api.moments import moment
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.access import Principal
+from modelyard.domain.audit import TEXT_LENGTH_MAX, Audited
+from modelyard.errors import ModelyardError
+from modelyard.protocol.routes import API
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+PAGE_MAX = 10_000
+NOBODY = "nobody"
+NOBODYS_PER_MINUTE_MAX = 60
+"""Refusals of unknown clients that are noted in a minute, so that nobody can wash the log out from outside."""
+
+_QUIET = tuple(f"{API}{path}" for path in ("/artifacts", "/trees", "/data/", "/sessions", "/login"))
+"""Changes that change nothing yet, or that say what they were by themselves."""
+
+_log = logging.getLogger("modelyard.control")
+
+
+class Auditor:
+    """Hears of every request and notes those that matter."""
+
+    def __init__(self, yard: Yard) -> None:
+        self._yard = yard
+        self._minute = 0
+        self._nobodys = 0
+
+    async def note(self, scope: Scope, principal: Principal | None, status: int, address: str, request_id: str) -> None:
+        method, path = str(scope["method"]), str(scope["path"])
+        changed = method not in SAFE_METHODS and path.startswith(API) and not path.startswith(_QUIET)
+        refused = status in (401, 403) and path.startswith("/api")
+        if not (changed or refused) or (principal is None and not self._may_note_nobody()):
+            return
+        entry = Audited(
+            self._yard.clock.now(),
+            str(principal) if principal is not None else NOBODY,
+            f"{method} {path.removeprefix(API)}"[:TEXT_LENGTH_MAX],
+            str(status),
+            address,
+            request_id,
+        )
+        await asyncio.to_thread(note, self._yard, entry)
+
+    def _may_note_nobody(self) -> bool:
+        minute = int(self._yard.clock.now() // 60)
+        if minute != self._minute:
+            self._minute, self._nobodys = minute, 0
+        self._nobodys += 1
+        return self._nobodys <= NOBODYS_PER_MINUTE_MAX
+
+
+def note(yard: Yard, entry: Audited) -> None:
+    """A log that cannot be written stops nobody's work; that is said where the yard's own log is."""
+    try:
+        yard.store.audit.add(entry)
+    except ModelyardError as error:
+        _log.error("cannot write to the audit log: %s", error.message)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedView:
+    number: int
+    at: str
+    principal: str
+    action: str
+    outcome: str
+    address: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    entries: list[AuditedView]
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["audit"])
+
+    @router.get("/audit")
+    def list_audit(
+        text: str | None = None,
+        since: str | None = None,
+        before: int | None = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+    ) -> AuditView:
+        """Newest first: those that have `text` in any field, since a time (`2h`, or RFC 3339), and with a number below
+        `before`, which gives the next page."""
+        begin = moment(since, yard.clock.now()) if since else 0.0
+        return AuditView([_view(one) for one in yard.store.audit.select(text, begin, before, limit)])
+
+    return router
+
+
+def _view(entry: Audited) -> AuditedView:
+    return AuditedView(
+        entry.number, iso(entry.at), entry.principal, entry.action, entry.outcome, entry.address, entry.request_id
+    )

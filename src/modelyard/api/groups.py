@@ -1,0 +1,72 @@
+"""Groups: people who are granted the same. For admins."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from modelyard.api.sessions import GrantView
+from modelyard.api.users import DeletedView, Grants, Strict
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.users import Group, grant_document
+
+
+class GroupWish(Strict):
+    grants: Grants | None = None
+    """None leaves them as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    name: str
+    created_at: str
+    grants: list[GrantView]
+    members: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsView:
+    groups: list[GroupView]
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["groups"])
+
+    @router.get("/groups")
+    def list_groups() -> GroupsView:
+        return GroupsView([_view(one) for one in yard.store.users.groups()])
+
+    @router.put("/groups/{group}")
+    def put_group(group: str, wish: GroupWish) -> GroupView:
+        """Makes it where it is not there."""
+        grants = None if wish.grants is None else tuple(one.grant() for one in wish.grants)
+        changed = yard.store.users.put_group(group, yard.clock.now(), grants)
+        yard.poke()
+        return _view(changed)
+
+    @router.delete("/groups/{group}")
+    def remove_group(group: str) -> DeletedView:
+        yard.store.users.remove_group(group)
+        yard.poke()
+        return DeletedView(group)
+
+    @router.put("/groups/{group}/members/{email}")
+    def add_member(group: str, email: str) -> GroupView:
+        return _put_member(yard, group, email, member=True)
+
+    @router.delete("/groups/{group}/members/{email}")
+    def remove_member(group: str, email: str) -> GroupView:
+        return _put_member(yard, group, email, member=False)
+
+    return router
+
+
+def _put_member(yard: Yard, group: str, email: str, *, member: bool) -> GroupView:
+    changed = yard.store.users.put_member(group, email, member=member)
+    yard.poke()
+    return _view(changed)
+
+
+def _view(group: Group) -> GroupView:
+    grants = [GrantView(**grant_document(one)) for one in group.grants]
+    return GroupView(group.name, iso(group.created_at), grants, list(group.members))

@@ -1,0 +1,209 @@
+"""Which role each route needs, and on what. A route that is not declared here needs an admin; a test wants every one
+declared.
+
+Three kinds of need: a role in the whole yard, a role on the thing that the path names, and a role on anything at all,
+where the route answers with one's own part, or checks by itself what its body names.
+"""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fastapi import Request
+
+from modelyard.api.yard import Yard
+from modelyard.domain.access import Principal, Role, allows, has_anywhere
+from modelyard.errors import Forbidden, NotFound, Unauthorized
+from modelyard.protocol.routes import API
+
+PRINCIPAL: ContextVar[Principal | None] = ContextVar("principal", default=None)
+"""Who asks, as long as a request lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    role: Role | None
+    """None lets everybody in who was recognised: to themselves, what they may do is decided elsewhere."""
+    parameter: str | None = None
+    """Of the path, that names the thing; None where the whole yard is meant."""
+    kind: str | None = None
+    """Of the thing; None where the path has it as `{kind}`."""
+    anywhere: bool = False
+    """The role on anything at all is enough to ask."""
+
+
+def _yard(role: Role) -> Need:
+    return Need(role)
+
+
+def _some(role: Role) -> Need:
+    return Need(role, anywhere=True)
+
+
+def _on(kind: str, role: Role, parameter: str = "name") -> Need:
+    return Need(role, parameter, kind)
+
+
+_CALLER, _VIEWER, _DEPLOYER, _ADMIN = Role.CALLER, Role.VIEWER, Role.DEPLOYER, Role.ADMIN
+_SELF = Need(None)
+
+NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
+    {
+        ("GET", "/status"): _some(_VIEWER),
+        ("POST", "/artifacts/missing"): _some(_DEPLOYER),
+        ("PUT", "/artifacts/{sha256}"): _some(_DEPLOYER),
+        ("POST", "/trees"): _some(_DEPLOYER),
+        ("POST", "/data/{remote}/trees"): _some(_DEPLOYER),
+        ("POST", "/deployments"): _some(_DEPLOYER),
+        ("GET", "/resources"): _some(_VIEWER),
+        ("GET", "/resources/{kind}/{name}"): Need(_VIEWER, "name"),
+        ("DELETE", "/resources/{kind}/{name}"): Need(_DEPLOYER, "name"),
+        ("GET", "/endpoints"): _some(_VIEWER),
+        ("GET", "/endpoints/{name}"): _on("endpoint", _VIEWER),
+        ("DELETE", "/endpoints/{name}"): _on("endpoint", _DEPLOYER),
+        ("GET", "/endpoints/{name}/history"): _on("endpoint", _VIEWER),
+        ("POST", "/endpoints/{name}/rollback"): _on("endpoint", _DEPLOYER),
+        ("POST", "/endpoints/{name}/refresh"): _on("endpoint", _DEPLOYER),
+        ("GET", "/endpoints/{name}/schema"): _on("endpoint", _CALLER),
+        ("GET", "/endpoints/{name}/openapi.json"): _on("endpoint", _CALLER),
+        ("GET", "/endpoints/{name}/logs"): _on("endpoint", _VIEWER),
+        ("GET", "/endpoints/{name}/scaling"): _on("endpoint", _VIEWER),
+        ("GET", "/endpoints/{name}/load"): _on("endpoint", _VIEWER),
+        ("POST", "/runs"): _some(_DEPLOYER),
+        ("GET", "/runs"): _some(_VIEWER),
+        ("GET", "/runs/{run_id}"): _on("run", _VIEWER, "run_id"),
+        ("POST", "/runs/{run_id}/stop"): _on("run", _DEPLOYER, "run_id"),
+        ("POST", "/runs/{run_id}/trees"): _on("run", _DEPLOYER, "run_id"),
+        ("GET", "/runs/{run_id}/logs"): _on("run", _VIEWER, "run_id"),
+        ("GET", "/models"): _some(_VIEWER),
+        ("GET", "/models/{name}"): _on("model", _VIEWER),
+        ("POST", "/models/{name}/versions"): _some(_DEPLOYER),
+        ("GET", "/models/{name}/versions/{version}"): _on("model", _VIEWER),
+        ("PUT", "/models/{name}/aliases/{alias}"): _on("model", _DEPLOYER),
+        ("DELETE", "/models/{name}/aliases/{alias}"): _on("model", _DEPLOYER),
+        ("POST", "/models/{name}/versions/{version}/tags"): _on("model", _DEPLOYER),
+        ("PUT", "/models/{name}/versions/{version}/approval"): _on("model", _DEPLOYER),
+        ("DELETE", "/models/{name}"): _on("model", _DEPLOYER),
+        ("GET", "/packages"): _yard(_VIEWER),
+        ("POST", "/packages"): _some(_DEPLOYER),
+        ("GET", "/packages/{reference}"): _yard(_VIEWER),
+        ("GET", "/packages/{reference}/verify"): _yard(_VIEWER),
+        ("GET", "/packages/{reference}/archive"): _yard(_DEPLOYER),
+        ("PUT", "/secrets/{name}"): _yard(_DEPLOYER),
+        ("GET", "/secrets"): _yard(_DEPLOYER),
+        ("DELETE", "/secrets/{name}"): _yard(_DEPLOYER),
+        ("POST", "/retention"): _yard(_ADMIN),
+        ("GET", "/events"): _some(_VIEWER),
+        ("POST", "/links"): _yard(_ADMIN),
+        ("GET", "/me"): _SELF,
+        ("PUT", "/me/password"): _SELF,
+        ("GET", "/sessions"): _SELF,
+        ("DELETE", "/sessions/{session}"): _SELF,
+        ("GET", "/keys"): _SELF,
+        ("POST", "/keys"): _SELF,
+        ("DELETE", "/keys/{key}"): _SELF,
+        ("GET", "/users"): _yard(_ADMIN),
+        ("POST", "/users"): _yard(_ADMIN),
+        ("GET", "/users/{email}"): _yard(_ADMIN),
+        ("PATCH", "/users/{email}"): _yard(_ADMIN),
+        ("DELETE", "/users/{email}"): _yard(_ADMIN),
+        ("POST", "/users/{email}/password"): _yard(_ADMIN),
+        ("GET", "/groups"): _yard(_ADMIN),
+        ("PUT", "/groups/{group}"): _yard(_ADMIN),
+        ("DELETE", "/groups/{group}"): _yard(_ADMIN),
+        ("PUT", "/groups/{group}/members/{email}"): _yard(_ADMIN),
+        ("DELETE", "/groups/{group}/members/{email}"): _yard(_ADMIN),
+        ("GET", "/audit"): _yard(_ADMIN),
+    }
+)
+"""By method and path below the interface's root."""
+
+OPEN: frozenset[tuple[str, str]] = frozenset({("POST", "/sessions"), ("POST", "/login")})
+"""Routes that need no credential, because what they are sent is one."""
+
+_UNDECLARED = _yard(_ADMIN)
+
+_PROJECTS: Mapping[str, Callable[[Yard, str], str]] = MappingProxyType(
+    {
+        "endpoint": lambda yard, name: yard.store.endpoints.get(name).project,
+        "run": lambda yard, name: yard.store.runs.get(name).spec.project,
+        "model": lambda yard, name: yard.store.models.get(name).project,
+    }
+)
+"""How the project of a thing is found; of any other kind it is a resource's. Each raises NotFound."""
+
+
+def authorizer(yard: Yard) -> Callable[[Request], None]:
+    """What every route of the interface depends on. Raises Unauthorized, Forbidden, and NotFound for what one may not
+    know of: to those who may not see it, a thing is not there."""
+
+    def authorize(request: Request) -> None:
+        method, path = request.method, str(request.scope["route"].path).removeprefix(API)
+        if (method, path) in OPEN:
+            return
+        check(yard, NEEDS.get((method, path), _UNDECLARED), dict(request.path_params), f"{method} {path}")
+
+    return authorize
+
+
+def check(yard: Yard, need: Need, parameters: Mapping[str, str], what: str) -> None:
+    """Raises as `authorizer` says where whoever asks does not have what is needed."""
+    principal = current()
+    if need.role is None:
+        return
+    if need.parameter is None:
+        enough = has_anywhere(principal, need.role) if need.anywhere else allows(principal, need.role)
+        if not enough:
+            raise _forbidden(principal, need.role, what, "anything" if need.anywhere else "the yard")
+        return
+    if allows(principal, need.role):
+        return
+    kind = need.kind or parameters["kind"]
+    name = parameters[need.parameter]
+    project = project_of(yard, kind, name)
+    resource = f"{kind}/{name}"
+    if allows(principal, need.role, project, resource):
+        return
+    if project is None or not allows(principal, Role.VIEWER, project, resource):
+        raise NotFound(f"cannot find {kind} {name!r}", "or it is not for you to see: an admin can grant that")
+    raise _forbidden(principal, need.role, what, resource)
+
+
+def check_role(role: Role, project: str | None, resource: str | None, what: str) -> None:
+    """For what a body names. Raises Forbidden."""
+    principal = current()
+    if not allows(principal, role, project, resource):
+        raise _forbidden(principal, role, what, resource or (f"project {project}" if project else "the yard"))
+
+
+def sees(kind: str, name: str, project: str) -> bool:
+    """Whether whoever asks may see that thing in a list."""
+    return allows(current(), Role.VIEWER, project, f"{kind}/{name}")
+
+
+def sees_everything() -> bool:
+    return allows(current(), Role.VIEWER)
+
+
+def project_of(yard: Yard, kind: str, name: str) -> str | None:
+    """None where there is no such thing."""
+    try:
+        find = _PROJECTS.get(kind)
+        return find(yard, name) if find is not None else yard.store.resources.get(kind, name).project
+    except NotFound:
+        return None
+
+
+def current() -> Principal:
+    """Who asks. Raises Unauthorized where nobody was recognised."""
+    principal = PRINCIPAL.get()
+    if principal is None:
+        raise Unauthorized("cannot answer without a credential", "send a key, or sign in")
+    return principal
+
+
+def _forbidden(principal: Principal, role: Role, what: str, where: str) -> Forbidden:
+    if principal.must_change_password:
+        return Forbidden(f"cannot {what}: {principal} has a temporary password", "choose one of your own first")
+    return Forbidden(f"cannot {what}: {principal} is no {role.word} on {where}", "an admin can grant that")

@@ -1,0 +1,29 @@
+"""Who is behind a digest: the one look-up that everything asks which has to recognise somebody."""
+
+from sqlalchemy import Connection, insert, select, update
+
+from modelyard.domain.access import OWNER, Grant, Principal
+from modelyard.domain.users import Session, User, user_principal
+from modelyard.store.tables import access_revisions
+
+
+def access_changed(connection: Connection) -> None:
+    """Part of each transaction that changes who may do what, so that others see that something did."""
+    if connection.execute(update(access_revisions).values(number=access_revisions.c.number + 1)).rowcount == 0:
+        connection.execute(insert(access_revisions).values(number=1))
+
+
+def access_revision(connection: Connection) -> int:
+    return connection.scalar(select(access_revisions.c.number)) or 0
+
+
+def person(user: User | None, groups: dict[str, tuple[Grant, ...]]) -> Principal | None:
+    """A user with what their groups give them; `groups` by name."""
+    if user is None:
+        return None
+    return user_principal(user, tuple(grant for name in user.groups for grant in groups.get(name, ())))
+
+
+def session_principal(session: Session, user: Principal | None) -> Principal | None:
+    """Who a session is: its user, or the owner where it has none."""
+    return OWNER if session.user is None else user
