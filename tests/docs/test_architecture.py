@@ -18,7 +18,7 @@ from modelyard.store.memory import MemoryStore
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "contributing" / "ARCHITECTURE.md").read_text()
-_ROUTE = re.compile(r"(GET|POST|PUT|DELETE) (/[^`?\s]*)")
+_ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[^`?\s]*)")
 
 
 def described(text: str) -> set[tuple[str, str]]:

@@ -70,6 +70,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/endpoints/{name}/logs"): _on("endpoint", _VIEWER),
         ("GET", "/endpoints/{name}/scaling"): _on("endpoint", _VIEWER),
         ("GET", "/endpoints/{name}/load"): _on("endpoint", _VIEWER),
+        ("GET", "/endpoints/{name}/metrics"): _on("endpoint", _VIEWER),
         ("POST", "/runs"): _some(_DEPLOYER),
         ("GET", "/runs"): _some(_VIEWER),
         ("GET", "/runs/{run_id}"): _on("run", _VIEWER, "run_id"),

@@ -1,0 +1,50 @@
+"""The audit log hears of changes and of refusals, by whomever and from wherever."""
+
+from modelyard.api.audit import NOBODYS_PER_MINUTE_MAX
+from tests.integration.api.test_sessions import PASSWORD, settle, sign_in
+from tests.integration.api.yard_over_http import Api
+
+FROM = {"x-forwarded-for": "10.0.0.7", "x-request-id": "request-1"}
+
+
+def entries(api: Api, **params: str) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = api.get("/audit", params=params).json()["entries"]
+    return listed
+
+
+def test_a_change_is_noted_with_who_made_it_and_from_where(api: Api) -> None:
+    api.ask("PUT", "/api/v1/secrets/token", json={"value": "hidden"}, headers=FROM)
+    (noted,) = entries(api)
+    assert {key: noted[key] for key in ("principal", "action", "outcome", "address", "request_id")} == {
+        "principal": "owner",
+        "action": "PUT /secrets/token",
+        "outcome": "200",
+        "address": "10.0.0.7",
+        "request_id": "request-1",
+    }
+    assert "hidden" not in str(noted)
+
+
+def test_reading_is_not_noted_and_being_refused_is(api: Api) -> None:
+    api.get("/status")
+    assert entries(api) == []
+    api.get("/status", key="a wrong one")
+    cookie = settle(api)
+    api.get("/users", key=None, headers=cookie)
+    refused = [(one["principal"], one["action"], one["outcome"]) for one in entries(api) if one["outcome"] > "400"]
+    assert refused == [("user ada@a.org", "GET /users", "403"), ("nobody", "GET /status", "401")]
+
+
+def test_logins_are_noted_and_so_are_wrong_ones(api: Api) -> None:
+    settle(api)
+    sign_in(api, "another password")
+    sign_in(api, PASSWORD)
+    noted = [(one["principal"], one["action"], one["outcome"]) for one in entries(api, text="sign in")]
+    assert noted[:2] == [("user ada@a.org", "sign in", "201"), ("nobody", "sign in as ada@a.org", "401")]
+    assert PASSWORD not in str(entries(api))
+
+
+def test_nobody_can_wash_the_log_out_from_outside(api: Api) -> None:
+    for _ in range(NOBODYS_PER_MINUTE_MAX + 5):
+        api.get("/status", key=None)
+    assert len(entries(api, limit="1000")) == NOBODYS_PER_MINUTE_MAX
