@@ -91,6 +91,11 @@ class Home:
         return self.root / "table.json"
 
     @property
+    def table_journal(self) -> Path:
+        """What has changed in the table since that file; a JSON document a line."""
+        return self.root / "table.journal"
+
+    @property
     def spool(self) -> Path:
         """Request bodies too large for memory, while they are under way."""
         return self.root / "spool"

@@ -30,6 +30,7 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     VersionState,
 )
+from modelyard.domain.idleness import Requests, expires_at
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
 from modelyard.protocol.routes import ENDPOINTS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
@@ -53,6 +54,7 @@ class VersionView:
     state: str
     reason: str | None
     model: str | None
+    model_asked: str | None
     created_at: str
     cause: str
     source: int | None
@@ -64,6 +66,8 @@ class EndpointView:
     name: str
     project: str
     model: str | None
+    model_asked: str | None
+    """How the deploy named the model: `price@champion`."""
     state: str
     sentence: str
     ready: int
@@ -73,6 +77,10 @@ class EndpointView:
     wished_version: int
     created_at: str
     updated_at: str
+    last_request_at: str | None
+    """To within some seconds; null where it was never asked."""
+    expires_at: str | None
+    """When its `ttl` deletes it if nobody asks for it; null where it stays."""
     url: str
     replicas: list[ReplicaView]
     versions: list[VersionView]
@@ -115,15 +123,22 @@ class Refresh(BaseModel):
 
 
 def endpoint_view(
-    endpoint: Endpoint, seen: EndpointStatus | None, origin: str, secrets: Sequence[Secret] = ()
+    endpoint: Endpoint,
+    seen: EndpointStatus | None,
+    origin: str,
+    secrets: Sequence[Secret] = (),
+    requests: Requests | None = None,
 ) -> EndpointView:
     """The wish and what was last seen of it, as one. `origin` is where the client reached the yard."""
     wished = endpoint.wished
     state, sentence = _state(endpoint, seen)
+    requests = requests or Requests()
+    expiry = None if endpoint.deleting else expires_at(wished.spec.ttl_seconds, wished.created_at, requests)
     return EndpointView(
         name=endpoint.name,
         project=endpoint.project,
         model=wished.spec.model,
+        model_asked=wished.spec.model_asked,
         state=state.value,
         sentence=sentence,
         ready=seen.ready if seen else 0,
@@ -133,6 +148,8 @@ def endpoint_view(
         wished_version=wished.number,
         created_at=iso(endpoint.versions[0].created_at),
         updated_at=iso(max(seen.updated_at if seen else 0.0, wished.created_at)),
+        last_request_at=None if requests.last_at is None else iso(requests.last_at),
+        expires_at=None if expiry is None else iso(expiry),
         url=f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}",
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(one) for one in endpoint.versions],
@@ -173,6 +190,7 @@ def _version_view(one: EndpointVersion) -> VersionView:
         state=one.state.value,
         reason=one.reason,
         model=one.spec.model,
+        model_asked=one.spec.model_asked,
         created_at=iso(one.created_at),
         cause=one.origin.cause.value,
         source=one.origin.source,
@@ -225,9 +243,12 @@ def routes(yard: Yard) -> APIRouter:
         seen = yard.store.endpoints.statuses()
         origin = own_origin(request.headers)
         found = [one for one in yard.store.endpoints.select(project) if sees("endpoint", one.name, one.project)]
-        secrets = yard.store.secrets.select()
+        secrets, requests = yard.store.secrets.select(), yard.store.endpoints.requests()
         return EndpointsView(
-            endpoints=[endpoint_view(one, seen.get(name_key(one.name)), origin, secrets) for one in found]
+            endpoints=[
+                endpoint_view(one, seen.get(name_key(one.name)), origin, secrets, requests.get(name_key(one.name)))
+                for one in found
+            ]
         )
 
     @router.get("/endpoints/{name}")
@@ -235,7 +256,7 @@ def routes(yard: Yard) -> APIRouter:
         """One endpoint, with its replicas and versions."""
         found = yard.store.endpoints.get(name)
         seen, origin = yard.store.endpoints.status(name), own_origin(request.headers)
-        return endpoint_view(found, seen, origin, yard.store.secrets.select())
+        return endpoint_view(found, seen, origin, yard.store.secrets.select(), yard.store.endpoints.requests_of(name))
 
     @router.delete("/endpoints/{name}", status_code=202)
     def delete_endpoint(name: str, request: Request) -> EndpointView:

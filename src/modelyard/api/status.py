@@ -59,8 +59,8 @@ def routes(yard: Yard) -> APIRouter:
             started_at=iso(float(written.get("started_at", 0.0))),
             processes=_processes(yard, written),
             counts={
-                "endpoints": len(yard.store.endpoints.select()),
-                "models": len(yard.store.models.select()),
+                "endpoints": yard.store.endpoints.count(),
+                "models": yard.store.models.count(),
                 "runs": len(yard.store.runs.select(limit=RUNS_COUNTED_MAX)),
             },
             disk=_disk_view(disk_of(yard)),

@@ -16,7 +16,7 @@ from modelyard.cli.progress import sending, waiting
 from modelyard.cli.resources import resource_lines, resource_table
 from modelyard.cli.runs import run_lines
 from modelyard.cli.session import open_client
-from modelyard.cli.times import age
+from modelyard.cli.times import age, left
 from modelyard.cli.watching import watch
 from modelyard.domain.names import RESOURCE_KINDS
 from modelyard.errors import InvalidValue, NotFound
@@ -168,15 +168,24 @@ def _find(client: "Client", name: str) -> tuple[str, str]:
 
 def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
     rows = [
-        (one["name"], one["state"], f"{one['ready']}/{one['requested']}", one["up_to_date"], age(one["updated_at"]))
+        (
+            one["name"],
+            one["state"],
+            f"{one['ready']}/{one['requested']}",
+            one["up_to_date"],
+            age(one["updated_at"]),
+            age(one["last_request_at"]) if one["last_request_at"] else "never",
+        )
         for one in endpoints
     ]
-    return table_lines(("endpoint", "status", "ready/requested", "up-to-date", "last update"), rows)
+    return table_lines(("endpoint", "status", "ready/requested", "up-to-date", "last update", "last request"), rows)
 
 
 def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
     lines = [*endpoint_table([view]), "", view["sentence"], *view["notes"], ""]
-    lines += [f"project: {view['project']}", f"model: {view['model'] or '-'}"]
+    lines += [f"project: {view['project']}", f"model: {_model(view)}"]
+    if view["expires_at"]:
+        lines.append(f"ttl: deleted in {left(view['expires_at'])} unless it is asked before")
     lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view)]
     replicas = [
         (one["id"], one["version"], one["state"], one["pid"], age(one["started_at"]), one["reason"])
@@ -212,7 +221,7 @@ def version_table(versions: "list[VersionView]", serving: int | None) -> list[st
         (
             one["number"],
             "serving" if one["number"] == serving else one["state"],
-            one["model"],
+            _model(one),
             age(one["created_at"]),
             _cause(one),
             one["by"],
@@ -221,6 +230,12 @@ def version_table(versions: "list[VersionView]", serving: int | None) -> list[st
         for one in versions
     ]
     return table_lines(("version", "state", "model", "when", "cause", "by", "reason"), rows)
+
+
+def _model(view: "EndpointView | VersionView") -> str:
+    """`price:3`, and how the deploy named it where that was by an alias: `price:3 (price@champion)`."""
+    model, asked = view["model"] or "-", view["model_asked"]
+    return f"{model} ({asked})" if asked and "@" in asked else model
 
 
 def _cause(version: "VersionView") -> str:

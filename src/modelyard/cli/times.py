@@ -13,6 +13,12 @@ def age(stamp: str | None, now: datetime | None = None) -> str:
     return next((f"{int(seconds // size)}{unit}" for size, unit in _UNITS if seconds >= size), f"{int(seconds)}s")
 
 
+def left(stamp: str, now: datetime | None = None) -> str:
+    """How long it is until an RFC 3339 time: `12s`, `3m`, `2h`, `5d`."""
+    seconds = max(0.0, (datetime.fromisoformat(stamp) - (now or datetime.now(UTC))).total_seconds())
+    return next((f"{int(seconds // size)}{unit}" for size, unit in _UNITS if seconds >= size), f"{int(seconds)}s")
+
+
 def between(began: str | None, ended: str | None, now: datetime | None = None) -> str:
     """How long something took, or has taken so far: `4.2s`, `3m05s`, `1h02m`."""
     if not began:

@@ -1,6 +1,7 @@
 """The yard itself: up, down, status, doctor, version."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +14,12 @@ from modelyard.settings import Home, YardSettings, home_from
 from modelyard.version import VERSION
 
 if TYPE_CHECKING:
-    from modelyard.sdk.views import DiskView
+    from modelyard.sdk.views import DiskView, EndpointView
 
 DEFAULTS = YardSettings()
+
+IDLE_DAYS = 1.0
+"""An endpoint that nobody has asked for so long is named by `status`."""
 
 
 def up(
@@ -140,6 +144,20 @@ def status(output: Output = Format.PRETTY) -> None:
     )
     for one in endpoints:
         say(f"{one['name']}: {one['state']}, {one['ready']}/{one['requested']} ready; {first_line(one['sentence'])}")
+    idle = idle_endpoints(endpoints, datetime.now(UTC))
+    if idle:
+        say()
+        say(f"no request for {int(IDLE_DAYS)} day or more: {', '.join(idle)}")
+
+
+def idle_endpoints(endpoints: "list[EndpointView]", now: datetime) -> list[str]:
+    """Those that nobody has asked for IDLE_DAYS, the longest first, each with since when."""
+    since = [(one["last_request_at"] or one["created_at"], one) for one in endpoints]
+    old = [(at, one) for at, one in since if now - datetime.fromisoformat(at) >= timedelta(days=IDLE_DAYS)]
+    return [
+        f"{one['name']} ({age(at, now)}{'' if one['last_request_at'] else ', never asked'})"
+        for at, one in sorted(old, key=lambda pair: pair[0])
+    ]
 
 
 def _say_disk(disk: "DiskView") -> None:

@@ -121,6 +121,8 @@ class _Watch:
     samples: deque[Sample] = field(default_factory=lambda: deque[Sample](maxlen=REMEMBERED_MAX))
     past: deque[Past] = field(default_factory=lambda: deque[Past](maxlen=REMEMBERED_MAX))
     recorded: Recommendation | None = None
+    rests: bool = False
+    """It was found at zero, which says nothing new."""
     unrecorded: list[Sample] = field(default_factory=list[Sample])
     """Samples since load was last written down."""
 
@@ -131,6 +133,8 @@ class Autoscaler:
         self._clock = clock
         self._wake = wake
         self._watches: dict[str, _Watch] = {}
+        self._born_at = clock.now()
+        self._changed: set[str] = set()
         self._gateways: set[object] = set()
         self._cores = len(os.sched_getaffinity(0))
 
@@ -152,12 +156,18 @@ class Autoscaler:
             watch = self._watches.get(key)
             if watch is None:
                 # Nobody has looked at this endpoint yet; the pass that does so must find its load.
-                watch = self._watches[key] = _Watch(now, 0.0, Meter(now))
+                watch = self._watches[key] = _Watch(self._born_at, 0.0, Meter(now))
             rested = watch.meter.at_rest
             watch.meter.take(gateway, load, now)
             if rested and not watch.meter.at_rest:
                 watch.decide_at = now
+                self._changed.add(key)
                 self._wake()
+
+    def take_changed(self) -> set[str]:
+        """Endpoints, by `name_key`, that were at rest and have load since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     # -- for the pass ------------------------------------------------------------------------------------------------
 
@@ -174,12 +184,18 @@ class Autoscaler:
         now = self._clock.now()
         watch = self._watches.get(name_key(endpoint.name))
         if watch is None:
-            watch = self._watches[name_key(endpoint.name)] = _Watch(now, 0.0, Meter(now))
+            born_at = now if present is None else self._born_at
+            watch = self._watches[name_key(endpoint.name)] = _Watch(born_at, 0.0, Meter(now), rests=present == 0)
         current = settings.begins_with if present is None else present
         if now >= watch.decide_at or watch.version != endpoint.wished.number:
             watch.version = endpoint.wished.number
             current = self._decide(endpoint, settings, watch, current, living, room, now)
-        return endpoint.scaled(current), watch.decide_at
+        if watch.decide_at < float("inf"):
+            return endpoint.scaled(current), watch.decide_at
+        if not current and not living:
+            # At rest at zero nothing of the past counts; thousands of them must not fill memory.
+            del self._watches[name_key(endpoint.name)]
+        return endpoint.scaled(current), None
 
     def forget(self, name: str) -> None:
         """The endpoint is gone."""
@@ -279,6 +295,8 @@ class Autoscaler:
         changed = found.requested != found.current
         news = last is None or changed or found.rule is not last.rule or found.recommended != last.recommended
         if not changed and last is not None and (not news or found.at - last.at < RECORD_SECONDS):
+            return
+        if not changed and last is None and watch.rests:
             return
         watch.recorded = found
         self._store.scaling.add_decision(endpoint.name, found)

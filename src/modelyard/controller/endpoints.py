@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelyard.clock import Clock
+from modelyard.controller.agenda import Agenda
 from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
+from modelyard.controller.idleness import Idleness
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.replicas import Replicas, description_of, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
@@ -24,13 +26,44 @@ from modelyard.domain.endpoints import (
 )
 from modelyard.domain.names import name_key
 from modelyard.domain.replicas import ReplicaFact, ReplicaState
-from modelyard.domain.rollouts import Decision, Drain, Kill, MarkFailed, MarkReady, Remove, Start, decide_rollout
+from modelyard.domain.rollouts import (
+    LOOK_AGAIN_SECONDS,
+    Decision,
+    Drain,
+    Kill,
+    MarkFailed,
+    MarkReady,
+    Remove,
+    Start,
+    decide_rollout,
+)
 from modelyard.engines.ports import Engine, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
 from modelyard.protocol.table import EndpointEntry, ReplicaAddress
 from modelyard.store.ports import Artifacts, Store
 
+LOOKED_AT_MAX = 500
+"""Endpoints that one pass looks at: a controller that starts looks at all, and must hear of other things meanwhile."""
+
 _log = logging.getLogger("modelyard.controller")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a pass makes of the table's entries, by `name_key`. Those that it did not look at stay as they are."""
+
+    put: dict[str, EndpointEntry] = field(default_factory=dict[str, EndpointEntry])
+    drop: set[str] = field(default_factory=set[str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Untold:
+    """A status that is to be written down."""
+
+    endpoint: str
+    status: EndpointStatus
+    news: bool
+    """Whether people should hear of it."""
 
 
 class EndpointsPass:
@@ -44,9 +77,12 @@ class EndpointsPass:
         packages: Path,
         clock: Clock,
         wake: Callable[[], None],
+        published: Iterable[str] = (),
     ) -> None:
+        """`published` are the endpoints that the table has, by `name_key`."""
         self.replicas = Replicas(engine, clock, wake, lambda text: mask(store, text))
         self.autoscaler = Autoscaler(store, clock, wake)
+        self.idleness = Idleness(store, clock)
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
@@ -54,61 +90,111 @@ class EndpointsPass:
         self._metrics = metrics
         self._packages = packages
         self._clock = clock
-        self._statuses: dict[str, EndpointStatus] = store.endpoints.statuses()
-        self._entries: dict[str, EndpointEntry] = {}
-        self._untold: list[Callable[[], None]] = []
+        self._revision = 0
+        self._agenda = Agenda()
+        self._agenda.add(*published)
+        self._held_back: set[str] = set()
+        """Endpoints that wait for an environment, of whose progress nothing else tells."""
+        self._endpoints: dict[str, Endpoint] = {}
+        self._statuses: dict[str, EndpointStatus] = {}
+        """What is known of endpoints that have replicas; the others are read when something wakes them."""
+        self._untold: list[_Untold] = []
 
-    async def __call__(self) -> tuple[dict[str, EndpointEntry], float | None]:
-        """One pass: the entries of the table, and when to look again at the latest."""
-        endpoints = self._store.endpoints.select()
-        by_endpoint = self._sights_by_endpoint(endpoints)
-        entries: dict[str, EndpointEntry] = {}
-        wake_at: float | None = None
-        for endpoint in endpoints:
-            key = name_key(endpoint.name)
+    async def __call__(self) -> tuple[Changes, float | None]:
+        """One pass: what it changes in the table, and when to look again at the latest."""
+        changes = Changes()
+        self._note_what_changed()
+        await self._look_at(self._agenda.take(self._clock.monotonic(), LOOKED_AT_MAX), changes)
+        self.idleness.write_down()
+        next_at = self._agenda.next_at(self._clock.monotonic())
+        return changes, None if next_at is None else self._clock.now() + next_at - self._clock.monotonic()
+
+    def _note_what_changed(self) -> None:
+        revision, changed = self._store.endpoints.changed_since(self._revision)
+        self._revision = revision
+        for key in changed:
+            self._endpoints.pop(key, None)
+        self._agenda.add(*changed, *self._held_back)
+        self._agenda.add(*self._engine.take_changed(), *self.replicas.take_changed())
+        self._agenda.add(*self.autoscaler.take_changed(), urgent=True)
+
+    async def _look_at(self, keys: list[str], changes: Changes) -> None:
+        unread = [key for key in keys if key not in self._endpoints]
+        self._endpoints |= self._store.endpoints.find(unread)
+        self._statuses |= self._store.endpoints.statuses([key for key in unread if key not in self._statuses])
+        for key in keys:
+            endpoint = self._endpoints.get(key)
+            if endpoint is None:
+                self._end_strangers(key)
+                self._forget(key)
+                changes.drop.add(key)
+                continue
             try:
-                entry, again_at = await self._look(endpoint, by_endpoint.get(key, []))
+                entry = await self._look(key, endpoint)
             except Exception:  # noqa: BLE001 (one endpoint in trouble must not stop the others, nor what it serves)
                 _log.exception("endpoint %s: its pass failed", endpoint.name)
-                entry, again_at = self._entries.get(key), None
+                self._agenda.put(key, self._clock.monotonic() + LOOK_AGAIN_SECONDS)
+                continue
             if entry is not None:
-                entries[key] = entry
-            if again_at is not None:
-                wake_at = min(wake_at or again_at, again_at)
-        self._entries = entries
-        return entries, wake_at
+                changes.put[key] = entry
+            else:
+                changes.drop.add(key)
 
     def tell(self) -> None:
         """Writes down what the pass saw. Called when the table is published: whoever reads that an endpoint is live may
         ask it at once."""
         untold, self._untold = self._untold, []
-        for write in untold:
-            try:
-                write()
-            except Exception:  # noqa: BLE001 (one endpoint in trouble must not stop the others)
-                _log.exception("cannot write down a status")
+        if not untold:
+            return
+        try:
+            self._store.endpoints.put_statuses({one.endpoint: one.status for one in untold})
+        except ModelyardError as error:
+            _log.error("cannot write down what %d endpoints came to: %s", len(untold), error)
+            for one in untold:
+                key = name_key(one.endpoint)
+                self._statuses.pop(key, None)
+                self._endpoints.pop(key, None)
+                self._agenda.put(key, self._clock.monotonic() + LOOK_AGAIN_SECONDS)
+            return
+        for one in untold:
+            if one.news:
+                self._event(one.endpoint, f"{one.status.state.value}: {one.status.sentence}")
 
-    def ready(self) -> dict[str, tuple[str, int]]:
-        """Names of endpoints and how many of their replicas are ready, by `name_key`."""
-        return {key: (entry.name, len(entry.replicas)) for key, entry in self._entries.items()}
-
-    async def _look(self, endpoint: Endpoint, sights: list[ReplicaSight]) -> tuple[EndpointEntry | None, float | None]:
-        """One endpoint's part of the pass: its entry, None while it goes, and when to look again at the latest."""
+    async def _look(self, key: str, endpoint: Endpoint) -> EndpointEntry | None:
+        """One endpoint's part of the pass: its entry, None while it goes."""
+        sights = self._engine.replicas(endpoint.name)
         self.replicas.go_on_proving(sights, lambda sight: _start_seconds(endpoint, sight))
         facts = self.replicas.facts(endpoint.name, sights)
         now = self._clock.now()
         room = self._room(endpoint)
+        wished = endpoint
         endpoint, scale_at = self._scale(endpoint, facts, room)
         decision = decide_rollout(endpoint, facts, now, room)
-        decision = await self._environments.hold_back(endpoint, decision)
-        removed = await self._apply(endpoint, decision, facts, sights)
-        if removed:
-            return None, None
+        ready = await self._environments.hold_back(endpoint, decision)
+        self._held_back.add(key) if ready is not decision else self._held_back.discard(key)
+        decision = ready
+        if await self._apply(endpoint, decision, facts, sights):
+            self._forget(key)
+            return None
         description = description_of(sights, decision.serving_version)
-        self._untold.append(lambda: self._write_status(endpoint, decision, facts, description, now))
+        self._note_status(endpoint, decision, facts, description, now)
         self.replicas.forget_old(endpoint, facts)
-        again_at = min((at for at in (decision.wake_at, scale_at) if at is not None), default=None)
-        return None if endpoint.deleting else _entry(endpoint, decision, sights), again_at
+        judge_at = self.idleness.judge(wished)
+        again_at = min((at for at in (decision.wake_at, scale_at, judge_at) if at is not None), default=None)
+        self._agenda.put(key, None if again_at is None else self._clock.monotonic() + again_at - now)
+        if not any(one.live for one in facts):
+            # Read again when something wakes it: thousands at rest must not fill memory.
+            self._endpoints.pop(key, None)
+            self._statuses.pop(key, None)
+        return None if endpoint.deleting else _entry(endpoint, decision, sights)
+
+    def _forget(self, key: str) -> None:
+        """The endpoint is gone."""
+        self._endpoints.pop(key, None)
+        self._statuses.pop(key, None)
+        self._held_back.discard(key)
+        self._agenda.put(key, None)
+        self.idleness.forget(key)
 
     def _scale(self, endpoint: Endpoint, facts: list[ReplicaFact], room: int) -> tuple[Endpoint, float | None]:
         """The endpoint with as many replicas as its load asks for; what was asked for before is in its status."""
@@ -116,20 +202,14 @@ class EndpointsPass:
         living = sum(one.live for one in facts)
         return self.autoscaler.scale(endpoint, before.requested if before is not None else None, living, room)
 
-    def _sights_by_endpoint(self, endpoints: list[Endpoint]) -> dict[str, list[ReplicaSight]]:
-        """Replicas by the key of their endpoint. Those of no endpoint have no business here and are ended."""
-        known = {name_key(one.name) for one in endpoints}
-        grouped: dict[str, list[ReplicaSight]] = {}
-        for sight in self._engine.replicas():
-            key = name_key(sight.endpoint)
-            if key in known:
-                grouped.setdefault(key, []).append(sight)
-            elif sight.alive:
+    def _end_strangers(self, key: str) -> None:
+        """Replicas of no endpoint have no business here."""
+        for sight in self._engine.replicas(key):
+            if sight.alive:
                 _log.warning("replica %s belongs to no endpoint; ending it", sight.id)
                 self._engine.stop_replica(sight.id, kill=True)
             else:
                 self._engine.forget_replica(sight.id)
-        return grouped
 
     def _room(self, endpoint: Endpoint) -> int:
         return self._engine.room(endpoint.wished.spec)
@@ -161,10 +241,9 @@ class EndpointsPass:
                 case Remove():
                     self.replicas.forget_all(endpoint.name, sights)
                     self._store.endpoints.remove(endpoint.name)
-                    self._statuses.pop(name_key(endpoint.name), None)
                     self.autoscaler.forget(endpoint.name)
                     self._metrics.forget(endpoint.name)
-                    self._event(endpoint, "deleted")
+                    self._event(endpoint.name, "deleted")
                     return True
         return False
 
@@ -201,7 +280,7 @@ class EndpointsPass:
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
-    def _write_status(
+    def _note_status(
         self, endpoint: Endpoint, decision: Decision, facts: list[ReplicaFact], description: str, now: float
     ) -> None:
         key = name_key(endpoint.name)
@@ -221,13 +300,12 @@ class EndpointsPass:
         )
         if status == before:
             return
-        self._store.endpoints.put_status(endpoint.name, status)
         self._statuses[key] = status
-        if before is None or (before.state, before.serving_version) != (status.state, status.serving_version):
-            self._event(endpoint, f"{status.state.value}: {decision.sentence}")
+        news = before is None or (before.state, before.serving_version) != (status.state, status.serving_version)
+        self._untold.append(_Untold(endpoint.name, status, news))
 
-    def _event(self, endpoint: Endpoint, sentence: str) -> None:
-        tell(self._store.events, "endpoint", endpoint.name, sentence, self._clock.now())
+    def _event(self, endpoint: str, sentence: str) -> None:
+        tell(self._store.events, "endpoint", endpoint, sentence, self._clock.now())
 
 
 def _start_seconds(endpoint: Endpoint, sight: ReplicaSight) -> float:

@@ -79,14 +79,15 @@ class EnvironmentsPass:
 
     def __call__(self) -> None:
         """One pass: forgets builds that nobody waits for, and removes environments that nobody needs."""
-        endpoints = {name_key(one.name): one for one in self._store.endpoints.select()}
-        for key, build in list(self._builds.items()):
-            if key[0] not in endpoints or endpoints[key[0]].version(key[1]) is None:
-                build.task.cancel()
-                del self._builds[key]
+        if self._builds:
+            endpoints = self._store.endpoints.find({endpoint for endpoint, _version in self._builds})
+            for key, build in list(self._builds.items()):
+                if key[0] not in endpoints or endpoints[key[0]].version(key[1]) is None:
+                    build.task.cancel()
+                    del self._builds[key]
         if self._clock.now() >= self._collect_at and not self._is_building():
             self._collect_at = self._clock.now() + COLLECT_SECONDS
-            self._collecting = asyncio.get_running_loop().create_task(self._collect(list(endpoints.values())))
+            self._collecting = asyncio.get_running_loop().create_task(self._collect())
 
     def python_of(self, package: str) -> str | None:
         """The interpreter for a package that `hold_back` let through; None is the yard's own."""
@@ -210,8 +211,10 @@ class EnvironmentsPass:
     def _is_building(self) -> bool:
         return bool(self._for_runs) or any(not build.task.done() for build in self._builds.values())
 
-    async def _collect(self, endpoints: list[Endpoint]) -> None:
+    async def _collect(self) -> None:
+        endpoints = await asyncio.to_thread(self._store.endpoints.select)
         digests = {version.spec.package for endpoint in endpoints for version in endpoint.versions}
+        del endpoints
         used: list[Package] = []
         for digest in sorted(digests):
             # What is not laid out now would be laid out again before it starts, and its environment built again.

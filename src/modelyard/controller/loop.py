@@ -37,7 +37,7 @@ class Controller:
         clock: Clock,
         care: CareSettings | None = None,
     ) -> None:
-        self.publisher = Publisher(home.table)
+        self.publisher = Publisher(home.table, home.table_journal)
         self._engine = engine
         self._clock = clock
         self._stopping = False
@@ -45,13 +45,24 @@ class Controller:
         self._environments = EnvironmentsPass(store, artifacts, environments, home.packages, clock, self.wake)
         self.metrics = Metrics(home, store, engine, clock)
         self._endpoints = EndpointsPass(
-            store, artifacts, engine, self._environments, self.metrics, home.packages, clock, self.wake
+            store,
+            artifacts,
+            engine,
+            self._environments,
+            self.metrics,
+            home.packages,
+            clock,
+            self.wake,
+            self.publisher.table.entries,
         )
-        self.metrics.ready = self._endpoints.ready
+        self.metrics.ready = lambda: {
+            key: (entry.name, len(entry.replicas)) for key, entry in self.publisher.table.entries.items()
+        }
         self.metrics.table_number = lambda: self.publisher.table.number
         self.autoscaler = self._endpoints.autoscaler
+        self.idleness = self._endpoints.idleness
         self._runs = RunsPass(store, artifacts, engine, self._environments, home.runs, clock, self.wake)
-        self._models = ModelsPass(store, engine)
+        self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
 
     def wake(self) -> None:
@@ -85,8 +96,8 @@ class Controller:
         with _survived("runs"):
             self._runs()
         with _survived("endpoints"):
-            entries, wake_at = await self._endpoints()
-            self.publisher.publish(entries)
+            changes, wake_at = await self._endpoints()
+            self.publisher.publish(changes.put, changes.drop)
             self._endpoints.tell()
         with _survived("models"):
             self._models()
@@ -101,6 +112,7 @@ class Controller:
     async def _end(self) -> None:
         """Nothing new is begun, everything is ended, and what became of it is written down."""
         self._runs.leave()
+        self.idleness.write_down(at_once=True)
         await self._environments.close()
         await self._models.close()
         await self._care.close()

@@ -39,30 +39,32 @@ class Replicas:
         self._mask = mask
         self._coming: dict[str, asyncio.Task[None]] = {}
         self._never_started: dict[str, list[ReplicaFact]] = {}
+        self._changed: set[str] = set()
 
     # -- coming up ---------------------------------------------------------------------------------------------------
 
     def bring_up(self, order: ReplicaOrder) -> None:
         """Starts a replica in the background; its facts tell how it goes."""
-        self._begin(order.id, self._bring_up(order))
+        self._begin(order.id, order.endpoint, self._bring_up(order))
 
     def go_on_proving(self, sights: list[ReplicaSight], start_seconds: Callable[[ReplicaSight], float]) -> None:
         """Probes living replicas that nobody probes: those that an earlier controller had started."""
         for sight in sights:
             if _is_unproved(sight) and sight.id not in self._coming:
                 left = sight.started_at + start_seconds(sight) - self._clock.now()
-                self._begin(sight.id, self._prove(sight.id, max(PROVE_SECONDS_MIN, left)))
+                self._begin(sight.id, sight.endpoint, self._prove(sight.id, max(PROVE_SECONDS_MIN, left)))
 
-    def _begin(self, replica: str, steps: Coroutine[Any, Any, None]) -> None:
-        self._coming[replica] = asyncio.get_running_loop().create_task(self._guarded(replica, steps))
+    def _begin(self, replica: str, endpoint: str, steps: Coroutine[Any, Any, None]) -> None:
+        self._coming[replica] = asyncio.get_running_loop().create_task(self._guarded(replica, endpoint, steps))
 
-    async def _guarded(self, replica: str, steps: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, replica: str, endpoint: str, steps: Coroutine[Any, Any, None]) -> None:
         try:
             await steps
         except Exception:  # noqa: BLE001 (whatever it was, the replica is looked at again from what is then there)
             _log.exception("replica %s: cannot bring it up", replica)
         finally:
             self._coming.pop(replica, None)
+            self._changed.add(name_key(endpoint))
             self._wake()
 
     async def _bring_up(self, order: ReplicaOrder) -> None:
@@ -76,7 +78,7 @@ class Replicas:
 
     async def _prove(self, replica: str, limit_seconds: float) -> None:
         result = await self._engine.probe_replica(replica, limit_seconds)
-        sight = self._sight(replica)
+        sight = self._engine.replica(replica)
         if sight is None or not _is_unproved(sight):
             return
         if result.ok:
@@ -87,7 +89,7 @@ class Replicas:
     def stuck(self, replica: str, seconds: float) -> None:
         """One call in this replica does not end: it is killed. Harmless where it is gone, or going for another
         reason."""
-        sight = self._sight(replica)
+        sight = self._engine.replica(replica)
         if sight is not None and sight.alive and _FAILURE not in sight.notes:
             self._give_up(replica, FailureKind.STUCK, f"one call had not ended after {seconds:.0f} s")
 
@@ -97,10 +99,13 @@ class Replicas:
         self._engine.stop_replica(replica, kill=True)
         _log.warning("replica %s: %s; killed", replica, reason)
 
-    def _sight(self, replica: str) -> ReplicaSight | None:
-        return next((one for one in self._engine.replicas() if one.id == replica), None)
-
     # -- what is known -----------------------------------------------------------------------------------------------
+
+    def take_changed(self) -> set[str]:
+        """Endpoints, by `name_key`, of whose replicas something is known since the last call that the engine does not
+        tell."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def facts(self, endpoint: str, sights: list[ReplicaSight]) -> list[ReplicaFact]:
         """Every replica of this endpoint, ended ones included, also starts that came to nothing."""
@@ -154,7 +159,7 @@ class Replicas:
 
     def note_failed_start(self, order: ReplicaOrder, error: ModelyardError) -> None:
         """Remembers a start that came to nothing, whether or not the engine knows of it."""
-        if self._sight(order.id) is not None:
+        if self._engine.replica(order.id) is not None:
             self._engine.note_replica(order.id, **{_FAILURE: FailureKind.START.value, _REASON: error.message})
             return
         now = self._clock.now()
@@ -168,6 +173,7 @@ class Replicas:
             reason=self._mask(error.message),
         )
         self._never_started.setdefault(name_key(order.endpoint), []).append(fact)
+        self._changed.add(name_key(order.endpoint))
 
     async def close(self) -> None:
         tasks = list(self._coming.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.controller.autoscaling import Autoscaler
+from modelyard.controller.idleness import Idleness
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.table import Publisher
 from modelyard.protocol import messages
@@ -27,12 +28,14 @@ class Server:
         stuck: Callable[[str, float], None],
         autoscaler: Autoscaler,
         metrics: Metrics,
+        idleness: Idleness,
     ) -> None:
         self._publisher = publisher
         self._poke = poke
         self._stuck = stuck
         self._autoscaler = autoscaler
         self._metrics = metrics
+        self._idleness = idleness
         self._server: asyncio.Server | None = None
 
     async def listen(self, path: Path) -> None:
@@ -55,7 +58,9 @@ class Server:
                     self._autoscaler.gateway_came(gateway)
                     self._metrics.gateway_came(gateway, str(message.get("id")))
                 elif message.get("type") == "load":
-                    self._autoscaler.take(gateway, messages.loads_from(message))
+                    loads = messages.loads_from(message)
+                    self._autoscaler.take(gateway, loads)
+                    self._idleness.take(loads)
                 elif message.get("type") == "metrics":
                     for part in self._metrics.take(gateway, message):
                         self._write(writer, part)

@@ -51,6 +51,8 @@ class EndpointSpec:
     """From start to readiness; then the start has failed."""
     drain_seconds: float = 60.0
     """How long a replica that leaves may finish what it holds."""
+    ttl_seconds: float | None = None
+    """Without a request for so long, the endpoint is deleted (see `idleness`); None keeps it."""
     max_surge: str = "25%"
     max_unavailable: str = "0"
     environment: dict[str, str] = field(default_factory=dict[str, str])

@@ -39,6 +39,19 @@ def duration_seconds(value: str | float) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
+def duration_text(seconds: float) -> str:
+    """A duration for people, in its two largest units: `3 d 4 h`, `12 min`, `4.5 s`."""
+    if seconds < 60:
+        return f"{max(0.0, seconds):.3g} s"
+    left = round(seconds)
+    parts: list[str] = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if left >= size or parts:
+            parts.append(f"{left // size} {unit}" if left >= size else "")
+            left %= size
+    return " ".join(part for part in parts[:2] if part)
+
+
 def share_of(value: str | int, whole: int, *, up: bool) -> int:
     """`25%` of `whole`, rounded up or down, or a plain count; Kubernetes' rule for max_surge and max_unavailable."""
     text = str(value).strip()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from modelyard.clock import Clock, SystemClock
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.names import name_key
 from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
 from modelyard.engines.ports import JobOrder, Probe, ReplicaOrder, ReplicaSight
@@ -55,6 +56,7 @@ class FakeEngine:
         self._memory_bytes = memory_bytes
         self._machine = _Machine()
         self._answers: dict[str, asyncio.Future[Probe]] = {}
+        self._changed_endpoints: set[str] = set()
 
     # -- what tests do -----------------------------------------------------------------------------------------------
 
@@ -62,6 +64,7 @@ class FakeEngine:
         """A new engine that finds what this one, which must not be used any more, has left."""
         found = FakeEngine(self._clock, cpu_millis=self._cpu_millis, memory_bytes=self._memory_bytes)
         found._machine = self._machine
+        found._changed_endpoints = {name_key(one.endpoint) for one in self._machine.replicas.values()}
         return found
 
     def die(self, replica: str, exit_code: int = -9, output: str = "", reason: str | None = None) -> None:
@@ -73,7 +76,7 @@ class FakeEngine:
         """The machine goes down and comes back: no process is left, and none has recorded its end."""
         for name, sight in self._machine.replicas.items():
             if sight.alive:
-                self._machine.replicas[name] = replace(sight, interrupted=True)
+                self._put(replace(sight, interrupted=True))
                 self._end(name, None)
         for name, job in self._machine.jobs.items():
             if job.alive:
@@ -125,25 +128,27 @@ class FakeEngine:
         why_fresh = order.why_fresh or plan.cannot_fork
         self._machine.planned[order.id] = plan
         self._machine.specs[order.id] = order.spec
-        self._machine.replicas[order.id] = ReplicaSight(
-            id=order.id,
-            endpoint=order.endpoint,
-            version=order.version,
-            package=order.spec.package,
-            alive=True,
-            pid=len(self._machine.specs),
-            started_at=self._clock.now(),
-            forked=why_fresh is None,
-            why_fresh=why_fresh,
-            stopping=False,
-            stop_began_at=None,
-            ended_at=None,
-            exit_code=None,
-            reason=None,
-            interrupted=False,
-            socket=f"/fake/{order.id}",
-            token="0" * 64,
-            notes={},
+        self._put(
+            ReplicaSight(
+                id=order.id,
+                endpoint=order.endpoint,
+                version=order.version,
+                package=order.spec.package,
+                alive=True,
+                pid=len(self._machine.specs),
+                started_at=self._clock.now(),
+                forked=why_fresh is None,
+                why_fresh=why_fresh,
+                stopping=False,
+                stop_began_at=None,
+                ended_at=None,
+                exit_code=None,
+                reason=None,
+                interrupted=False,
+                socket=f"/fake/{order.id}",
+                token="0" * 64,
+                notes={},
+            )
         )
         if plan.refused is not None:
             self._machine.output[order.id] = f"{plan.refused}\n"
@@ -159,20 +164,32 @@ class FakeEngine:
             return planned
         return await self._answers.setdefault(replica, asyncio.get_running_loop().create_future())
 
-    def replicas(self) -> list[ReplicaSight]:
-        return list(self._machine.replicas.values())
+    def replicas(self, endpoint: str | None = None) -> list[ReplicaSight]:
+        key = None if endpoint is None else name_key(endpoint)
+        return [one for one in self._machine.replicas.values() if key in (None, name_key(one.endpoint))]
+
+    def replica(self, replica: str) -> ReplicaSight | None:
+        return self._machine.replicas.get(replica)
+
+    def take_changed(self) -> set[str]:
+        changed, self._changed_endpoints = self._changed_endpoints, set()
+        return changed
+
+    def _put(self, sight: ReplicaSight) -> None:
+        self._machine.replicas[sight.id] = sight
+        self._changed_endpoints.add(name_key(sight.endpoint))
 
     def note_replica(self, replica: str, **notes: str | float) -> None:
         sight = self._machine.replicas.get(replica)
         if sight is not None:
-            self._machine.replicas[replica] = replace(sight, notes={**sight.notes, **notes})
+            self._put(replace(sight, notes={**sight.notes, **notes}))
 
     def stop_replica(self, replica: str, *, kill: bool = False) -> None:
         sight = self._machine.replicas.get(replica)
         if sight is None or not sight.alive:
             return
         if not sight.stopping:
-            self._machine.replicas[replica] = replace(sight, stopping=True, stop_began_at=self._clock.now())
+            self._put(replace(sight, stopping=True, stop_began_at=self._clock.now()))
         if kill:
             self._end(replica, -9)
 
@@ -220,9 +237,7 @@ class FakeEngine:
 
     def _end(self, replica: str, exit_code: int | None, reason: str | None = None) -> None:
         sight = self._machine.replicas[replica]
-        self._machine.replicas[replica] = replace(
-            sight, alive=False, ended_at=self._clock.now(), exit_code=exit_code, reason=reason
-        )
+        self._put(replace(sight, alive=False, ended_at=self._clock.now(), exit_code=exit_code, reason=reason))
         self.changed.set()
 
     def _end_job(self, job: str, fact: JobFact) -> None:

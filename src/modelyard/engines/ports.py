@@ -112,8 +112,15 @@ class Engine(Protocol):
         `limit_seconds`, shakes hands, runs its probe. Never raises."""
         ...
 
-    def replicas(self) -> list[ReplicaSight]:
-        """Every replica that is known, ended ones until they are forgotten."""
+    def replicas(self, endpoint: str | None = None) -> list[ReplicaSight]:
+        """Every replica that is known, ended ones until they are forgotten; of all endpoints, or of one."""
+        ...
+
+    def replica(self, replica: str) -> ReplicaSight | None: ...
+
+    def take_changed(self) -> set[str]:
+        """Endpoints, by `name_key`, of whose replicas something else is seen than at the last call; at the first, all
+        that have any."""
         ...
 
     def note_replica(self, replica: str, **notes: str | float) -> None:

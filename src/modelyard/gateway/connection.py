@@ -347,7 +347,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _for_control(self, path: bytes, method: bytes, fields: dict[bytes, bytes], query: bytes) -> Exchange:
         short = short_name(path) if method == b"POST" else None
-        if short is not None and short in self.gateway.services:
+        if short is not None and self.gateway.service(short) is not None:
             return self._prediction(short, fields, query, Prediction, _is_signed(fields))
         if is_open_as_predictions(path) and not self._may_predict(fields):
             return self._refusal(_unauthorized(), fields, signed=_is_signed(fields))
@@ -385,7 +385,7 @@ class HttpConnection(asyncio.Protocol):
         """Raises Unauthorized, NotFound."""
         if not self._may_predict(fields):
             raise _unauthorized()
-        service = self.gateway.services.get(name)
+        service = self.gateway.service(name)
         if service is None:
             hint = self.gateway.nearest_endpoint(name)
             raise NotFound(f"cannot predict: there is no endpoint {name}", hint)
@@ -411,7 +411,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _to_web_app(self, name: str, path: bytes, method: bytes, fields: dict[bytes, bytes], query: bytes) -> Exchange:
         """A request that only an endpoint which serves a web application answers."""
-        service = self.gateway.services.get(name)
+        service = self.gateway.service(name)
         if service is not None and service.is_web_app is False:
             if path == routes.INVOCATIONS.encode():
                 error = InvalidValue(f"cannot {method.decode()} a prediction", "use POST")

@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import json
 import logging
-from pathlib import Path
 
 from modelyard.gateway.server import Gateway
 from modelyard.protocol import messages
-from modelyard.protocol.table import Table, apply_delta, delta_from, table_from
+from modelyard.protocol.table import Table, apply_delta, delta_from, table_after, table_from
 from modelyard.settings import Home
 
 RECONNECT_SECONDS = 0.2
@@ -23,20 +22,24 @@ UNREAD_BYTES_MAX = 2**20
 _log = logging.getLogger("modelyard.gateway")
 
 
-def read_table(path: Path) -> Table | None:
+def read_table(home: Home) -> Table | None:
     """The table that was last published, or None where there is none that can be read."""
     try:
-        return table_from(json.loads(path.read_bytes()))
+        table = table_from(json.loads(home.table.read_bytes()))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        _log.warning("cannot read the table %s: %s", path, error)
+        _log.warning("cannot read the table %s: %s", home.table, error)
         return None
+    try:
+        return table_after(table, home.table_journal.read_bytes().splitlines())
+    except OSError:
+        return table
 
 
 async def follow_table(gateway: Gateway, home: Home, gateway_id: str) -> None:
     """Runs until cancelled. The controller may come and go."""
-    table = read_table(home.table)
+    table = read_table(home)
     if table is not None:
         gateway.follow(table)
     while True:
@@ -67,13 +70,14 @@ async def _follow_connection(
                 continue
             if message["type"] == "snapshot":
                 table = table_from(message["table"])
+                gateway.follow(table)
             elif message["type"] == "delta" and table is not None:
-                table = apply_delta(table, delta_from(message["delta"]))
+                delta = delta_from(message["delta"])
+                table = apply_delta(table, delta)
                 if table is None:
                     # A gap: connecting anew brings a snapshot.
                     return
-            if table is not None:
-                gateway.follow(table)
+                gateway.follow_delta(table, delta)
     finally:
         reports.cancel()
         gateway.measurements.lost()

@@ -19,7 +19,7 @@ from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.service import Service
-from modelyard.protocol.table import Table
+from modelyard.protocol.table import Delta, EndpointEntry, Table
 from modelyard.settings import Home
 
 TICK_SECONDS = 0.1
@@ -49,6 +49,7 @@ class Gateway:
         self.predictions_are_open = predictions_are_open
         self.connections: set[HttpConnection] = set()
         self.services: dict[str, Service] = {}
+        """Endpoints that have replicas or have been asked; the others are an entry of the table and no more."""
         self.services_by_path: dict[bytes, Service] = {}
         self.known_hosts: set[bytes] = set()
         self.held_bytes = 0
@@ -66,7 +67,8 @@ class Gateway:
         self.measurements = Measurements()
         self._names = names
         self._stream = 0
-        self._table_number = 0
+        self._table = Table(0, {})
+        self._busy: set[Service] = set()
         self._key_file = home.key
         self._key_seen: tuple[float, bytes] = (0.0, b"")
 
@@ -106,12 +108,12 @@ class Gateway:
         return bool(digest) and hmac.compare_digest(hashlib.sha256(given[:KEY_BYTES_MAX]).digest(), digest)
 
     def nearest_endpoint(self, name: str) -> str:
-        close = nearest(name, (service.name for service in self.services.values()))
+        close = nearest(name, (entry.name for entry in self._table.entries.values()))
         return f"did you mean {close}?" if close else "`modelyard get` lists the endpoints"
 
     def metrics(self) -> str:
         """What this gateway counted, as Prometheus text."""
-        return self.measurements.own_text(self.services.values(), len(self.connections), self._table_number)
+        return self.measurements.own_text(self.services.values(), len(self.connections), self._table.number)
 
     def metrics_report(self, *, everything: bool = False) -> dict[str, Any]:
         """The message with what this gateway counted: what has changed, or everything."""
@@ -121,24 +123,52 @@ class Gateway:
 
     def follow(self, table: Table) -> None:
         """Makes the services what the table says."""
-        for key in [one for one in self.services if one not in table.entries]:
-            gone = self.services.pop(key)
-            gone.close()
-            self.measurements.changed.discard(gone)
+        known = self._table.entries
+        self._table = table
+        for key in [one for one in known if one not in table.entries]:
+            self._drop(key)
         for key, entry in table.entries.items():
-            service = self.services.get(key)
-            if service is None:
-                service = self.services[key] = Service(
-                    entry, self.id_prefix.decode(), self._report_stuck, self.loads, self.measurements
-                )
-                service.update(entry)
-            elif service.entry != entry:
-                service.update(entry)
-        self.services_by_path = {
-            f"/endpoints/{service.name}/invocations".encode(): service for service in self.services.values()
-        }
-        self._table_number = table.number
+            self._put(key, entry)
         self.has_table = True
+
+    def follow_delta(self, table: Table, delta: Delta) -> None:
+        """The same, where `delta` is what led to the table."""
+        self._table = table
+        for key in delta.drop:
+            self._drop(key)
+        for key, entry in delta.put.items():
+            self._put(key, entry)
+
+    def service(self, key: str) -> Service | None:
+        """The endpoint of that `name_key`, or None where there is none."""
+        service = self.services.get(key)
+        if service is None:
+            entry = self._table.entries.get(key)
+            service = self._serve(key, entry) if entry is not None else None
+        return service
+
+    def _put(self, key: str, entry: EndpointEntry) -> None:
+        service = self.services.get(key)
+        if service is not None:
+            if service.entry != entry:
+                service.update(entry)
+        elif entry.replicas:
+            self._serve(key, entry)
+
+    def _serve(self, key: str, entry: EndpointEntry) -> Service:
+        service = Service(
+            entry, self.id_prefix.decode(), self._report_stuck, self.loads, self.measurements, self._busy.add
+        )
+        self.services[key] = self.services_by_path[_path_of(entry)] = service
+        service.update(entry)
+        return service
+
+    def _drop(self, key: str) -> None:
+        service = self.services.pop(key, None)
+        if service is not None:
+            self.services_by_path.pop(_path_of(service.entry), None)
+            service.close()
+            self.measurements.changed.discard(service)
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -159,8 +189,9 @@ class Gateway:
     def _turn(self) -> None:
         self.now = now = self.loop.time()
         self.date_line = b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode()
-        for service in self.services.values():
-            service.tick(now)
+        for service in list(self._busy):
+            if not service.tick(now):
+                self._busy.discard(service)
         self.loads.look()
         if now - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = now
@@ -185,6 +216,10 @@ class Gateway:
         except OSError:
             return b""
         return self._key_seen[1]
+
+
+def _path_of(entry: EndpointEntry) -> bytes:
+    return f"/endpoints/{entry.name}/invocations".encode()
 
 
 def _connections_max() -> int:

@@ -45,7 +45,9 @@ class Service:
         report_stuck: Callable[[str, float], None],
         loads: Loads,
         measurements: Measurements,
+        note_busy: Callable[["Service"], None],
     ) -> None:
+        """`note_busy` is told that `tick` wants to be called, until it says that it does no longer."""
         self.entry = entry
         self.name = entry.name
         self.entry_key = name_key(entry.name)
@@ -65,6 +67,7 @@ class Service:
         self._ready: list[Target] = []
         self._gateway_id = gateway_id
         self._report_stuck = report_stuck
+        self._note_busy = note_busy
         self._loop = asyncio.get_running_loop()
 
     # -- the table ---------------------------------------------------------------------------------------------------
@@ -95,6 +98,8 @@ class Service:
         """Sends the request to the replica with the fewest in flight, or queues it, or refuses it at once."""
         prediction.sent_at = prediction.started_at
         prediction.deadline = prediction.started_at + self.entry.timeout_seconds
+        if not self._deadlines:
+            self._note_busy(self)
         self._deadlines.append(prediction)
         if not self._arrivals:
             self._loads.begin(self.entry_key, self)
@@ -171,8 +176,9 @@ class Service:
         else:
             target.figures.count(status, seconds)
 
-    def tick(self, now: float) -> None:
-        """Answers what is past its deadline, forgets what is done, and reports calls that never end."""
+    def tick(self, now: float) -> bool:
+        """Answers what is past its deadline, forgets what is done, and reports calls that never end. False where
+        nothing is under way any more."""
         waiting: deque[Prediction] = deque()
         for prediction in self._deadlines:
             if prediction.done or prediction.begun:
@@ -192,6 +198,7 @@ class Service:
             overdue = target.overdue_seconds(now)
             if overdue > STUCK_GRACE_SECONDS:
                 self._report_stuck(target.address.id, self.entry.timeout_seconds + overdue)
+        return bool(self._deadlines) or self.in_flight > 0
 
     # -- replicas ----------------------------------------------------------------------------------------------------
 

@@ -135,6 +135,7 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         "require_approval": fields.require_approval,
         "start_seconds": fields.start_limit,
         "drain_seconds": fields.drain_limit,
+        "ttl_seconds": fields.ttl,
         "max_surge": fields.update_strategy.max_surge,
         "max_unavailable": fields.update_strategy.max_unavailable,
         "environment": variables.plain or None,

@@ -36,6 +36,7 @@ QUEUE_LENGTH_MAX = 1_000_000
 THREADS_MAX = 256
 LIMIT_SECONDS_MAX = 3600.0
 IDLE_SECONDS_MAX = 86400.0
+TTL_SECONDS_MAX = 365 * 86400.0
 RUNTIME_SECONDS_MAX = 28 * 86400.0
 """SageMaker's limit for MaxRuntimeInSeconds."""
 
@@ -225,6 +226,9 @@ class EndpointFields(_Schema):
     """From a replica's start to its readiness; then the start has failed."""
     drain_limit: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
     """How long a replica that leaves may finish what it holds; then it is ended."""
+    ttl: Annotated[PositiveSeconds, Field(le=TTL_SECONDS_MAX)] | None = None
+    """Deletes the endpoint when it had no request for so long, announced before; by default it stays. What only is to
+    cost nothing while nobody asks wants `min_replicas: 0` instead."""
     idempotent: bool | None = None
     """Whether a request may be sent once more when its replica died; `false` where asking twice does harm."""
     require_approval: bool | None = None

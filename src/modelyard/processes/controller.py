@@ -22,7 +22,14 @@ async def serve(home: Home) -> None:
     store = open_store(home)
     engine = LocalEngine(home)
     controller = Controller(home, store, FileArtifacts(home.artifacts), engine, SystemClock(), care_from(os.environ))
-    server = Server(controller.publisher, controller.wake, controller.stuck, controller.autoscaler, controller.metrics)
+    server = Server(
+        controller.publisher,
+        controller.wake,
+        controller.stuck,
+        controller.autoscaler,
+        controller.metrics,
+        controller.idleness,
+    )
     loop = asyncio.get_running_loop()
     # A terminal's interrupt is the supervisor's to hear; it ends its children in order.
     loop.add_signal_handler(signal.SIGINT, lambda: None)

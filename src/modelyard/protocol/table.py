@@ -1,10 +1,13 @@
 """The table: what a gateway must know to answer predictions, as the controller publishes it.
 
-The snapshot is one JSON file, replaced whole (write aside, fsync, rename); deltas go over the controller's socket. Both
-carry a number that counts up; a gateway that meets a gap asks for the snapshot again. A gateway without a controller
-serves on with the last table it has.
+The snapshot is one JSON file, replaced whole (write aside, fsync, rename), with a journal beside it: the deltas since,
+a line each, so that a change among ten thousand endpoints writes one line. The same deltas go over the controller's
+socket. All carry a number that counts up; a gateway that meets a gap asks for the snapshot again. A gateway without a
+controller serves on with the last table it has.
 """
 
+import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,19 +68,42 @@ class Delta:
     drop: tuple[str, ...]
 
 
-def delta_between(old: Table, entries: dict[str, EndpointEntry]) -> Delta | None:
-    """The delta from `old` to these entries, or None where nothing differs."""
-    put = {key: entry for key, entry in entries.items() if old.entries.get(key) != entry}
-    drop = tuple(key for key in old.entries if key not in entries)
-    return Delta(old.number + 1, put, drop) if put or drop else None
+def delta_of(old: Table, put: dict[str, EndpointEntry], drop: Iterable[str] = ()) -> Delta | None:
+    """The delta from `old` to a table where these entries are put and those dropped, or None where it is that
+    already."""
+    changed = {key: entry for key, entry in put.items() if old.entries.get(key) != entry}
+    gone = tuple(key for key in sorted(drop) if key in old.entries)
+    return Delta(old.number + 1, changed, gone) if changed or gone else None
 
 
 def apply_delta(table: Table, delta: Delta) -> Table | None:
     """The next table, or None where the delta does not follow this one."""
     if delta.number != table.number + 1:
         return None
-    kept = {key: entry for key, entry in table.entries.items() if key not in delta.drop}
-    return Table(delta.number, {**kept, **delta.put})
+    entries = {**table.entries, **delta.put}
+    for key in delta.drop:
+        entries.pop(key, None)
+    return Table(delta.number, entries)
+
+
+def table_after(table: Table, journal: Iterable[bytes]) -> Table:
+    """The table that the lines of the journal lead to, each a delta's document. Those that it holds already are passed
+    over; the first that cannot be read, the last one's half, ends it."""
+    entries, number = dict(table.entries), table.number
+    for line in journal:
+        try:
+            delta = delta_from(json.loads(line))
+        except (ValueError, KeyError, TypeError):
+            break
+        if delta.number <= number:
+            continue
+        if delta.number != number + 1:
+            break
+        entries |= delta.put
+        for key in delta.drop:
+            entries.pop(key, None)
+        number = delta.number
+    return Table(number, entries)
 
 
 def table_document(table: Table) -> dict[str, Any]:

@@ -19,6 +19,8 @@ class VersionView(TypedDict):
     """`new`, `ready` or `failed`."""
     reason: str | None
     model: str | None
+    model_asked: str | None
+    """How the deploy named the model: `price@champion`."""
     created_at: str
     cause: str
     """`deploy`, `rollback` or `refresh`."""
@@ -42,6 +44,8 @@ class EndpointView(TypedDict):
     name: str
     project: str
     model: str | None
+    model_asked: str | None
+    """How the deploy named the model: `price@champion`."""
     state: str
     """A value of `domain.endpoints.EndpointState`."""
     sentence: str
@@ -52,6 +56,10 @@ class EndpointView(TypedDict):
     wished_version: int
     created_at: str
     updated_at: str
+    last_request_at: str | None
+    """To within some seconds; None where it was never asked."""
+    expires_at: str | None
+    """When its `ttl` deletes it if nobody asks for it; None where it stays."""
     url: str
     replicas: list[ReplicaView]
     versions: list[VersionView]

@@ -1,6 +1,6 @@
 """Deploys in the database: everything that one wishes, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, or_, select, tuple_
 
@@ -13,6 +13,7 @@ from modelyard.domain.deployments import (
     decide_deployment,
     wanted_keys,
 )
+from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.names import name_key
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, ResourceName
 from modelyard.store import endpoints as endpoint_rows
@@ -31,8 +32,9 @@ class SqlDeployments:
         with self._yard.write() as connection:
             present = _present(connection, project, wanted)
             outcomes = decide_deployment(project, wanted, present)
+            specs = {name_key(name): spec for name, spec in wanted.endpoints.items()}
             for outcome in outcomes:
-                _apply(connection, project, wanted, present, outcome, now, by)
+                _apply(connection, project, wanted, specs, present, outcome, now, by)
             if wanted.from_file:
                 _remember_file(connection, project, wanted, outcomes)
         return outcomes
@@ -56,6 +58,7 @@ def _apply(
     connection: Connection,
     project: str,
     wanted: Wanted,
+    specs: Mapping[str, EndpointSpec],
     present: Present,
     outcome: Outcome,
     now: float,
@@ -65,8 +68,7 @@ def _apply(
         if outcome.change is Change.DELETING:
             endpoint_rows.mark_deleting(connection, outcome.name, now)
         else:
-            spec = {name_key(name): spec for name, spec in wanted.endpoints.items()}[name_key(outcome.name)]
-            endpoint_rows.put_version(connection, project, outcome, spec, now, by)
+            endpoint_rows.put_version(connection, project, outcome, specs[name_key(outcome.name)], now, by)
         return
     name = ResourceName(outcome.kind, outcome.name)
     if outcome.change is Change.DELETING:

@@ -1,9 +1,9 @@
 """Endpoints in the database: wishes, versions, what was last seen of them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, true, update
 
 from modelyard.domain.deployments import Change, Outcome, decide_refresh, decide_rollback
 from modelyard.domain.endpoints import (
@@ -17,9 +17,20 @@ from modelyard.domain.endpoints import (
     kept_versions,
     origin_from,
 )
+from modelyard.domain.idleness import Requests
 from modelyard.domain.names import name_key, not_found
 from modelyard.store.database import Database
-from modelyard.store.tables import endpoint_statuses, endpoint_versions, endpoints, removed_endpoints
+from modelyard.store.tables import (
+    counters,
+    endpoint_requests,
+    endpoint_statuses,
+    endpoint_versions,
+    endpoints,
+    removed_endpoints,
+)
+
+_KEYS_AT_ONCE = 500
+"""SQLite takes no more than some thousand parameters in one statement."""
 
 
 class SqlEndpoints:
@@ -51,9 +62,27 @@ class SqlEndpoints:
             found = load_endpoints(connection, true() if project is None else endpoints.c.project == project)
         return list(found.values())
 
-    def delete(self, name: str, now: float) -> Endpoint:
+    def find(self, keys: Collection[str]) -> dict[str, Endpoint]:
+        found: dict[str, Endpoint] = {}
+        with self._yard.read() as connection:
+            for some in _portions(keys):
+                found |= load_endpoints(connection, endpoints.c.key.in_(some))
+        return found
+
+    def count(self) -> int:
+        with self._yard.read() as connection:
+            return connection.scalar(select(func.count()).select_from(endpoints)) or 0
+
+    def changed_since(self, revision: int) -> tuple[int, list[str]]:
+        rows_of = select(endpoints.c.key, endpoints.c.revision).where(endpoints.c.revision > revision)
+        with self._yard.read() as connection:
+            rows = connection.execute(rows_of.order_by(endpoints.c.key)).all()
+        return max((row.revision for row in rows), default=revision), [row.key for row in rows]
+
+    def delete(self, name: str, now: float, version: int | None = None) -> Endpoint:
         with self._yard.write() as connection:
-            mark_deleting(connection, name, now)
+            if version in (None, _get(connection, name).wished.number):
+                mark_deleting(connection, name, now)
             return _get(connection, name)
 
     def remove(self, name: str) -> None:
@@ -66,6 +95,7 @@ class SqlEndpoints:
             connection.execute(insert(removed_endpoints).values(key=key, last_number=found.wished.number))
             connection.execute(delete(endpoint_statuses).where(endpoint_statuses.c.endpoint_key == key))
             connection.execute(delete(endpoint_versions).where(endpoint_versions.c.endpoint_key == key))
+            connection.execute(delete(endpoint_requests).where(endpoint_requests.c.endpoint_key == key))
             connection.execute(delete(endpoints).where(endpoints.c.key == key))
 
     def mark_version(
@@ -77,16 +107,23 @@ class SqlEndpoints:
                 .where(endpoint_versions.c.endpoint_key == name_key(name), endpoint_versions.c.number == number)
                 .values(state=state.value, reason=reason, out_of_memory=out_of_memory)
             )
+            note_change(connection, name_key(name))
 
-    def put_status(self, name: str, status: EndpointStatus) -> None:
-        # Every pass of the controller ends here and most change nothing: reading first spares the disk a sync.
-        if self.status(name) == status:
+    def put_statuses(self, statuses: Mapping[str, EndpointStatus]) -> None:
+        by_key = {name_key(name): status for name, status in statuses.items()}
+        # Reading first spares the disk a sync where nothing has changed.
+        with self._yard.read() as connection:
+            there = _present_statuses(connection, by_key)
+        by_key = {key: status for key, status in by_key.items() if there.get(key) != status}
+        if not by_key:
             return
-        key = name_key(name)
         with self._yard.write() as connection:
-            connection.execute(delete(endpoint_statuses).where(endpoint_statuses.c.endpoint_key == key))
-            if connection.scalar(select(endpoints.c.key).where(endpoints.c.key == key)) is not None:
-                connection.execute(insert(endpoint_statuses).values(endpoint_key=key, status=asdict(status)))
+            for some in _portions(by_key):
+                connection.execute(delete(endpoint_statuses).where(endpoint_statuses.c.endpoint_key.in_(some)))
+                known = connection.scalars(select(endpoints.c.key).where(endpoints.c.key.in_(some))).all()
+                rows = [{"endpoint_key": key, "status": asdict(by_key[key])} for key in known]
+                if rows:
+                    connection.execute(insert(endpoint_statuses), rows)
 
     def status(self, name: str) -> EndpointStatus | None:
         with self._yard.read() as connection:
@@ -95,10 +132,58 @@ class SqlEndpoints:
             )
         return None if found is None else endpoint_status_from(found)
 
-    def statuses(self) -> dict[str, EndpointStatus]:
+    def statuses(self, keys: Collection[str] | None = None) -> dict[str, EndpointStatus]:
         with self._yard.read() as connection:
+            if keys is not None:
+                return _present_statuses(connection, keys)
             rows = connection.execute(select(endpoint_statuses).order_by(endpoint_statuses.c.endpoint_key)).all()
         return {row.endpoint_key: endpoint_status_from(row.status) for row in rows}
+
+    def put_requests(self, requests: Mapping[str, Requests]) -> None:
+        rows = [
+            {"endpoint_key": key, "last_at": one.last_at, "warned_at": one.warned_at} for key, one in requests.items()
+        ]
+        if not rows:
+            return
+        with self._yard.write() as connection:
+            for some in _portions(requests):
+                connection.execute(delete(endpoint_requests).where(endpoint_requests.c.endpoint_key.in_(some)))
+            connection.execute(insert(endpoint_requests), rows)
+
+    def requests(self) -> dict[str, Requests]:
+        with self._yard.read() as connection:
+            rows = connection.execute(select(endpoint_requests).order_by(endpoint_requests.c.endpoint_key)).all()
+        return {row.endpoint_key: Requests(row.last_at, row.warned_at) for row in rows}
+
+    def requests_of(self, name: str) -> Requests:
+        with self._yard.read() as connection:
+            row = connection.execute(
+                select(endpoint_requests).where(endpoint_requests.c.endpoint_key == name_key(name))
+            ).first()
+        return Requests() if row is None else Requests(row.last_at, row.warned_at)
+
+
+def _portions(keys: Collection[str]) -> list[list[str]]:
+    every = sorted(keys)
+    return [every[at : at + _KEYS_AT_ONCE] for at in range(0, len(every), _KEYS_AT_ONCE)]
+
+
+def _present_statuses(connection: Connection, keys: Collection[str]) -> dict[str, EndpointStatus]:
+    found: dict[str, EndpointStatus] = {}
+    for some in _portions(keys):
+        wanted = select(endpoint_statuses).where(endpoint_statuses.c.endpoint_key.in_(some))
+        found |= {row.endpoint_key: endpoint_status_from(row.status) for row in connection.execute(wanted)}
+    return found
+
+
+def note_change(connection: Connection, key: str) -> None:
+    """To be called by whatever changes an endpoint or a version of it, in the same transaction."""
+    counted = update(counters).where(counters.c.name == "endpoints").values(value=counters.c.value + 1)
+    revision = connection.scalar(counted.returning(counters.c.value))
+    if revision is None:
+        revision = 2
+        connection.execute(insert(counters).values(name="endpoints", value=revision))
+    connection.execute(update(endpoints).where(endpoints.c.key == key).values(revision=revision))
 
 
 def mark_deleting(connection: Connection, name: str, now: float) -> None:
@@ -108,6 +193,7 @@ def mark_deleting(connection: Connection, name: str, now: float) -> None:
         .where(endpoints.c.key == name_key(name), endpoints.c.deleting_at.is_(None))
         .values(deleting_at=now)
     )
+    note_change(connection, name_key(name))
 
 
 def _get(connection: Connection, name: str) -> Endpoint:
@@ -170,6 +256,7 @@ def put_version(
         )
     )
     _forget_old_versions(connection, key)
+    note_change(connection, key)
 
 
 def _forget_old_versions(connection: Connection, key: str) -> None:

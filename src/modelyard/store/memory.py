@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from modelyard.domain.endpoints import (
     VersionState,
     kept_versions,
 )
+from modelyard.domain.idleness import Requests
 from modelyard.domain.metrics import RESOLUTIONS, Figures, MetricRecord, condensed
 from modelyard.domain.models import (
     Approval,
@@ -78,6 +79,9 @@ class MemoryEndpoints:
         self._endpoints: dict[str, Endpoint] = {}
         self._statuses: dict[str, EndpointStatus] = {}
         self._removed: dict[str, int] = {}
+        self._revision = 0
+        self._revisions: dict[str, int] = {}
+        self._requests: dict[str, Requests] = {}
 
     def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
         return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by)
@@ -104,10 +108,30 @@ class MemoryEndpoints:
         with self._lock:
             return [one for _, one in sorted(self._endpoints.items()) if project in (None, one.project)]
 
-    def delete(self, name: str, now: float) -> Endpoint:  # noqa: ARG002 (the port's; a fake shows it to nobody)
+    def find(self, keys: Collection[str]) -> dict[str, Endpoint]:
         with self._lock:
-            found = replace(self.get(name), deleting=True)
-            self._endpoints[name_key(name)] = found
+            return {key: self._endpoints[key] for key in keys if key in self._endpoints}
+
+    def count(self) -> int:
+        return len(self._endpoints)
+
+    def changed_since(self, revision: int) -> tuple[int, list[str]]:
+        with self._lock:
+            return self._revision, sorted(key for key, changed in self._revisions.items() if changed > revision)
+
+    def _put(self, key: str, endpoint: Endpoint) -> None:
+        self._endpoints[key] = endpoint
+        self._revision += 1
+        self._revisions[key] = self._revision
+
+    def delete(self, name: str, now: float, version: int | None = None) -> Endpoint:
+        del now  # the port's; a fake shows it to nobody
+        with self._lock:
+            found = self.get(name)
+            if version is not None and found.wished.number != version:
+                return found
+            found = replace(found, deleting=True)
+            self._put(name_key(name), found)
             return found
 
     def remove(self, name: str) -> None:
@@ -116,8 +140,8 @@ class MemoryEndpoints:
             found = self._endpoints.get(key)
             if found is not None and found.deleting:
                 self._removed[key] = found.wished.number
-                self._statuses.pop(key, None)
-                del self._endpoints[key]
+                for known in (self._statuses, self._requests, self._revisions, self._endpoints):
+                    known.pop(key, None)
 
     def mark_version(
         self, name: str, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False
@@ -132,20 +156,33 @@ class MemoryEndpoints:
                     else one
                     for one in found.versions
                 ]
-                self._endpoints[key] = replace(found, versions=kept_versions(marked))
+                self._put(key, replace(found, versions=kept_versions(marked)))
 
-    def put_status(self, name: str, status: EndpointStatus) -> None:
+    def put_statuses(self, statuses: Mapping[str, EndpointStatus]) -> None:
         with self._lock:
-            if name_key(name) in self._endpoints:
-                self._statuses[name_key(name)] = status
+            for name, status in statuses.items():
+                if name_key(name) in self._endpoints:
+                    self._statuses[name_key(name)] = status
 
     def status(self, name: str) -> EndpointStatus | None:
         with self._lock:
             return self._statuses.get(name_key(name))
 
-    def statuses(self) -> dict[str, EndpointStatus]:
+    def statuses(self, keys: Collection[str] | None = None) -> dict[str, EndpointStatus]:
         with self._lock:
-            return dict(sorted(self._statuses.items()))
+            return {key: one for key, one in sorted(self._statuses.items()) if keys is None or key in keys}
+
+    def put_requests(self, requests: Mapping[str, Requests]) -> None:
+        with self._lock:
+            self._requests |= requests
+
+    def requests(self) -> dict[str, Requests]:
+        with self._lock:
+            return dict(sorted(self._requests.items()))
+
+    def requests_of(self, name: str) -> Requests:
+        with self._lock:
+            return self._requests.get(name_key(name), Requests())
 
     def put_version(self, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None) -> None:
         """The version that an outcome makes, if it makes one."""
@@ -155,9 +192,9 @@ class MemoryEndpoints:
         version = EndpointVersion(outcome.version, spec, now, origin=outcome.origin(by))
         found = self._endpoints.get(key)
         if found is None:
-            self._endpoints[key] = Endpoint(outcome.name, project, (version,))
+            self._put(key, Endpoint(outcome.name, project, (version,)))
         else:
-            self._endpoints[key] = replace(found, versions=kept_versions([*found.versions, version]))
+            self._put(key, replace(found, versions=kept_versions([*found.versions, version])))
 
     def present(self) -> tuple[dict[str, Endpoint], dict[str, int]]:
         """Those that are there, and the last numbers of those that are gone, by key."""
@@ -306,6 +343,14 @@ class MemoryModels:
         with self._lock:
             newest = [one.newest_first[0] for _, one in sorted(self._models.items()) if one.versions]
         return [one for one in newest if project in (None, one.project)]
+
+    def count(self) -> int:
+        return len(self.select())
+
+    def frameworks(self) -> set[str]:
+        with self._lock:
+            every = [one for model in self._models.values() for one in model.versions.values()]
+        return {one.framework for one in every if one.framework is not None}
 
     def versions(self, model: str) -> list[ModelVersion]:
         with self._lock:

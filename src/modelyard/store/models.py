@@ -80,6 +80,15 @@ class SqlModels:
         with self._yard.read() as connection:
             return _read(connection, wanted)
 
+    def count(self) -> int:
+        with self._yard.read() as connection:
+            return connection.scalar(select(func.count(func.distinct(model_versions.c.model_key)))) or 0
+
+    def frameworks(self) -> set[str]:
+        named = select(model_versions.c.framework).where(model_versions.c.framework.is_not(None)).distinct()
+        with self._yard.read() as connection:
+            return {str(one) for one in connection.scalars(named)}
+
     def versions(self, model: str) -> list[ModelVersion]:
         with self._yard.read() as connection:
             found = _read(connection, _versions(name_key(model)), model_aliases.c.model_key == name_key(model))

@@ -4,7 +4,7 @@ Every method is one transaction: it happens whole or not at all, and what it ret
 Any of them raises StoreFailed where the disk or the database refuses.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from modelyard.domain.audit import Audited
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
+from modelyard.domain.idleness import Requests
 from modelyard.domain.metrics import Figures, MetricRecord
 from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
 from modelyard.domain.resources import Resource
@@ -74,8 +75,20 @@ class Endpoints(Protocol):
         """By name. Each with its newest `VERSIONS_KEPT` versions and its fallback, as `get` has them too."""
         ...
 
-    def delete(self, name: str, now: float) -> Endpoint:
-        """Marks it as deleting; doing so twice is harmless. Raises NotFound."""
+    def find(self, keys: Collection[str]) -> dict[str, Endpoint]:
+        """Those of these that are there, by `name_key`."""
+        ...
+
+    def count(self) -> int: ...
+
+    def changed_since(self, revision: int) -> tuple[int, list[str]]:
+        """The keys of the endpoints that came or changed after `revision`, and the revision to ask with next; 0 gives
+        all that there are. What was removed is not among them."""
+        ...
+
+    def delete(self, name: str, now: float, version: int | None = None) -> Endpoint:
+        """Marks it as deleting; doing so twice is harmless. With `version`, only as long as that one is wished. Raises
+        NotFound."""
         ...
 
     def remove(self, name: str) -> None:
@@ -89,15 +102,25 @@ class Endpoints(Protocol):
         """Without effect where the version is gone."""
         ...
 
-    def put_status(self, name: str, status: EndpointStatus) -> None:
-        """Without effect where the endpoint is gone."""
+    def put_statuses(self, statuses: Mapping[str, EndpointStatus]) -> None:
+        """By name. Without effect where an endpoint is gone."""
         ...
 
     def status(self, name: str) -> EndpointStatus | None: ...
 
-    def statuses(self) -> dict[str, EndpointStatus]:
-        """By `name_key`."""
+    def statuses(self, keys: Collection[str] | None = None) -> dict[str, EndpointStatus]:
+        """By `name_key`; of all, or of these."""
         ...
+
+    def put_requests(self, requests: Mapping[str, Requests]) -> None:
+        """What is known of the requests of each of these, by `name_key`; others stay as they are."""
+        ...
+
+    def requests(self) -> dict[str, Requests]:
+        """Of every endpoint of which anything is known, by `name_key`."""
+        ...
+
+    def requests_of(self, name: str) -> Requests: ...
 
 
 class Models(Protocol):
@@ -117,6 +140,14 @@ class Models(Protocol):
 
     def select(self, project: str | None = None) -> list[ModelVersion]:
         """The newest version of each model, by name."""
+        ...
+
+    def count(self) -> int:
+        """How many models have a version."""
+        ...
+
+    def frameworks(self) -> set[str]:
+        """What the versions that there are were made with."""
         ...
 
     def versions(self, model: str) -> list[ModelVersion]:

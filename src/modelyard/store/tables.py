@@ -21,7 +21,26 @@ endpoints = Table(
     Column("name", String, nullable=False),
     Column("project", String, nullable=False),
     Column("deleting_at", Float),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Index("endpoints_by_revision", "revision"),
 )
+"""`revision` is the counter's value at the endpoint's last change, its versions' included."""
+
+counters = Table(
+    "counters",
+    yard,
+    Column("name", String, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+endpoint_requests = Table(
+    "endpoint_requests",
+    yard,
+    Column("endpoint_key", String, primary_key=True),
+    Column("last_at", Float),
+    Column("warned_at", Float),
+)
+"""When each endpoint was last asked, as gateways reported it, and when it was announced that it will go."""
 
 endpoint_versions = Table(
     "endpoint_versions",

@@ -10,6 +10,7 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     VersionState,
 )
+from modelyard.domain.idleness import Requests
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
 A, B, C = EndpointSpec("a"), EndpointSpec("b", replicas=2, environment={"X": "1"}), EndpointSpec("c")
@@ -32,6 +33,11 @@ STATUS = EndpointStatus(
 def deploy(store, name="price", spec=A, project="shop", now=1.0):
     (outcome,) = store.deployments.apply(project, Wanted({name: spec}), now)
     return outcome
+
+
+def deploy_all(store, *names):
+    for name in names:
+        deploy(store, name)
 
 
 def test_a_deploy_creates_then_is_up_to_date_then_updates(store):
@@ -97,7 +103,7 @@ def test_only_an_endpoint_marked_as_deleting_can_be_forgotten(store):
     store.endpoints.remove("price")
     assert store.endpoints.get("price").name == "price"
     store.endpoints.delete("price", 2.0)
-    store.endpoints.put_status("price", STATUS)
+    store.endpoints.put_statuses({"price": STATUS})
     store.endpoints.remove("price")
     store.endpoints.remove("price")
     assert store.endpoints.select() == []
@@ -151,14 +157,14 @@ def test_the_newest_versions_are_kept_and_the_one_to_fall_back_to(store):
 def test_a_status_comes_back_as_it_was_put(store):
     deploy(store, "Price")
     assert store.endpoints.status("price") is None
-    store.endpoints.put_status("PRICE", STATUS)
-    store.endpoints.put_status("price", STATUS)
+    store.endpoints.put_statuses({"PRICE": STATUS})
+    store.endpoints.put_statuses({"price": STATUS})
     assert store.endpoints.status("price") == STATUS
     assert store.endpoints.statuses() == {"price": STATUS}
 
 
 def test_a_status_of_an_endpoint_that_is_gone_is_not_kept(store):
-    store.endpoints.put_status("price", STATUS)
+    store.endpoints.put_statuses({"price": STATUS})
     assert store.endpoints.statuses() == {}
 
 
@@ -191,3 +197,57 @@ def test_a_version_remembers_that_it_ran_out_of_memory(store):
     deploy(store)
     store.endpoints.mark_version("price", 1, VersionState.FAILED, "out of memory", out_of_memory=True)
     assert store.endpoints.get("price").wished.out_of_memory
+
+
+def test_what_changed_since_is_told_and_nothing_else(store):
+    deploy_all(store, "a", "b", "c")
+    revision, keys = store.endpoints.changed_since(0)
+    assert keys == ["a", "b", "c"]
+    assert store.endpoints.changed_since(revision) == (revision, [])
+    store.endpoints.mark_version("B", 1, VersionState.READY, None)
+    revision, keys = store.endpoints.changed_since(revision)
+    assert keys == ["b"]
+    store.endpoints.delete("c", 9.0)
+    assert store.endpoints.changed_since(revision)[1] == ["c"]
+    store.endpoints.remove("c")
+    revision, keys = store.endpoints.changed_since(0)
+    assert keys == ["a", "b"]
+    store.endpoints.put_statuses({"a": STATUS})
+    store.endpoints.put_requests({"a": Requests(1.0)})
+    assert store.endpoints.changed_since(revision) == (revision, [])
+
+
+def test_a_change_after_a_removal_is_seen(store):
+    deploy_all(store, "a", "b")
+    revision, _ = store.endpoints.changed_since(0)
+    store.endpoints.delete("b", 9.0)
+    revision, _ = store.endpoints.changed_since(revision)
+    store.endpoints.remove("b")
+    store.endpoints.mark_version("a", 1, VersionState.READY, None)
+    assert store.endpoints.changed_since(revision)[1] == ["a"]
+
+
+def test_some_are_found_by_key_and_all_are_counted(store):
+    deploy_all(store, "A", "b")
+    assert {key: one.name for key, one in store.endpoints.find(["a", "c"]).items()} == {"a": "A"}
+    assert store.endpoints.find([]) == {}
+    assert store.endpoints.count() == 2
+    store.endpoints.put_statuses({"A": STATUS, "gone": STATUS})
+    assert store.endpoints.statuses(["a", "b"]) == {"a": STATUS}
+
+
+def test_when_an_endpoint_was_asked_is_remembered_until_it_is_removed(store):
+    deploy_all(store, "a", "b")
+    store.endpoints.put_requests({"a": Requests(5.0), "b": Requests(6.0, 7.0)})
+    store.endpoints.put_requests({"a": Requests(8.0)})
+    assert store.endpoints.requests() == {"a": Requests(8.0), "b": Requests(6.0, 7.0)}
+    assert store.endpoints.requests_of("B") == Requests(6.0, 7.0)
+    store.endpoints.delete("b", 9.0)
+    store.endpoints.remove("b")
+    assert store.endpoints.requests_of("b") == Requests()
+
+
+def test_a_deletion_of_a_version_that_is_no_longer_wished_does_nothing(store):
+    deploy_all(store, "a")
+    assert not store.endpoints.delete("a", 9.0, version=7).deleting
+    assert store.endpoints.delete("a", 9.0, version=1).deleting

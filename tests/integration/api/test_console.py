@@ -49,7 +49,7 @@ def test_what_is_wrong_stands_first_and_nothing_is_taken_for_markup(api: Api) ->
     api.deploy({"name": "price", "model": {"reference": "price"}})
     api.clock.advance(1)
     broken = EndpointStatus(EndpointState.ERROR, "cannot start: <b>boom</b>", None, 0, 1, 0, api.clock.now())
-    api.store.endpoints.put_status("price", broken)
+    api.store.endpoints.put_statuses({"price": broken})
     page = browse(api, "/console")[1].text
     assert "What is wrong" in page
     assert "&lt;b&gt;boom&lt;/b&gt;" in page
@@ -86,7 +86,7 @@ def test_of_a_traceback_the_exception_is_shown_and_the_rest_can_be_opened(api: A
     api.clock.advance(1)
     sentence = "version 1 cannot start\nTraceback (most recent call last):\n  File ...\nOSError: no licence\n"
     broken = EndpointStatus(EndpointState.ERROR, sentence, None, 0, 1, 0, api.clock.now())
-    api.store.endpoints.put_status("price", broken)
+    api.store.endpoints.put_statuses({"price": broken})
     page = browse(api, "/console")[1].text
     assert "version 1 cannot start: OSError: no licence" in page
     assert "<details>" in page

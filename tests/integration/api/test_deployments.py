@@ -89,7 +89,7 @@ def test_an_endpoint_is_shown_as_wished_until_the_controller_has_looked(api: Api
     assert view["url"] == "http://127.0.0.1:8400/endpoints/price/invocations"
     replica = ReplicaStatus("price-1", 1, "ready", 77, api.clock.now(), forked=True)
     seen = EndpointStatus(EndpointState.LIVE, "live", 1, 1, 1, 1, api.clock.now(), (replica,))
-    api.store.endpoints.put_status("price", seen)
+    api.store.endpoints.put_statuses({"price": seen})
     api.store.endpoints.mark_version("price", 1, VersionState.READY, None)
     view = api.get("/endpoints/price").json()
     assert (view["state"], view["serving_version"], view["replicas"][0]["pid"]) == ("live", 1, 77)

@@ -36,6 +36,7 @@ class Peers:
             lambda replica, seconds: self.stuck.append((replica, seconds)),
             stage.controller.autoscaler,
             stage.controller.metrics,
+            stage.controller.idleness,
         )
         self._writers: list[asyncio.StreamWriter] = []
 

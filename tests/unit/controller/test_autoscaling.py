@@ -84,7 +84,7 @@ def test_a_fixed_number_of_replicas_is_left_alone() -> None:
 def test_a_new_endpoint_begins_with_what_it_says_and_then_rests() -> None:
     scaled = Scaled(price(SETTINGS))
     assert scaled.look() == 1
-    assert scaled.again_at == float("inf")
+    assert scaled.again_at is None
 
 
 def test_a_burst_is_answered_within_two_ticks_and_told() -> None:
@@ -127,7 +127,7 @@ def test_an_endpoint_goes_to_zero_after_its_delay_and_is_then_looked_at_no_more(
         assert waited <= 30.0
     assert waited >= 25.0
     scaled.look(IDLE_TICK_SECONDS)
-    assert scaled.again_at == float("inf")
+    assert scaled.again_at is None
 
 
 def test_a_version_that_was_never_ready_gets_a_replica_to_prove_itself() -> None:

@@ -1,10 +1,14 @@
 """Stories of endpoints: what the controller makes of wishes and of what it sees."""
 
+from collections.abc import Mapping
+
 from modelyard.domain.deployments import Wanted
-from modelyard.domain.endpoints import EndpointSpec, EndpointStatus, VersionState
+from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.rollouts import ENDED_KEPT
 from modelyard.engines.fake import Plan
 from modelyard.engines.ports import Probe
+from modelyard.protocol.messages import Load
+from modelyard.protocol.table import EndpointEntry
 from tests.unit.controller.stage import Stage, Tell
 
 HANGS = Plan(probe=Probe(ok=False, timed_out=True, reason="it did not answer its probe within 10 s"))
@@ -245,6 +249,7 @@ def test_replicas_of_an_endpoint_that_is_gone_are_ended_and_forgotten(tell: Tell
         await stage.deploy()
         stage.store.endpoints.delete("iris", stage.clock.now())
         stage.store.endpoints.remove("iris")
+        await stage.restart()
         await stage.look(3)
         assert stage.engine.replicas() == []
         assert stage.controller.publisher.table.entries == {}
@@ -273,15 +278,76 @@ def test_one_endpoint_in_trouble_stops_neither_the_others_nor_what_it_serves(tel
 def test_a_status_is_written_when_the_table_has_what_it_says(tell: Tell) -> None:
     async def story(stage: Stage) -> None:
         seen: list[tuple[str, int]] = []
-        put_status = stage.store.endpoints.put_status
+        put_statuses = stage.store.endpoints.put_statuses
 
-        def put(name: str, status: EndpointStatus) -> None:
-            entry = stage.controller.publisher.table.entries.get(name)
-            seen.append((status.state.value, len(entry.replicas) if entry is not None else 0))
-            put_status(name, status)
+        def put(statuses: Mapping[str, EndpointStatus]) -> None:
+            for name, status in statuses.items():
+                entry = stage.controller.publisher.table.entries.get(name)
+                seen.append((status.state.value, len(entry.replicas) if entry is not None else 0))
+            put_statuses(statuses)
 
-        stage.store.endpoints.put_status = put
+        stage.store.endpoints.put_statuses = put
         await stage.deploy()
         assert [one for one in seen if one[0] == "live"] == [("live", 1)]
+
+    tell(story)
+
+
+def test_an_endpoint_at_rest_is_not_looked_at(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        for name in ("iris", "wine", "tea"):
+            await stage.deploy(name)
+        looked: list[list[str]] = []
+        find = stage.controller._endpoints._look
+
+        async def look(key: str, endpoint: Endpoint) -> EndpointEntry | None:
+            looked.append([key])
+            return await find(key, endpoint)
+
+        stage.controller._endpoints._look = look
+        await stage.wait(100.0)
+        assert looked == []
+        stage.engine.die(stage.engine.replicas("wine")[0].id)
+        await stage.wait(10.0)
+        assert {key for (key,) in looked} == {"wine"}
+
+    tell(story)
+
+
+def test_an_endpoint_with_a_ttl_goes_when_nobody_asks_and_says_so_before_and_after(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(ttl_seconds=1000.0)
+        stage.clock.advance(500.0)
+        stage.controller.idleness.take({"iris": Load(0, 0, 1, 0, 1)})
+        await stage.wait(899.0)
+        assert stage.state == "live"
+        assert not any("deleted" in one for one in stage.sentences("iris"))
+        await stage.wait(2.0)
+        assert stage.sentences("iris")[-1] == (
+            "no request for 15 min 1 s: it will be deleted in 1 min 40 s unless it is asked before"
+        )
+        await stage.restart()
+        await stage.wait(50.0)
+        assert stage.state == "live"
+        await stage.wait(60.0)
+        stage.engine.finish_stopping()
+        await stage.wait(1.0)
+        assert stage.store.endpoints.select() == []
+        assert "deleted for want of requests: none for 16 min 51 s, and its ttl is 16 min 40 s" in stage.sentences(
+            "iris"
+        )
+
+    tell(story)
+
+
+def test_a_request_that_comes_in_time_keeps_it(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy(ttl_seconds=1000.0)
+        await stage.wait(950.0)
+        stage.controller.idleness.take({"iris": Load(0, 0, 1, 0, 1)})
+        await stage.wait(100.0)
+        assert stage.state == "live"
+        await stage.restart()
+        assert stage.store.endpoints.requests_of("iris").last_at is not None
 
     tell(story)

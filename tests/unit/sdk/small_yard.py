@@ -52,10 +52,11 @@ class SmallYard:
         view = {
             "name": name, "project": "p", "model": None, "state": state, "sentence": f"{name} is {state}",
             "ready": 1, "requested": 1, "up_to_date": 1, "serving_version": version, "wished_version": version,
-            "created_at": THEN, "updated_at": THEN, "url": f"{self.url}/endpoints/{name}/invocations", "replicas": [],
+            "created_at": THEN, "updated_at": THEN, "last_request_at": None, "expires_at": None,
+            "url": f"{self.url}/endpoints/{name}/invocations", "replicas": [], "model_asked": None,
             "versions": [
-                {"number": version, "state": "ready", "reason": None, "model": None, "created_at": THEN,
-                 "cause": "deploy", "source": None, "by": "ada@desk"},
+                {"number": version, "state": "ready", "reason": None, "model": None, "model_asked": None,
+                 "created_at": THEN, "cause": "deploy", "source": None, "by": "ada@desk"},
             ],
             "notes": [],
         }  # fmt: skip

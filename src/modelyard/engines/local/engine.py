@@ -56,8 +56,14 @@ class LocalEngine:
     async def probe_replica(self, replica: str, limit_seconds: float) -> Probe:
         return await self._replicas.probe(replica, limit_seconds)
 
-    def replicas(self) -> list[ReplicaSight]:
-        return self._replicas.sights()
+    def replicas(self, endpoint: str | None = None) -> list[ReplicaSight]:
+        return self._replicas.sights(endpoint)
+
+    def replica(self, replica: str) -> ReplicaSight | None:
+        return self._replicas.sight(replica)
+
+    def take_changed(self) -> set[str]:
+        return self._replicas.take_changed()
 
     def note_replica(self, replica: str, **notes: str | float) -> None:
         self._replicas.note(replica, notes)

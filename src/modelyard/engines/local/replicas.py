@@ -23,6 +23,7 @@ from modelyard_worker.records import EXIT, ORDER, OUTPUT, Identity, boot_id, rea
 from modelyard_worker.stamps import without_stamps
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.names import name_key
 from modelyard.engines.local.memory import MemoryWatch
 from modelyard.engines.local.probe import PROBE_SECONDS, probe
 from modelyard.engines.local.processes import (
@@ -101,6 +102,10 @@ class Replicas:
         self._probe_seconds = probe_seconds
         self._memory = MemoryWatch()
         self._known: dict[str, _Replica] = {}
+        self._by_endpoint: dict[str, dict[str, _Replica]] = {}
+        self._appearing: set[str] = set()
+        """Replicas whose process somebody else was starting."""
+        self._changed_endpoints: set[str] = set()
         self._closed = False
         for left in sorted(folder.iterdir()):
             self._adopt(left)
@@ -108,19 +113,45 @@ class Replicas:
 
     # -- what is there -----------------------------------------------------------------------------------------------
 
-    def sights(self) -> list[ReplicaSight]:
-        self._memory.look()
-        for name, one in self._known.items():
-            self._look_for_process(name, one)
+    def sights(self, endpoint: str | None = None) -> list[ReplicaSight]:
+        if endpoint is not None:
+            return [_sight(one) for one in self._by_endpoint.get(name_key(endpoint), {}).values()]
+        self._look()
         return [_sight(one) for one in self._known.values()]
 
+    def sight(self, name: str) -> ReplicaSight | None:
+        found = self._known.get(name)
+        return None if found is None else _sight(found)
+
+    def take_changed(self) -> set[str]:
+        """Endpoints of whose replicas something has changed since the last call."""
+        self._look()
+        changed, self._changed_endpoints = self._changed_endpoints, set()
+        return changed
+
     def living(self) -> list[str]:
-        return [one.id for one in self.sights() if one.alive]
+        self._look()
+        return [name for name, one in self._known.items() if one.alive]
+
+    def _look(self) -> None:
+        self._memory.look()
+        for name in sorted(self._appearing):
+            self._look_for_process(name, self._known[name])
+
+    def _know(self, name: str, replica: _Replica) -> None:
+        self._known[name] = replica
+        self._by_endpoint.setdefault(name_key(replica.order.endpoint), {})[name] = replica
+        self._note_change(replica)
+
+    def _note_change(self, replica: _Replica) -> None:
+        self._changed_endpoints.add(name_key(replica.order.endpoint))
 
     def room(self, spec: EndpointSpec, cpu_millis: int, memory_bytes: int) -> int:
         """How many of this size fit beside those that live, on a machine of that size."""
-        living = [one.facts for one in self._known.values() if one.alive]
         fits = 2**31
+        if not spec.cpu_millis and not spec.memory_bytes:
+            return fits
+        living = [one.facts for one in self._known.values() if one.alive]
         if spec.cpu_millis:
             fits = (cpu_millis - sum(one.cpu_millis for one in living)) // spec.cpu_millis
         if spec.memory_bytes:
@@ -145,6 +176,7 @@ class Replicas:
         except BaseException:
             # Given up half-way: a template may fork it all the same, and whoever comes next will see to it.
             replica.appear_until = time.monotonic() + APPEAR_SECONDS
+            self._appearing.add(order.id)
             raise
         self._watch(order.id, replica, identity, child)
 
@@ -213,10 +245,11 @@ class Replicas:
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise StartFailed(f"cannot start replica {order.id}: {error}", "free disk space under the home") from error
-        self._known[order.id] = replica
+        self._know(order.id, replica)
         return replica
 
     def _write_facts(self, replica: _Replica) -> None:
+        self._note_change(replica)
         write_json(str(self._folder / replica.order.id / ENGINE), asdict(replica.facts))
 
     def _append_output(self, name: str, text: str) -> None:
@@ -256,6 +289,8 @@ class Replicas:
 
     def _watch(self, name: str, replica: _Replica, identity: Identity, child: "subprocess.Popen[bytes] | None") -> None:
         replica.watched = Watched(identity, lambda: self._process_ended(name), child)
+        self._appearing.discard(name)
+        self._note_change(replica)
         self._signal(replica)
 
     # -- its end -----------------------------------------------------------------------------------------------------
@@ -267,6 +302,11 @@ class Replicas:
         found = self._known.get(name)
         if found is not None and not found.alive:
             del self._known[name]
+            self._appearing.discard(name)
+            of_endpoint = self._by_endpoint[name_key(found.order.endpoint)]
+            del of_endpoint[name]
+            if not of_endpoint:
+                del self._by_endpoint[name_key(found.order.endpoint)]
             with contextlib.suppress(OSError):
                 Path(found.order.socket).unlink()
             shutil.rmtree(self._folder / name, ignore_errors=True)
@@ -330,18 +370,22 @@ class Replicas:
             shutil.rmtree(folder, ignore_errors=True)
             return
         replica.appear_until = time.monotonic() + APPEAR_SECONDS
-        self._known[folder.name] = replica
+        self._appearing.add(folder.name)
+        self._know(folder.name, replica)
         self._look_for_process(folder.name, replica)
 
     def _look_for_process(self, name: str, replica: _Replica) -> None:
         """Finds the process of a replica that somebody else was starting, and notices that it never came."""
         if replica.watched is not None or replica.appear_until is None:
+            self._appearing.discard(name)
             return
         identity = read_identity(str(self._folder / name))
         if not replica.alive:
             if replica.facts.interrupted and identity is not None:
                 # It came after all, too late: its place is taken.
                 kill(identity)
+            if identity is not None or not replica.facts.interrupted:
+                self._appearing.discard(name)
         elif identity is None:
             if time.monotonic() > replica.appear_until:
                 self._end(name, None, interrupted=True)

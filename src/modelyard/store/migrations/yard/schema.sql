@@ -1,4 +1,4 @@
--- What the revisions up to r0006 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0007 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -7,7 +7,7 @@ CREATE TABLE endpoints (
 	"key" VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
 	project VARCHAR NOT NULL, 
-	deleting_at FLOAT, 
+	deleting_at FLOAT, revision INTEGER DEFAULT '1' NOT NULL, 
 	PRIMARY KEY ("key")
 );
 CREATE TABLE endpoint_versions (
@@ -172,4 +172,16 @@ CREATE TABLE sessions (
 	agent VARCHAR NOT NULL, 
 	PRIMARY KEY (digest), 
 	UNIQUE (id)
+);
+CREATE TABLE counters (
+	name VARCHAR NOT NULL, 
+	value INTEGER NOT NULL, 
+	PRIMARY KEY (name)
+);
+CREATE INDEX endpoints_by_revision ON endpoints (revision);
+CREATE TABLE endpoint_requests (
+	endpoint_key VARCHAR NOT NULL, 
+	last_at FLOAT, 
+	warned_at FLOAT, 
+	PRIMARY KEY (endpoint_key)
 );
