@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import click
 import typer
+from modelyard_worker.algorithms import port
+from modelyard_worker.job_environment import ALGORITHMS
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -39,12 +41,62 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "yard-file.md": yard_file_page(),
         "commands.md": commands_page(),
+        "algorithms.md": algorithms_page(),
     }
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+# Algorithms
+
+
+def algorithms_page() -> str:
+    made = [port.algorithm_named(name) for name in ALGORITHMS if name != "xgboost"]
+    return f"""# Built-in algorithms
+
+{_MADE}
+`algorithm: NAME` in a [training](yard-file.md) trains one without code. The channel `train` is learned from, the
+channel `validation` is measured on, where it is there. A file is CSV without a header, with the label first where
+there is one, or libsvm (`content_type: text/libsvm`). `content_type: text/csv;label_size=0` says that there is no
+label, `label_size=1` that there is one; the first of the sizes that a section names is the default.
+
+What is trained deploys by its name like any other model. An unknown hyperparameter is refused.
+
+## `xgboost`
+
+Gradient boosting, with the hyperparameters of [SageMaker's own XGBoost](https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html).
+`label_size` 1. Logs `train-METRIC` and `validation-METRIC` each round.
+
+{"".join(map(_algorithm, made))}"""
+
+
+def _algorithm(algorithm: port.Algorithm) -> str:
+    rows = [
+        (f"`{one.name}`", one.kind.describe(), _shown_default(one.default), one.about)
+        for one in algorithm.hyperparameters
+    ]
+    needs = f" Its own environment gets {', '.join(algorithm.requirements)}." if algorithm.requirements else ""
+    return f"""## `{algorithm.name}`
+
+{algorithm.about} `label_size` {" or ".join(algorithm.label_sizes)}.{needs}
+
+{_table(("hyperparameter", "value", "default", "meaning"), rows)}
+"""
+
+
+def _shown_default(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return (
+        f"`{','.join(str(one) for one in cast('tuple[int, ...]', value))}`"
+        if isinstance(value, tuple)
+        else f"`{value}`"
+    )
 
 
 # Errors
@@ -147,6 +199,8 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`networking`", "networking.", schema.NetworkingFields),
     ("`kind: training`", "", schema.TrainingFields),
     ("`inputs.CHANNEL`", "inputs.", schema.ChannelFields),
+    ("`compute` of a training", "", schema.TrainingComputeFields),
+    ("`retries`", "", schema.RetryFields),
 )
 
 _DOMAIN = {

@@ -13,7 +13,7 @@ ROOT = HERE.parents[1]
 CHEAP = frozenset(("catboost", "lightgbm", "onnx", "skops"))
 """Built and passed in under a minute each: in doubt these."""
 
-ONLY_WITH_ALL = frozenset(("pytorch", "tensorflow"))
+ONLY_WITH_ALL = frozenset(("autoencoder", "pytorch", "tensorflow"))
 """Gigabytes, and minutes: `make test-all` has them."""
 
 _SHARED = (

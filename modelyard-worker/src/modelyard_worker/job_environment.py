@@ -23,7 +23,14 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from modelyard_worker.metrics import METRICS_FILE
 from modelyard_worker.records import write_json
 
-ALGORITHMS = {"xgboost": "modelyard_worker.algorithms.xgboost"}
+ALGORITHMS = {
+    "xgboost": "modelyard_worker.algorithms.xgboost",
+    "linear-learner": "modelyard_worker.algorithms.linear_learner",
+    "isolation-forest": "modelyard_worker.algorithms.isolation_forest",
+    "dbscan": "modelyard_worker.algorithms.dbscan",
+    "stl-esd": "modelyard_worker.algorithms.stl_esd",
+    "autoencoder": "modelyard_worker.algorithms.autoencoder",
+}
 """Built-in algorithms: name -> module that is run."""
 
 CHECKPOINTS = "checkpoints"

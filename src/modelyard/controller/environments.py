@@ -186,9 +186,9 @@ class EnvironmentsPass:
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
-    async def python_for_run(self, run: str, base: Path, entry: str, unwanted: Callable[[], bool]) -> str | None:
-        """The interpreter for a script whose code lies in `base`/code; None is the yard's own. Builds its environment
-        where it has one, until it is `unwanted`; then None. Raises InvalidValue, StartFailed."""
+    async def python_for_run(self, run: str, base: Path, entry: str | None, unwanted: Callable[[], bool]) -> str | None:
+        """The interpreter for a script, or an algorithm, whose code lies in `base`/code; None is the yard's own. Builds
+        its environment where it has one, until it is `unwanted`; then None. Raises InvalidValue, StartFailed."""
         code = base / "code"
         paths = [str(one.relative_to(code)) for one in code.rglob("*") if one.is_file()]
         spec = requested_environment(paths, lambda path: (code / path).read_bytes(), entry)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from modelyard.domain.queueing import decide_starts
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
 from modelyard.engines.ports import Engine, JobOrder
 from modelyard.errors import Conflict, ModelyardError, StoreFailed
-from modelyard.packaging.frameworks import HEAD_BYTES, detect
+from modelyard.packaging.frameworks import ALGORITHM_REQUIREMENTS, HEAD_BYTES, detect
+from modelyard.packaging.requirements import REQUIREMENTS
 from modelyard.store.ports import Artifacts, Store
 from modelyard.version import VERSION
 
@@ -159,7 +161,7 @@ class RunsPass:
 
     async def _python(self, run: Run, base: Path) -> str | None:
         """The interpreter of the environment that the run's code asks for; None is the yard's own."""
-        if run.spec.entry is None:
+        if run.spec.entry is None and not (base / "code" / REQUIREMENTS).exists():
             return None
         return await self._environments.python_for_run(run.id, base, run.spec.entry, lambda: self._unwanted(run))
 
@@ -176,6 +178,10 @@ class RunsPass:
             self._artifacts.lay_out(tree, data / channel, share=False)
         if run.spec.code is not None:
             self._artifacts.lay_out(run.spec.code, base / "code", share=False)
+        needed = ALGORITHM_REQUIREMENTS.get(run.spec.algorithm or "")
+        if needed is not None and find_spec(needed.module) is None:
+            (base / "code").mkdir()
+            (base / "code" / REQUIREMENTS).write_text("".join(f"{line}\n" for line in needed.lines))
         return base
 
     async def _upload(self, run: Run, fact: JobFact) -> None:

@@ -290,8 +290,10 @@ class TrainingFields(_Schema):
     """What it is called; runs are NAME-1, NAME-2, ..."""
     kind: Literal["training"]
     """Says that this is a training."""
-    algorithm: Literal["xgboost"] | None = None
-    """A built-in algorithm, with SageMaker's hyperparameters. Exactly one of `algorithm` and `entry`."""
+    algorithm: Literal["xgboost", "linear-learner", "isolation-forest", "dbscan", "stl-esd", "autoencoder"] | None = (
+        None
+    )
+    """A built-in [algorithm](algorithms.md). Exactly one of `algorithm` and `entry`."""
     entry: Annotated[str, Field(min_length=1)] | None = None
     """A script of your own, relative to the yard file; it runs in SageMaker's container contract."""
     python_path: str | None = None
@@ -318,5 +320,5 @@ class TrainingFields(_Schema):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.algorithm is None) == (self.entry is None):
-            raise refuse("exactly one of `algorithm` (xgboost) and `entry` (a script)")
+            raise refuse("exactly one of `algorithm` (such as xgboost) and `entry` (a script)")
         return self

@@ -29,6 +29,7 @@ class Framework(StrEnum):
     KERAS = "keras"
     TENSORFLOW = "tensorflow"
     MLFLOW = "mlflow"
+    BUILTIN = "builtin"  # of an algorithm of the yard's own
 
 
 LIBRARIES: dict[Framework, tuple[str, ...]] = {
@@ -46,6 +47,7 @@ LIBRARIES: dict[Framework, tuple[str, ...]] = {
     Framework.TENSORFLOW: ("tensorflow",),
     # What the model is made of is imported with it.
     Framework.MLFLOW: (),
+    Framework.BUILTIN: ("numpy",),
 }
 """What a template imports before it forks for a model of this framework; the same as its loader's `libraries`."""
 
@@ -72,6 +74,12 @@ DEFAULT_REQUIREMENTS: dict[Framework, Requirement] = {
 }
 """For a bare model whose framework the yard's own environment lacks, where no requirements are beside it. XGBoost and
 scikit-learn are there always."""
+
+ALGORITHM_REQUIREMENTS: dict[str, Requirement] = {
+    "stl-esd": Requirement("statsmodels", ("statsmodels>=0.14", "numpy")),
+    "autoencoder": DEFAULT_REQUIREMENTS[Framework.PYTORCH],
+}
+"""What a built-in algorithm needs to train, where the yard's own environment lacks it."""
 
 _XGBOOST_SUFFIXES = (".ubj", ".bst", ".model", ".deprecated")
 _XGBOOST_NAME = "xgboost-model"
@@ -102,6 +110,7 @@ _BY_SUFFIX: dict[str, tuple[Framework, tuple[bytes, ...]]] = {
     ".pth": (Framework.PYTORCH, (_ZIP_HEAD,)),
     ".keras": (Framework.KERAS, (_ZIP_HEAD,)),
     ".skops": (Framework.SKOPS, (_ZIP_HEAD,)),
+    ".mym": (Framework.BUILTIN, (_ZIP_HEAD,)),
 }
 """File name's ending -> framework, and how such a file begins."""
 
@@ -123,6 +132,7 @@ _IN_WORDS = {
     Framework.TENSORFLOW: "a TensorFlow SavedModel",
     Framework.MLFLOW: "an MLflow model",
     Framework.SKOPS: "a skops file",
+    Framework.BUILTIN: "a model of an algorithm that is built in",
 }
 """Those whose files are nothing else. Under the names of XGBoost's and pickle's there is all sorts."""
 
@@ -137,6 +147,7 @@ _WITHOUT_LOADER = {
     ".onnx": "an ONNX file, but damaged",
     ".cbm": "a CatBoost file, but damaged",
     ".skops": "a skops file, but damaged",
+    ".mym": "a model of an algorithm that is built in, but damaged",
     ".lgb": "a LightGBM file, but damaged",
     ".lgbm": "a LightGBM file, but damaged",
 }

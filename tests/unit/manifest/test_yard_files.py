@@ -292,7 +292,7 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ("- {name: a, model: b, pod: {}}", "a.pod: unknown field; containers are not run here"),
         ("- {name: a, kind: trainning}", "a.kind: found 'trainning' (text); did you mean training? allowed: endpoint,"),
         ("- {name: a, kind: batch}", "which is not there yet; allowed: endpoint, training"),
-        ("- {name: t, kind: training}", "t: needs exactly one of `algorithm` (xgboost) and `entry` (a script)"),
+        ("- {name: t, kind: training}", "t: needs exactly one of `algorithm` (such as xgboost) and `entry` (a script)"),
         (
             "- {name: t, kind: training, algorithm: xgbost}",
             "found 'xgbost' (text); did you mean xgboost? allowed: xgboost",

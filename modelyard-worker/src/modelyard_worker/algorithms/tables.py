@@ -1,4 +1,6 @@
-"""Training data from a channel: CSV (label first, no header) and libsvm, with every fault named by file, line, column.
+"""Training data from a channel: CSV (label first, or none; no header) and libsvm.
+
+Every fault is named by file, line and column.
 
 Reading is by numpy's own parser. Only when that refuses a file, or a value cannot be, is the file read again slowly to
 find where.
@@ -34,7 +36,7 @@ class Table(NamedTuple):
     features: Any
     """float32 matrix (rows, columns), dense or scipy CSR; missing values are NaN, or absent where sparse."""
     labels: "Numbers"
-    """float32 (rows,)."""
+    """float32 (rows,); of no length where rows have none."""
     weights: "Optional[Numbers]"
     """float32 (rows,), or None where none were given."""
     groups: "Optional[NDArray[np.int64]]"
@@ -45,18 +47,26 @@ class Format(NamedTuple):
     kind: str
     weights: bool
     """Whether a CSV's second column holds the weight of each row."""
+    labels: bool = True
+    """Whether a CSV's first column holds the label of each row."""
 
 
-def read_format(content_type: Optional[str], weights: bool = False) -> Format:
-    """Reads `text/csv;label_size=1;weights=1` or `text/libsvm`; None is CSV. Raises BadInput for anything else."""
+def read_format(content_type: Optional[str], weights: bool = False, label_sizes: Tuple[str, ...] = ("1",)) -> Format:
+    """Reads `text/csv;label_size=1;weights=1` or `text/libsvm`; None is CSV. Raises BadInput for anything else.
+
+    `label_sizes` are what the algorithm can do with; the first is the default."""
     words = [word.strip() for word in (content_type or CSV).lower().split(";")]
     kind = {"csv": CSV, "libsvm": LIBSVM, "text/x-libsvm": LIBSVM}.get(words[0], words[0])
     if kind not in (CSV, LIBSVM):
         raise BadInput(f"cannot read data of type {words[0]!r}: use {CSV} or {LIBSVM}")
     options = {word.partition("=")[0].strip(): word.partition("=")[2].strip() for word in words[1:]}
-    if options.get("label_size", "1") != "1":
-        raise BadInput(f"cannot read data of type {content_type!r}: label_size must be 1")
-    return Format(kind, weights or options.get("weights") == "1")
+    label_size = options.get("label_size", label_sizes[0])
+    if label_size not in label_sizes:
+        raise BadInput(f"cannot read data of type {content_type!r}: label_size must be {' or '.join(label_sizes)}")
+    weights = weights or options.get("weights") == "1"
+    if weights and label_size == "0":
+        raise BadInput(f"cannot read data of type {content_type!r}: rows have weights only where they have labels")
+    return Format(kind, weights, label_size == "1")
 
 
 def read_channel(folder: str, form: Format) -> Table:
@@ -64,7 +74,7 @@ def read_channel(folder: str, form: Format) -> Table:
     paths = _files(folder)
     if form.kind == LIBSVM:
         return _read_libsvm(paths)
-    return _read_csv(paths, form.weights)
+    return _read_csv(paths, form)
 
 
 def _files(folder: str) -> List[str]:
@@ -77,10 +87,10 @@ def _files(folder: str) -> List[str]:
     return found
 
 
-def _read_csv(paths: List[str], weighted: bool) -> Table:
+def _read_csv(paths: List[str], form: Format) -> Table:
     import numpy as np
 
-    parts = [_read_csv_file(path, 3 if weighted else 2) for path in paths]
+    parts = [_read_csv_file(path, form) for path in paths]
     for path, part in zip(paths, parts):
         if part.shape[1] != parts[0].shape[1]:
             first = os.path.basename(paths[0])
@@ -89,11 +99,13 @@ def _read_csv(paths: List[str], weighted: bool) -> Table:
                 f"{parts[0].shape[1]}"
             )
     rows = np.concatenate(parts) if len(parts) > 1 else parts[0]
-    first_feature = 2 if weighted else 1
-    return Table(rows[:, first_feature:], rows[:, 0], rows[:, 1] if weighted else None, None)
+    if not form.labels:
+        return Table(rows, rows[:0, 0], None, None)
+    first_feature = 2 if form.weights else 1
+    return Table(rows[:, first_feature:], rows[:, 0], rows[:, 1] if form.weights else None, None)
 
 
-def _read_csv_file(path: str, columns_min: int) -> "Numbers":
+def _read_csv_file(path: str, form: Format) -> "Numbers":
     import numpy as np
 
     with open(path, "rb") as file:
@@ -105,14 +117,14 @@ def _read_csv_file(path: str, columns_min: int) -> "Numbers":
     try:
         rows = np.loadtxt(io.BytesIO(filled), delimiter=",", dtype=np.float32, ndmin=2, comments=None, quotechar='"')
     except ValueError as error:
-        _find_fault(path, content)
+        _find_fault(path, content, form.labels)
         raise BadInput(f"cannot read {os.path.basename(path)}: {error}") from error
-    if rows.shape[1] < columns_min:
-        what = "a label, a weight and at least one feature" if columns_min == 3 else "a label and at least one feature"
+    if rows.shape[1] < 1 + form.labels + form.weights:
+        what = "a label, a weight and at least one feature" if form.weights else "a label and at least one feature"
         raise BadInput(f"cannot read {os.path.basename(path)}: it has {rows.shape[1]} columns; {what} are needed")
-    if not np.isfinite(rows[:, 0]).all() or np.isinf(rows).any():
-        _find_fault(path, content)
-    if columns_min == 3:
+    if (form.labels and not np.isfinite(rows[:, 0]).all()) or np.isinf(rows).any():
+        _find_fault(path, content, form.labels)
+    if form.weights:
         _check_weights(path, content, rows[:, 1])
     return rows
 
@@ -132,7 +144,7 @@ def _rows(content: bytes) -> List[Tuple[int, List[str]]]:
     return [(reader.line_num, cells) for cells in reader if cells]
 
 
-def _find_fault(path: str, content: bytes) -> None:
+def _find_fault(path: str, content: bytes, labelled: bool) -> None:
     """Raises BadInput for the first thing in a CSV file that cannot be; returns where it finds none."""
     name = os.path.basename(path)
     rows = _rows(content)
@@ -142,7 +154,7 @@ def _find_fault(path: str, content: bytes) -> None:
         if len(cells) != width:
             raise BadInput(f"cannot read {name}: line {number} has {len(cells)} columns where line 1 has {width}")
         for column, cell in enumerate(cells, 1):
-            fault = _fault_of(cell, label=column == 1)
+            fault = _fault_of(cell, label=labelled and column == 1)
             if fault:
                 raise BadInput(f"cannot read {name}: line {number}, column {column}: {fault}")
 

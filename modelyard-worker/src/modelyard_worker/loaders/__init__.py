@@ -119,6 +119,7 @@ class Loader:
 
 
 FRAMEWORKS = {
+    "builtin": "a model of an algorithm that is built in",
     "catboost": "a CatBoost model",
     "keras": "a Keras model",
     "lightgbm": "a LightGBM model",
@@ -148,6 +149,7 @@ def import_library(name: str, distribution: Optional[str] = None) -> Any:
 
 def loaders() -> Dict[str, Loader]:
     """Every loader by its name."""
+    from modelyard_worker.loaders.builtin import BuiltinLoader
     from modelyard_worker.loaders.catboost import CatboostLoader
     from modelyard_worker.loaders.keras import KerasLoader
     from modelyard_worker.loaders.lightgbm import LightgbmLoader
@@ -169,6 +171,7 @@ def loaders() -> Dict[str, Loader]:
         TensorflowLoader(),
         MlflowLoader(),
         SkopsLoader(),
+        BuiltinLoader(),
         SklearnLoader(),
     ]
     return {one.name: one for one in known}

@@ -47,6 +47,7 @@ _ZIPPED = (
     (re.compile(r"(^|/)data\.pkl$"), SAVED),
     (re.compile(r"^model\.weights\.h5$"), Kind("a Keras model", "keras")),
     (re.compile(r"^schema\.json$"), Kind("a skops file", "skops")),
+    (re.compile(r"^algorithm\.npy$"), Kind("a model of an algorithm that is built in", "builtin")),
     (re.compile(r"\.npy$"), Kind("an NPZ file of NumPy arrays")),
 )
 """What a zip archive is by a file in it; the first line that any file answers holds."""
