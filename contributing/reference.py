@@ -241,6 +241,7 @@ _UNITS = (
     ("Seconds", "duration (`500ms`, `60s`, `5m`)"),
     ("Share", "count (`1`) or percentage (`25%`)"),
     ("Environment", "map"),
+    ("Access", "word or map"),
     ("ModelName", "name"),
     ("Model", "name or path"),
     ("Name", "DNS label"),

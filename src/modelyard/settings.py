@@ -96,6 +96,11 @@ class Home:
         return self.root / "table.journal"
 
     @property
+    def credentials(self) -> Path:
+        """Digests of keys and sessions with who is behind them, for gateways (0600); JSON."""
+        return self.root / "credentials.json"
+
+    @property
     def spool(self) -> Path:
         """Request bodies too large for memory, while they are under way."""
         return self.root / "spool"

@@ -14,7 +14,7 @@ from modelyard.api.permissions import check_role
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
-from modelyard.domain.access import Role
+from modelyard.domain.access import Role, policy_from
 from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.models import check_approved, parse_model_reference
@@ -106,6 +106,9 @@ class EndpointResource(Strict):
     predictor: Predictor | None = None
     package: str | None = None
     """Digest of a package that is in the yard already, in place of `model`, `code` and `predictor`."""
+    access: str | dict[str, Any] | None = None
+    """Who may call it: `public`, `key`, `login`, `{groups: [...]}`, each with `addresses` or without; left out it is
+    the yard's to say."""
     spec: Spec = Spec()
 
 
@@ -212,7 +215,8 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
         for one in others
     }
     specs = {one.name: _endpoint_spec(yard, one) for one in endpoints}
-    return Wanted(specs, resources, from_file=deployment.from_file, prune=deployment.prune)
+    access = {one.name: policy_from(one.access) for one in endpoints if one.access is not None}
+    return Wanted(specs, resources, access, from_file=deployment.from_file, prune=deployment.prune)
 
 
 def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:

@@ -16,6 +16,7 @@ from modelyard.controller.idleness import Idleness
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.replicas import Replicas, description_of, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
+from modelyard.domain.access import policy_document
 from modelyard.domain.endpoints import (
     ERRORS,
     Endpoint,
@@ -350,4 +351,6 @@ def _entry(endpoint: Endpoint, decision: Decision, sights: list[ReplicaSight]) -
         max_body_bytes=spec.max_body_bytes,
         idempotent=spec.idempotent,
         why_not_ready=decision.sentence.splitlines()[0] if hopeless and not addresses else None,
+        project=endpoint.project,
+        access=policy_document(endpoint.access) if endpoint.access is not None else None,
     )

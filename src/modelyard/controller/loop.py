@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator
 
 from modelyard.clock import Clock
+from modelyard.controller.access import AccessPass
 from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
@@ -38,6 +39,7 @@ class Controller:
         care: CareSettings | None = None,
     ) -> None:
         self.publisher = Publisher(home.table, home.table_journal)
+        self.access = AccessPass(store, home.credentials, clock)
         self._engine = engine
         self._clock = clock
         self._stopping = False
@@ -93,6 +95,8 @@ class Controller:
         """One pass over everything: when to look again at the latest, or None. A noun whose pass fails is looked at
         again by the next one; the others go on."""
         wake_at: float | None = None
+        with _survived("access"):
+            self.access()
         with _survived("runs"):
             self._runs()
         with _survived("endpoints"):

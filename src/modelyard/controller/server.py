@@ -5,9 +5,11 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from modelyard.controller.access import AccessPass
 from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.idleness import Idleness
 from modelyard.controller.metrics import Metrics
@@ -29,6 +31,7 @@ class Server:
         autoscaler: Autoscaler,
         metrics: Metrics,
         idleness: Idleness,
+        access: AccessPass,
     ) -> None:
         self._publisher = publisher
         self._poke = poke
@@ -36,6 +39,7 @@ class Server:
         self._autoscaler = autoscaler
         self._metrics = metrics
         self._idleness = idleness
+        self._access = access
         self._server: asyncio.Server | None = None
 
     async def listen(self, path: Path) -> None:
@@ -47,14 +51,17 @@ class Server:
             self._server.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stop_following: Callable[[], None] | None = None
+        following = ExitStack()
+        is_gateway = False
         # The connection is the gateway's identity here: what it reported counts as long as it lasts.
         gateway = writer
         try:
             while line := await reader.readline():
                 message = messages.decode(line)
-                if message.get("type") == "gateway" and stop_following is None:
-                    stop_following = self._publisher.follow(lambda told: self._write(writer, told))
+                if message.get("type") == "gateway" and not is_gateway:
+                    is_gateway = True
+                    following.callback(self._publisher.follow(lambda told: self._write(writer, told)))
+                    following.callback(self._access.follow(lambda told: self._write(writer, told)))
                     self._autoscaler.gateway_came(gateway)
                     self._metrics.gateway_came(gateway, str(message.get("id")))
                 elif message.get("type") == "load":
@@ -70,8 +77,7 @@ class Server:
             # A peer that cannot be understood is let go; it connects anew and is told everything again.
             _log.warning("a peer on the controller's socket: %r", error)
         finally:
-            if stop_following is not None:
-                stop_following()
+            following.close()
             self._autoscaler.gateway_left(gateway)
             self._metrics.gateway_left(gateway)
             writer.close()
@@ -80,6 +86,8 @@ class Server:
         kind = message.get("type")
         if kind == "poke":
             self._poke()
+        elif kind == "used":
+            self._access.used({str(digest): float(at) for digest, at in message["keys"].items()})
         elif kind == "stuck":
             self._stuck(str(message["replica"]), float(message["seconds"]))
         else:

@@ -150,6 +150,9 @@ class Policy:
     """Networks in CIDR; empty lets every address in."""
 
 
+PUBLIC = Policy("public")
+BY_KEY = Policy("key")
+
 WAYS = ("public", "key", "login", "groups")
 
 ADDRESSES_MAX = 100

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from modelyard.domain.access import Policy
 from modelyard.domain.endpoints import Cause, Endpoint, EndpointSpec, EndpointVersion, Origin, VersionState
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, Resource, ResourceName, next_number
@@ -21,6 +22,7 @@ class Change(StrEnum):
     ROLLING_BACK = "rolling back"
     REFRESHING = "refreshing"
     UP_TO_DATE = "is up to date"
+    ACCESS = "changing access to"
     DELETING = "deleting"
 
 
@@ -32,6 +34,8 @@ class Wanted:
     """By name, in the order of the outcomes."""
     resources: Mapping[ResourceName, dict[str, Any]] = field(default_factory=dict[ResourceName, dict[str, Any]])
     """Everything of other kinds."""
+    access: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    """Of those endpoints that say who may call them, by name."""
     from_file: bool = False
     """This is all that the project's yard file wishes, which is remembered."""
     prune: bool = False
@@ -124,7 +128,8 @@ def _decide_endpoint(project: str, name: str, spec: EndpointSpec, wanted: Wanted
     if found.deleting:
         raise Conflict(f"cannot deploy endpoint {name}: it is being deleted", "wait for it to be gone, then deploy")
     if found.wished.spec == spec and found.wished.state is not VersionState.FAILED:
-        return Outcome(ENDPOINT, found.name, Change.UP_TO_DATE, found.wished.number)
+        change = Change.UP_TO_DATE if found.access == wanted.access.get(name) else Change.ACCESS
+        return Outcome(ENDPOINT, found.name, change, found.wished.number)
     return Outcome(ENDPOINT, found.name, Change.UPDATING, found.wished.number + 1)
 
 

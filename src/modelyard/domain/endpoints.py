@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from modelyard.domain.access import Policy
 from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
 
 VERSIONS_KEPT = 20
@@ -109,6 +110,9 @@ class Endpoint:
     versions: tuple[EndpointVersion, ...]
     """Ascending; the last is wished."""
     deleting: bool = False
+    access: Policy | None = None
+    """Who may call it; None leaves it to the yard: everybody on loopback, elsewhere whoever has a key to it. It is no
+    part of a version: who may come in changes without a replica being started anew."""
 
     @property
     def wished(self) -> EndpointVersion:

@@ -6,10 +6,11 @@ connection is not read. Work that answers at once and work that must wait share 
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
 
+from modelyard.domain.access import Role, allows
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_line, tensor_error
 from modelyard.gateway.event_stream import EventStream
@@ -18,7 +19,7 @@ from modelyard.gateway.metrics import Scrape
 from modelyard.gateway.patience import Sight
 from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
-from modelyard.gateway.router import Lane, below_endpoint, inference_version, is_open_as_predictions, route, short_name
+from modelyard.gateway.router import Lane, below_endpoint, inference_version, open_as_predictions, route, short_name
 from modelyard.gateway.service import Service
 from modelyard.protocol import routes
 
@@ -184,7 +185,7 @@ class HttpConnection(asyncio.Protocol):
         self.speaks_1_1 = self._parser.get_http_version() == "1.1"
         refused = self._refusal_by_headers(fields)
         service = gateway.services_by_path.get(self._url) if refused is None else None
-        if service is not None and self._parser.get_method() == b"POST" and gateway.predictions_are_open:
+        if service is not None and self._parser.get_method() == b"POST" and service.is_open:
             exchange: Exchange = Prediction(self, service, headers, fields, None, _is_signed(fields))
         elif refused is not None:
             exchange = self._refusal(refused[0], fields, status=refused[1])
@@ -265,6 +266,12 @@ class HttpConnection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         return self.active is None and self._begun_at is None
+
+    @property
+    def address(self) -> str:
+        """The client's, without its port; empty where there is none."""
+        peer: Any = self.transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
 
     def sight(self) -> Sight:
         """What the gateway's patience depends on."""
@@ -349,8 +356,12 @@ class HttpConnection(asyncio.Protocol):
         short = short_name(path) if method == b"POST" else None
         if short is not None and self.gateway.service(short) is not None:
             return self._prediction(short, fields, query, Prediction, _is_signed(fields))
-        if is_open_as_predictions(path) and not self._may_predict(fields):
-            return self._refusal(_unauthorized(), fields, signed=_is_signed(fields))
+        callers = open_as_predictions(path)
+        if callers is not None:
+            try:
+                self._check_caller(callers, fields)
+            except ModelyardError as error:
+                return self._refusal(error, fields, signed=_is_signed(fields))
         if method == b"CONNECT":
             return self._refusal(InvalidValue("cannot CONNECT: this is no proxy"), fields, status=405)
         return Proxied(self, method, self._url, self._headers, self._id_for(fields))
@@ -382,17 +393,29 @@ class HttpConnection(asyncio.Protocol):
             return Reply(self, *tensor_error(error, request_id.decode("latin-1")), request_id)
 
     def _service_for(self, name: str, fields: dict[bytes, bytes]) -> Service:
-        """Raises Unauthorized, NotFound."""
-        if not self._may_predict(fields):
-            raise _unauthorized()
+        """Raises Unauthorized, Forbidden, NotFound."""
         service = self.gateway.service(name)
         if service is None:
+            self._check_default(fields)
             hint = self.gateway.nearest_endpoint(name)
             raise NotFound(f"cannot predict: there is no endpoint {name}", hint)
+        if not service.is_open:
+            resource = f"endpoint/{service.name}"
+            self.gateway.access.check(service.policy, fields, self.address, service.entry.project, resource)
         return service
 
-    def _may_predict(self, fields: dict[bytes, bytes]) -> bool:
-        return self.gateway.predictions_are_open or self.gateway.holds_key(fields)
+    def _check_caller(self, name: str, fields: dict[bytes, bytes]) -> None:
+        """For what control answers in place of an endpoint, which says itself where there is none."""
+        if name in self.gateway.services:
+            self._service_for(name, fields)
+        else:
+            self._check_default(fields)
+
+    def _check_default(self, fields: dict[bytes, bytes]) -> None:
+        """What is not there is told only to those who could call something. Raises Unauthorized."""
+        access = self.gateway.access
+        if access.by_default.way != "public" and access.recognise(fields) is None:
+            raise Unauthorized("cannot predict without a key", "send `Authorization: Bearer KEY`")
 
     def _tensors_state(self, name: str, path: bytes, fields: dict[bytes, bytes]) -> Reply:
         """What a client of the Open Inference Protocol asks before it infers."""
@@ -431,8 +454,10 @@ class HttpConnection(asyncio.Protocol):
         if lane is Lane.TENSORS_STATE:
             return self._tensors_state(name, path, fields)
         if lane is Lane.METRICS:
-            if not gateway.holds_key(fields):
-                return self._refusal(Unauthorized("cannot show metrics without the yard's key", "send it"), fields)
+            principal = gateway.access.recognise(fields)
+            if principal is None or not allows(principal, Role.VIEWER):
+                unauthorized = Unauthorized("cannot show metrics without a viewer's key", "send it")
+                return self._refusal(unauthorized, fields)
             return Scrape(self, self._id_for(fields))
         ready = lane is Lane.HEALTH or gateway.has_table
         body = b'{"status":"ok"}' if ready else b'{"status":"no table yet"}'
@@ -507,10 +532,6 @@ class HttpConnection(asyncio.Protocol):
         if given is not None and _is_safe_id(given):
             return given
         return b"%b%016x" % (self.gateway.id_prefix, self.gateway.next_stream())
-
-
-def _unauthorized() -> Unauthorized:
-    return Unauthorized("cannot predict without the yard's key", "send `Authorization: Bearer KEY`")
 
 
 def _is_signed(fields: dict[bytes, bytes]) -> bool:

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import json
 import logging
+from pathlib import Path
 
 from modelyard.gateway.server import Gateway
 from modelyard.protocol import messages
+from modelyard.protocol.credentials import Credentials, credentials_from
 from modelyard.protocol.table import Table, apply_delta, delta_from, table_after, table_from
 from modelyard.settings import Home
 
@@ -37,11 +39,24 @@ def read_table(home: Home) -> Table | None:
         return table
 
 
+def _read_credentials(path: Path) -> Credentials | None:
+    try:
+        return credentials_from(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning("cannot read %s: %s", path, error)
+        return None
+
+
 async def follow_table(gateway: Gateway, home: Home, gateway_id: str) -> None:
     """Runs until cancelled. The controller may come and go."""
     table = read_table(home)
     if table is not None:
         gateway.follow(table)
+    credentials = _read_credentials(home.credentials)
+    if credentials is not None:
+        gateway.access.follow(credentials)
     while True:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
             reader, writer = await asyncio.open_unix_connection(
@@ -68,6 +83,9 @@ async def _follow_connection(
             if message["type"] == "metrics":
                 gateway.measurements.take(message)
                 continue
+            if message["type"] == "credentials":
+                gateway.access.follow(credentials_from(message["credentials"]))
+                continue
             if message["type"] == "snapshot":
                 table = table_from(message["table"])
                 gateway.follow(table)
@@ -90,6 +108,7 @@ async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
     while True:
         if writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
             _report_stuck(gateway, writer)
+            _report_used(gateway, writer)
             loads = gateway.loads.report()
             if loads:
                 writer.write(messages.encode(messages.load_message(loads)))
@@ -102,6 +121,12 @@ async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
             async with asyncio.timeout(REPORT_SECONDS):
                 await gateway.loads.urgent.wait()
         gateway.loads.urgent.clear()
+
+
+def _report_used(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
+    used, gateway.access.used = gateway.access.used, {}
+    if used:
+        writer.write(messages.encode({"type": "used", "keys": {key: round(at, 3) for key, at in used.items()}}))
 
 
 def _report_stuck(gateway: Gateway, writer: asyncio.StreamWriter) -> None:

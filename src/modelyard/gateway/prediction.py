@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from modelyard_worker import frames
 from modelyard_worker.frames import Frame
 
+from modelyard.domain.access import Role, allows
 from modelyard.errors import ModelyardError, PredictorFailed, QueueFull, StoreFailed, TooLarge, error_types
 from modelyard.gateway.answers import answer_head, model_error, prediction_error, status_line
 from modelyard.gateway.service import HEADS_MAX, Service
@@ -252,7 +253,9 @@ class Prediction:
         kind = error_types().get(str(meta.get("error")), PredictorFailed)
         message, hint = str(meta.get("message") or "cannot predict: the predictor failed"), meta.get("hint")
         if kind is PredictorFailed:
-            knows_all = self.connection.gateway.holds_key(dict(self.headers))
+            principal = self.connection.gateway.access.recognise(dict(self.headers))
+            resource = f"endpoint/{self.service.name}"
+            knows_all = principal is not None and allows(principal, Role.VIEWER, self.service.entry.project, resource)
             message = failure_sentence(str(meta.get("message") or ""), knows_all=knows_all)
             hint = (
                 hint or f"`modelyard logs {self.service.name} --request {self.request_id.decode()}` has the traceback"

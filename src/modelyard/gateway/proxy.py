@@ -5,7 +5,7 @@ is just being restarted is waited for, and what only reads is asked again where 
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httptools
 
@@ -119,8 +119,7 @@ class Proxied(asyncio.Protocol):
     # -- towards control ---------------------------------------------------------------------------------------------
 
     def _request_head(self, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-        peer: Any = self._connection.transport.get_extra_info("peername")
-        address = str(peer[0]).encode() if peer else b"local"
+        address = self._connection.address.encode() or b"local"
         lines = [b"%b %b HTTP/1.1\r\n" % (method, url)]
         lines += [b"%b: %b\r\n" % (name, value) for name, value in headers if name not in _HOP_BY_HOP]
         if self._chunked:

@@ -23,7 +23,7 @@ _INVOCATIONS = re.compile(rb"(/aws)?/endpoints/" + _NAME + rb"/invocations(-resp
 _INFER = re.compile(rb"/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/infer")
 _TENSORS_STATE = re.compile(rb"/v2/?|/v2/health/(?:live|ready)|/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/ready")
 _VERSION = re.compile(rb"/v2/models/[^/]+/versions/([^/]*)/")
-_OPEN = re.compile(rb"(?:/aws)?/endpoints/[^/]*/async-invocations(?:/|$)|/v2(?:/|$)")
+_OPEN = re.compile(rb"(?:/aws)?/endpoints/([^/]*)/async-invocations(?:/.*)?|/v2/models/([^/]*)(?:/.*)?|/v2(?:/.*)?")
 _SHORT = re.compile(rb"/" + _NAME + rb"/?")
 _BELOW = re.compile(rb"/endpoints/([A-Za-z0-9-]{1,63})(/(?!async-invocations(?:/|$)).*)")
 _OWN = {
@@ -45,9 +45,11 @@ def inference_version(path: bytes) -> str | None:
     return match[1].decode("latin-1") if match and match[1] else None
 
 
-def is_open_as_predictions(path: bytes) -> bool:
-    """Whether control answers this path to whoever may predict."""
-    return _OPEN.match(path) is not None
+def open_as_predictions(path: bytes) -> str | None:
+    """`name_key` of the endpoint whose callers control answers at this path; "" where it names none, None where the
+    path is no caller's."""
+    match = _OPEN.fullmatch(path)
+    return name_key((match[1] or match[2] or b"").decode("latin-1")) if match else None
 
 
 def short_name(path: bytes) -> str | None:

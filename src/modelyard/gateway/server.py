@@ -1,18 +1,17 @@
 """The gateway: what its connections share, the table it follows, and its turn of the clock."""
 
 import asyncio
-import hashlib
 import heapq
-import hmac
 import resource
 import secrets
 import socket
 import time
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any
 
+from modelyard.domain.access import BY_KEY, PUBLIC, policy_from
 from modelyard.domain.names import nearest
+from modelyard.gateway.access import Access
 from modelyard.gateway.connection import HttpConnection
 from modelyard.gateway.hosts import host_is_ours
 from modelyard.gateway.load import Loads
@@ -36,17 +35,17 @@ LET_GO_AT_ONCE = 64
 """Idle connections that are closed together to make room, those idle longest first."""
 
 KNOWN_HOSTS_MAX = 256
-KEY_BYTES_MAX = 512
 
 
 class Gateway:
-    """Everything of one gateway process but its wiring. `names` are host names that the yard was told are its own."""
+    """Everything of one gateway process but its wiring. `names` are host names that the yard was told are its own;
+    `predictions_are_open` says whether endpoints without a policy of their own answer everybody."""
 
     def __init__(self, home: Home, names: frozenset[str], predictions_are_open: bool) -> None:
         self.loop = asyncio.get_running_loop()
         self.spool = str(home.spool)
         self.control_socket = str(home.control_socket)
-        self.predictions_are_open = predictions_are_open
+        self.access = Access(home.key, PUBLIC if predictions_are_open else BY_KEY)
         self.connections: set[HttpConnection] = set()
         self.services: dict[str, Service] = {}
         """Endpoints that have replicas or have been asked; the others are an entry of the table and no more."""
@@ -69,8 +68,6 @@ class Gateway:
         self._stream = 0
         self._table = Table(0, {})
         self._busy: set[Service] = set()
-        self._key_file = home.key
-        self._key_seen: tuple[float, bytes] = (0.0, b"")
 
     # -- for connections ---------------------------------------------------------------------------------------------
 
@@ -97,15 +94,6 @@ class Gateway:
         if len(self.known_hosts) < KNOWN_HOSTS_MAX:
             self.known_hosts.add(host)
         return True
-
-    def holds_key(self, fields: dict[bytes, bytes]) -> bool:
-        """Whether a request carries the owner's key, as `Authorization: Bearer` or `x-api-key`."""
-        given = fields.get(b"x-api-key", b"")
-        scheme, _, value = fields.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() == b"bearer":
-            given = value.strip()
-        digest = self._key_digest()
-        return bool(digest) and hmac.compare_digest(hashlib.sha256(given[:KEY_BYTES_MAX]).digest(), digest)
 
     def nearest_endpoint(self, name: str) -> str:
         close = nearest(name, (entry.name for entry in self._table.entries.values()))
@@ -151,7 +139,7 @@ class Gateway:
         service = self.services.get(key)
         if service is not None:
             if service.entry != entry:
-                service.update(entry)
+                self._update(service, entry)
         elif entry.replicas:
             self._serve(key, entry)
 
@@ -160,8 +148,13 @@ class Gateway:
             entry, self.id_prefix.decode(), self._report_stuck, self.loads, self.measurements, self._busy.add
         )
         self.services[key] = self.services_by_path[_path_of(entry)] = service
-        service.update(entry)
+        self._update(service, entry)
         return service
+
+    def _update(self, service: Service, entry: EndpointEntry) -> None:
+        service.update(entry)
+        service.policy = policy_from(entry.access) if entry.access is not None else self.access.by_default
+        self.access.forget()
 
     def _drop(self, key: str) -> None:
         service = self.services.pop(key, None)
@@ -205,17 +198,6 @@ class Gateway:
 
     def _report_stuck(self, replica: str, seconds: float) -> None:
         self.stuck[replica] = seconds
-
-    def _key_digest(self) -> bytes:
-        """Of the owner's key; read again when the file has changed."""
-        try:
-            changed = self._key_file.stat().st_mtime
-            if changed != self._key_seen[0]:
-                key = Path(self._key_file).read_bytes().strip()
-                self._key_seen = (changed, hashlib.sha256(key).digest())
-        except OSError:
-            return b""
-        return self._key_seen[1]
 
 
 def _path_of(entry: EndpointEntry) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelyard_worker.frames import TIMES
 
+from modelyard.domain.access import PUBLIC, Policy
 from modelyard.domain.metrics import Figures
 from modelyard.domain.names import name_key
 from modelyard.domain.rollouts import STUCK_GRACE_SECONDS
@@ -50,6 +51,9 @@ class Service:
         """`note_busy` is told that `tick` wants to be called, until it says that it does no longer."""
         self.entry = entry
         self.name = entry.name
+        self.is_open = True
+        """Whether everybody may call it: then nobody is asked who they are."""
+        self._policy = PUBLIC
         self.entry_key = name_key(entry.name)
         self.queue: deque[Prediction] = deque()
         self.heads: dict[tuple[bytes, int], tuple[int, bytes, str | float | None]] = {}
@@ -69,6 +73,16 @@ class Service:
         self._report_stuck = report_stuck
         self._note_busy = note_busy
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def policy(self) -> Policy:
+        """Who may call it."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._policy = policy
+        self.is_open = policy == PUBLIC
 
     # -- the table ---------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ class EndpointResource:
     """`{path, class, config, python_path, python?}`."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """Fields of `EndpointSpec` but `package` and `model`."""
+    access: dict[str, Any] | None = None
+    """Who may call it; None leaves it to the yard."""
     notes: tuple[str, ...] = ()
     """What was read and has no effect."""
 
@@ -61,6 +63,7 @@ def read_endpoint(document: Document, index: int, label: str, folder: Path) -> E
         model=fields.model,
         predictor=_predictor(fields),
         settings=_settings(fields),
+        access=fields.access,
         notes=_notes(fields),
     )
 

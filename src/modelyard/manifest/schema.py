@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from modelyard.domain.access import policy_document, policy_from
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
+from modelyard.errors import InvalidValue
 from modelyard.manifest.values import (
     Count,
     CountOrNone,
@@ -185,6 +187,17 @@ class BatchingFields(_Schema):
     """Cortex's; batches form from what waits, without any timer."""
 
 
+def _access(value: Any) -> Any:
+    try:
+        return policy_document(policy_from(value))
+    except InvalidValue as error:
+        raise refuse(f"public, key, login, or a map of groups and addresses ({error.message})") from error
+
+
+Access = Annotated[dict[str, Any], BeforeValidator(_access)]
+"""Who may come in, as `domain.access.policy_from` reads it."""
+
+
 class EndpointFields(_Schema):
     name: Name
     """What it is called in its URL; unique in the yard, case does not tell names apart."""
@@ -231,6 +244,10 @@ class EndpointFields(_Schema):
     cost nothing while nobody asks wants `min_replicas: 0` instead."""
     idempotent: bool | None = None
     """Whether a request may be sent once more when its replica died; `false` where asking twice does harm."""
+    access: Access | None = None
+    """Who may call it: `public`, `key` (whoever was granted it), `login` (any person who signed in), `{groups:
+    [NAME]}`;
+    `addresses` narrows each. Left out, everybody on loopback, elsewhere as `key`."""
     require_approval: bool | None = None
     """Whether the deploy is refused unless the registered model is approved."""
     env: Environment | None = None

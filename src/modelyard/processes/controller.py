@@ -29,6 +29,7 @@ async def serve(home: Home) -> None:
         controller.autoscaler,
         controller.metrics,
         controller.idleness,
+        controller.access,
     )
     loop = asyncio.get_running_loop()
     # A terminal's interrupt is the supervisor's to hear; it ends its children in order.

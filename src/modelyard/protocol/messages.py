@@ -11,10 +11,13 @@ To the controller:
     {"type": "metrics", "metrics": {...}, "scrape"?: 7}  what a gateway counted since it started (`protocol.metrics`);
                                                          with `scrape`, a question for everything as text
 
+    {"type": "used", "keys": {"DIGEST": 1700000000.0}}   these keys were shown, at that time at last
+
 From the controller, to gateways:
 
     {"type": "snapshot", "table": {...}}
     {"type": "delta", "delta": {...}}
+    {"type": "credentials", "credentials": {...}}        all that are known (`protocol.credentials`), at each change
     {"type": "metrics", "scrape": 7, "text": "...", "last": true}    parts of an answer to a scrape, in order
 """
 

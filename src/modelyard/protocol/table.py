@@ -40,6 +40,9 @@ class EndpointEntry:
     idempotent: bool
     why_not_ready: str | None = None
     """One sentence for those who call while nothing serves."""
+    project: str = ""
+    access: dict[str, Any] | None = None
+    """Who may call it (`domain.access.policy_document`); None leaves it to the yard."""
 
 
 def entry_document(entry: EndpointEntry) -> dict[str, Any]:

@@ -189,6 +189,8 @@ def _resource(
     connection: Connection, one: "EndpointResource", code: str | None, model: LocalModel | None, progress: Progress
 ) -> dict[str, Any]:
     resource: dict[str, Any] = {"kind": "endpoint", "name": one.name, "spec": one.settings}
+    if one.access is not None:
+        resource["access"] = one.access
     if one.predictor is not None:
         resource |= {"code": code, "predictor": one.predictor}
     if model is not None:

@@ -1,20 +1,19 @@
 """Who is behind a digest: the one look-up that everything asks which has to recognise somebody."""
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
 from modelyard.domain.access import OWNER, Grant, Principal
 from modelyard.domain.users import Session, User, user_principal
-from modelyard.store.tables import access_revisions
+from modelyard.store.counters import count_up, counted
 
 
 def access_changed(connection: Connection) -> None:
     """Part of each transaction that changes who may do what, so that others see that something did."""
-    if connection.execute(update(access_revisions).values(number=access_revisions.c.number + 1)).rowcount == 0:
-        connection.execute(insert(access_revisions).values(number=1))
+    count_up(connection, "access")
 
 
 def access_revision(connection: Connection) -> int:
-    return connection.scalar(select(access_revisions.c.number)) or 0
+    return counted(connection, "access")
 
 
 def person(user: User | None, groups: dict[str, tuple[Grant, ...]]) -> Principal | None:

@@ -69,6 +69,9 @@ def _apply(
             endpoint_rows.mark_deleting(connection, outcome.name, now)
         else:
             endpoint_rows.put_version(connection, project, outcome, specs[name_key(outcome.name)], now, by)
+            if outcome.change is not Change.UP_TO_DATE:
+                access = {name_key(name): policy for name, policy in wanted.access.items()}
+                endpoint_rows.put_access(connection, outcome.name, access.get(name_key(outcome.name)))
         return
     name = ResourceName(outcome.kind, outcome.name)
     if outcome.change is Change.DELETING:

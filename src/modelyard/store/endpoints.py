@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, null, select, true, update
 
+from modelyard.domain.access import Policy, policy_document, policy_from
 from modelyard.domain.deployments import Change, Outcome, decide_refresh, decide_rollback
 from modelyard.domain.endpoints import (
     Endpoint,
@@ -19,9 +20,9 @@ from modelyard.domain.endpoints import (
 )
 from modelyard.domain.idleness import Requests
 from modelyard.domain.names import name_key, not_found
+from modelyard.store.counters import count_up
 from modelyard.store.database import Database
 from modelyard.store.tables import (
-    counters,
     endpoint_requests,
     endpoint_statuses,
     endpoint_versions,
@@ -178,12 +179,14 @@ def _present_statuses(connection: Connection, keys: Collection[str]) -> dict[str
 
 def note_change(connection: Connection, key: str) -> None:
     """To be called by whatever changes an endpoint or a version of it, in the same transaction."""
-    counted = update(counters).where(counters.c.name == "endpoints").values(value=counters.c.value + 1)
-    revision = connection.scalar(counted.returning(counters.c.value))
-    if revision is None:
-        revision = 2
-        connection.execute(insert(counters).values(name="endpoints", value=revision))
+    revision = count_up(connection, "endpoints")
     connection.execute(update(endpoints).where(endpoints.c.key == key).values(revision=revision))
+
+
+def put_access(connection: Connection, name: str, access: Policy | None) -> None:
+    document = policy_document(access) if access is not None else null()
+    connection.execute(update(endpoints).where(endpoints.c.key == name_key(name)).values(access=document))
+    note_change(connection, name_key(name))
 
 
 def mark_deleting(connection: Connection, name: str, now: float) -> None:
@@ -225,7 +228,13 @@ def load_endpoints(connection: Connection, which: ColumnElement[bool]) -> dict[s
         )
         versions.setdefault(row.key, []).append(version)
     return {
-        row.key: Endpoint(row.name, row.project, kept_versions(versions[row.key]), row.deleting_at is not None)
+        row.key: Endpoint(
+            row.name,
+            row.project,
+            kept_versions(versions[row.key]),
+            row.deleting_at is not None,
+            policy_from(row.access) if row.access is not None else None,
+        )
         for row in rows
     }
 
@@ -240,7 +249,7 @@ def put_version(
     connection: Connection, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None
 ) -> None:
     """The version that an outcome makes, if it makes one."""
-    if outcome.change is Change.UP_TO_DATE:
+    if outcome.change in (Change.UP_TO_DATE, Change.ACCESS):
         return
     key = name_key(outcome.name)
     if outcome.change is Change.CREATING:

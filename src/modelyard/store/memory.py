@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from modelyard.domain.access import Policy
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import (
     ENDPOINT,
@@ -186,7 +187,7 @@ class MemoryEndpoints:
 
     def put_version(self, project: str, outcome: Outcome, spec: EndpointSpec, now: float, by: str | None) -> None:
         """The version that an outcome makes, if it makes one."""
-        if outcome.change is Change.UP_TO_DATE or outcome.version is None:
+        if outcome.change in (Change.UP_TO_DATE, Change.ACCESS) or outcome.version is None:
             return
         key = name_key(outcome.name)
         version = EndpointVersion(outcome.version, spec, now, origin=outcome.origin(by))
@@ -195,6 +196,10 @@ class MemoryEndpoints:
             self._put(key, Endpoint(outcome.name, project, (version,)))
         else:
             self._put(key, replace(found, versions=kept_versions([*found.versions, version])))
+
+    def put_access(self, name: str, access: Policy | None) -> None:
+        with self._lock:
+            self._put(name_key(name), replace(self._endpoints[name_key(name)], access=access))
 
     def present(self) -> tuple[dict[str, Endpoint], dict[str, int]]:
         """Those that are there, and the last numbers of those that are gone, by key."""
@@ -280,6 +285,9 @@ class MemoryDeployments:
             else:
                 specs = {name_key(name): spec for name, spec in wanted.endpoints.items()}
                 self._endpoints.put_version(project, outcome, specs[name_key(outcome.name)], now, by)
+                if outcome.change is not Change.UP_TO_DATE:
+                    access = {name_key(name): policy for name, policy in wanted.access.items()}
+                    self._endpoints.put_access(outcome.name, access.get(name_key(outcome.name)))
         elif outcome.change is Change.DELETING:
             self._resources.delete(outcome.kind, outcome.name)
         elif outcome.change is not Change.UP_TO_DATE and outcome.version is not None:

@@ -21,6 +21,7 @@ endpoints = Table(
     Column("name", String, nullable=False),
     Column("project", String, nullable=False),
     Column("deleting_at", Float),
+    Column("access", JSON),
     Column("revision", Integer, nullable=False, server_default="1"),
     Index("endpoints_by_revision", "revision"),
 )
@@ -228,9 +229,6 @@ api_keys = Table(
     Column("expires_at", Float),
     Column("last_used_at", Float),
 )
-
-access_revisions = Table("access_revisions", yard, Column("number", Integer, primary_key=True))
-"""One row; its number counts the changes of who may do what."""
 
 secrets = Table(
     "secrets",

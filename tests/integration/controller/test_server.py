@@ -37,6 +37,7 @@ class Peers:
             stage.controller.autoscaler,
             stage.controller.metrics,
             stage.controller.idleness,
+            stage.controller.access,
         )
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -94,6 +95,7 @@ def test_a_gateway_gets_the_snapshot_and_then_what_changes(tell: Tell) -> None:
     async def story(peers: Peers) -> None:
         gateway = await peers.say({"type": "gateway", "id": "0a1b2c3d"})
         assert (await peers.hear(gateway))["type"] == "snapshot"
+        assert (await peers.hear(gateway))["type"] == "credentials"
         peers.publisher.publish({"iris": IRIS})
         delta = await peers.hear(gateway)
         assert (delta["type"], delta["delta"]["number"]) == ("delta", 1)
@@ -121,7 +123,7 @@ def test_pokes_and_reports_are_taken_from_anyone(tell: Tell) -> None:
 def test_a_peer_that_cannot_be_understood_is_let_go_and_nobody_else(tell: Tell, nonsense: Any) -> None:
     async def story(peers: Peers) -> None:
         other = await peers.say({"type": "gateway"})
-        await peers.hear(other)
+        assert [(await peers.hear(other))["type"] for _ in range(2)] == ["snapshot", "credentials"]
         await peers.let_go(await peers.say(nonsense))
         peers.publisher.publish({"iris": IRIS})
         assert (await peers.hear(other))["type"] == "delta"

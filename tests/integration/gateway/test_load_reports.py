@@ -36,20 +36,27 @@ class ScriptedController:
         return self
 
     def tell(self, *entries: EndpointEntry) -> None:
-        assert self._connection is not None
         self._number += 1
         table = Table(self._number, {entry.name.lower(): entry for entry in entries})
-        message = {"type": "snapshot", "table": table_document(table)}
-        self._connection.sendall(json.dumps(message).encode() + b"\n")
+        self.say({"type": "snapshot", "table": table_document(table)})
 
     def load(self, until: Callable[[Load], bool]) -> Load:
         """The first report on the endpoint for which this holds."""
         while True:
+            found = loads_from(self.message("load"))["price"]
+            if until(found):
+                return found
+
+    def say(self, message: dict[str, Any]) -> None:
+        assert self._connection is not None
+        self._connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def message(self, kind: str) -> dict[str, Any]:
+        """The first of that kind."""
+        while True:
             message = self._next()
-            if message["type"] == "load":
-                found = loads_from(message)["price"]
-                if until(found):
-                    return found
+            if message["type"] == kind:
+                return message
 
     def _next(self) -> dict[str, Any]:
         return json.loads(self._reading.readline())

@@ -1,4 +1,4 @@
--- What the revisions up to r0007 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0008 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -7,7 +7,7 @@ CREATE TABLE endpoints (
 	"key" VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
 	project VARCHAR NOT NULL, 
-	deleting_at FLOAT, revision INTEGER DEFAULT '1' NOT NULL, 
+	deleting_at FLOAT, revision INTEGER DEFAULT '1' NOT NULL, access JSON, 
 	PRIMARY KEY ("key")
 );
 CREATE TABLE endpoint_versions (
@@ -157,10 +157,6 @@ CREATE TABLE api_keys (
 	last_used_at FLOAT, 
 	PRIMARY KEY (id), 
 	UNIQUE (digest)
-);
-CREATE TABLE access_revisions (
-	number INTEGER NOT NULL, 
-	PRIMARY KEY (number)
 );
 CREATE TABLE sessions (
 	digest VARCHAR NOT NULL, 
