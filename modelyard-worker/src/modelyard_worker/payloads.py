@@ -43,6 +43,17 @@ def reader_for(hint: Any) -> Reader:
     return _validating_reader(hint) or plain or read_by_type
 
 
+def is_table(hint: Any) -> bool:
+    """Whether a type hint asks for rows: an array or a data frame."""
+    origin: Any = typing.get_origin(hint) or hint
+    if _is_union(origin):
+        return any(is_table(one) for one in typing.get_args(hint))
+    return isinstance(origin, type) and (origin.__module__.partition(".")[0], origin.__name__) in _TABLES
+
+
+_TABLES = (("numpy", "ndarray"), ("pandas", "DataFrame"))
+
+
 def _is_union(origin: Any) -> bool:
     return origin is Union or getattr(origin, "__name__", "") == "UnionType"
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from modelyard_worker.after import After, Context
 from modelyard_worker.answers import write_answer
 from modelyard_worker.packages import TrackerSpec
-from modelyard_worker.payloads import Reader, reader_for
+from modelyard_worker.payloads import Reader, is_table, reader_for
 from modelyard_worker.request import Request
 from modelyard_worker.schemas import describe_hints
 from modelyard_worker.servable import Answer, Serving
@@ -36,6 +36,8 @@ class PredictorClass:
         else:
             asked = asked_by(self._method, ("payload", "headers", "query_params", "context"), f"{name}.{method}")
             self._reader = reader_for(asked.hints.get("payload"))
+        self.reads_tables = not self.batches and is_table(asked.hints.get("payload"))
+        """One payload is many rows, so that a file of rows may come in pieces instead of line by line."""
         self._hints = {**asked.hints, "return": hints_of(self._method).get("return")}
         self._parameters = asked.parameters
         self._payload = asked.parameters.get("payload", "")

@@ -14,7 +14,7 @@ import math
 from array import array
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, cast
 
-from modelyard_worker import bodies, columns, media
+from modelyard_worker import bodies, columns, csv_numbers, media
 from modelyard_worker.request import Refusal, unacceptable, unreadable, unsupported
 
 READABLE_TYPES = (media.JSON, media.CSV, media.NPY, media.NPZ, media.LINES, media.PARQUET, media.ARROW_STREAM)
@@ -35,8 +35,6 @@ def read_rows(content_type: str, batch: Sequence[bytes], width: Optional[int]) -
 
 
 def _read_json(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[int]]:
-    import numpy as np
-
     parse = bodies.parse_json
     flat: List[Any] = []
     counts: List[int] = []
@@ -54,11 +52,18 @@ def _read_json(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[
             counts.append(len(rows))
     except (ValueError, RecursionError) as error:
         raise unreadable(f"cannot read the body as JSON: {error}") from error
+    return _numbers(flat, cast("int", width)), counts
+
+
+def _numbers(flat: List[Any], width: int) -> Any:
+    """Values row after row as an array (rows, width). Raises Refusal naming what is no number."""
+    import numpy as np
+
     try:
         numbers = array("d", flat)
     except (TypeError, OverflowError):
-        numbers = array("d", [_number(value, place, cast("int", width)) for place, value in enumerate(flat)])
-    return np.frombuffer(numbers, np.float64).reshape(-1, cast("int", width)), counts
+        numbers = array("d", [_number(value, place, width) for place, value in enumerate(flat)])
+    return np.frombuffer(numbers, np.float64).reshape(-1, width)
 
 
 def _rows_in(value: Any) -> List[List[Any]]:
@@ -106,6 +111,10 @@ def _named(value: Any) -> str:
 def _read_csv(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[int]]:
     import numpy as np
 
+    if len(batch) == 1 and len(batch[0]) >= csv_numbers.FAST_BYTES_MIN:
+        table = csv_numbers.read(batch[0], width)
+        if table is not None:
+            return table, [len(table)]
     numbers, count = bodies.read_csv_numbers(batch[0], width)
     width = len(numbers) // count
     counts = [count]
@@ -137,7 +146,18 @@ def _read_columns(kind: str) -> "Reader":
 
 
 def _read_lines(batch: Sequence[bytes], width: Optional[int]) -> Tuple[Any, List[int]]:
-    return _read_json([bodies.write_plain_json(_rows_of_lines(body)) for body in batch], width)
+    found = [_rows_of_lines(body) for body in batch]
+    flat: List[Any] = []
+    counts: List[int] = []
+    for rows in found:
+        if width is None and rows and rows[0].__class__ is list:
+            width = len(rows[0]) or 1
+        for row in rows:
+            if row.__class__ is not list or len(row) != width:
+                raise _misshapen(rows, width or 1)
+            flat += row
+        counts.append(len(rows))
+    return _numbers(flat, cast("int", width)), counts
 
 
 def _rows_of_lines(body: bytes) -> List[Any]:
