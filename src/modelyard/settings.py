@@ -76,6 +76,11 @@ class Home:
         return self.root / "runs"
 
     @property
+    def transforms(self) -> Path:
+        """A folder per batch transform: its plan, how far it is."""
+        return self.root / "transforms"
+
+    @property
     def engine(self) -> Path:
         """A folder per process that the engine started: replicas/ID, jobs/ID, templates/ID."""
         return self.root / "engine"
@@ -135,6 +140,7 @@ class Home:
         """Makes every folder but those of sockets, private to the owner. Raises StoreFailed where the place is not
         writable or not ours."""
         folders = [self.root, self.databases, self.artifacts, self.packages, self.runs, self.logs, self.spool]
+        folders += [self.transforms]
         folders += [self.engine, *(self.engine / kind for kind in ("replicas", "jobs", "templates"))]
         for folder in folders:
             _make_private(folder)

@@ -63,9 +63,7 @@ def _read_by_library(body: bytes, width: int) -> Any:
 
 
 def _read_by_polars(body: bytes, width: int) -> Any:
-    import polars
-
-    library: Any = polars
+    library: Any = sys.modules["polars"]
     schema = {f"f{place}": library.Float64 for place in range(width)}
     try:
         table = library.read_csv(body, has_header=False, schema=schema, quote_char=None, rechunk=True)
@@ -76,11 +74,9 @@ def _read_by_polars(body: bytes, width: int) -> Any:
 
 def _read_by_pyarrow(body: bytes, width: int) -> Any:
     import numpy as np
-    import pyarrow
-    import pyarrow.csv
 
-    library: Any = pyarrow
-    reader: Any = library.csv
+    library: Any = sys.modules["pyarrow"]
+    reader: Any = sys.modules["pyarrow.csv"]
     types = {f"f{place}": library.float64() for place in range(width)}
     try:
         table = reader.read_csv(

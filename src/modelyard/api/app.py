@@ -24,6 +24,7 @@ from modelyard.api import (
     secrets,
     sessions,
     status,
+    transforms,
     users,
 )
 from modelyard.api.access import Access
@@ -41,6 +42,7 @@ _NOUNS = (
     endpoints,
     resources,
     runs,
+    transforms,
     inputs,
     models,
     packages,

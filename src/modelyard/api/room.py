@@ -18,6 +18,7 @@ _WORK = (
     ("POST", re.compile(f"{API}/(data|runs)/[^/]*/trees"), "take the files"),
     ("POST", re.compile(f"{API}/deployments"), "deploy"),
     ("POST", re.compile(f"{API}/runs"), "start a run"),
+    ("POST", re.compile(f"{API}/transforms"), "start a transform"),
     ("POST", re.compile(f"{API}/models/[^/]*/versions"), "register a model"),
 )
 """What makes the disk fuller: method, path, and what it would do."""

@@ -345,7 +345,7 @@ class Level(StrEnum):
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="Endpoint, run, or training (its newest run).")],
+    name: Annotated[str, typer.Argument(help="Endpoint, run, transform, or training (its newest run).")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is printed from now on.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 100,
     replica: Annotated[str | None, typer.Option(help="One replica's alone.")] = None,
@@ -354,7 +354,7 @@ def logs(
     request: Annotated[str | None, typer.Option(help="One request's alone, by its x-request-id.")] = None,
     output: Output = Format.PRETTY,
 ) -> None:
-    """Show what an endpoint's replicas, or a run, have printed."""
+    """Show what an endpoint's replicas, a run, or a transform have printed."""
     chosen = {"replica": replica, "level": level.value if level else None, "since": since, "request": request}
     as_json = output is Format.JSON
     with open_client() as client:
@@ -366,15 +366,17 @@ def logs(
         if any(chosen.values()):
             given = ", ".join(f"--{option}" for option, value in chosen.items() if value)
             raise InvalidValue(
-                f"cannot choose lines of run {found} by {given}", "a run has one process, whose lines have no stamps"
+                f"cannot choose lines of {kind} {found} by {given}",
+                f"a {kind} has one process, whose lines have no stamps",
             )
-        for line in client.run_logs(found, lines=lines, follow=follow):
+        show = client.run_logs if kind == "run" else client.transform_logs
+        for line in show(found, lines=lines, follow=follow):
             say(json.dumps({"line": line})) if as_json else say(line)
 
 
 def _find_printing(client: "Client", name: str) -> tuple[str, str]:
     try:
-        return client.resolve(name.removeprefix("training/"), ("endpoint", "run"))
+        return client.resolve(name.removeprefix("training/"), ("endpoint", "run", "transform"))
     except NotFound:
         newest = client.runs(training=name.removeprefix("training/"), limit=1)
         if not newest:

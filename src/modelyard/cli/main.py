@@ -18,6 +18,7 @@ from modelyard.cli import (
     runs,
     scaling,
     secrets,
+    transforms,
     yard,
 )
 from modelyard.cli.output import say_error
@@ -35,7 +36,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for noun in (yard, endpoints, scaling, metrics, runs, models, packages, environment, console, secrets, backup, care):
+for noun in (
+    yard,
+    endpoints,
+    scaling,
+    metrics,
+    runs,
+    transforms,
+    models,
+    packages,
+    environment,
+    console,
+    secrets,
+    backup,
+    care,
+):
     noun.add_to(app)
 
 

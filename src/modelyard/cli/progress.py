@@ -21,15 +21,20 @@ PLAIN_SECONDS = 5.0
 class Waiting:
     """One changing sentence about what is waited for."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_seconds: float = 0.0) -> None:
+        """`every_seconds` is the least time between two sentences, for those that change all the time."""
         self._began = time.monotonic()
+        self._every_seconds = every_seconds
+        self._said_at = 0.0
         self._said: str | None = None
         self._status: Status | None = None
 
     def show(self, sentence: str) -> None:
         if time.monotonic() - self._began < QUIET_SECONDS or sentence == self._said:
             return
-        self._said = sentence
+        if time.monotonic() - self._said_at < self._every_seconds:
+            return
+        self._said, self._said_at = sentence, time.monotonic()
         if not sys.stderr.isatty():
             remark(sentence)
         elif self._status is None:
@@ -44,8 +49,8 @@ class Waiting:
 
 
 @contextmanager
-def waiting() -> Generator[Waiting]:
-    shown = Waiting()
+def waiting(every_seconds: float = 0.0) -> Generator[Waiting]:
+    shown = Waiting(every_seconds)
     try:
         yield shown
     finally:

@@ -13,7 +13,7 @@ from modelyard.errors import Unavailable
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
-    from modelyard.sdk.views import RunView
+    from modelyard.sdk.views import RunView, TransformView
 
 COMPLETED = "Completed"
 STEP_OF_END = frozenset({"Completed", "Failed", "Stopped", "Lost", "MaxRuntimeExceeded"})
@@ -133,17 +133,24 @@ def _row(run: "RunView") -> tuple[str | None, ...]:
 
 
 def stop(
-    run: Annotated[str, typer.Argument(help="Run.")],
+    name: Annotated[str, typer.Argument(help="Run, or transform.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")] = True,
     output: Output = Format.PRETTY,
 ) -> None:
-    """Stop a run: it is asked to end, and ended after its grace."""
-    with open_client() as client:
-        _kind, found = client.resolve(run, ("run",))
-        view = client.stop_run(found)
-        if wait:
-            with waiting() as shown:
-                view = client.wait_run(found, progress=lambda seen: shown.show(f"{found}: {seen['status']}"))
+    """Stop a run or a transform: it is asked to end, and ended after its grace."""
+    with open_client() as client, waiting() as shown:
+
+        def show(seen: "RunView | TransformView") -> None:
+            shown.show(f"{found}: {seen['status']}")
+
+        kind, found = client.resolve(name, ("run", "transform"))
+        view: RunView | TransformView
+        if kind == "run":
+            view = client.stop_run(found)
+            view = client.wait_run(found, progress=show) if wait else view
+        else:
+            view = client.stop_transform(found)
+            view = client.wait_transform(found, progress=show) if wait else view
     say_json(view) if output is Format.JSON else say(f"{found}: {view['status']}")
 
 

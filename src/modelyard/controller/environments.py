@@ -194,8 +194,14 @@ class EnvironmentsPass:
         spec = requested_environment(paths, lambda path: (code / path).read_bytes(), entry)
         if spec is None:
             return None
-        package = Package(str(base), None, None, [], spec)
-        task = asyncio.get_running_loop().create_task(self._environments.ensure(package, f"{run}-environment", _quiet))
+        return await self._ensured(Package(str(base), None, None, [], spec), run, unwanted)
+
+    async def python_for_package(self, job: str, package: Package, unwanted: Callable[[], bool]) -> str | None:
+        """The same for a job that runs a package."""
+        return None if package.environment is None else await self._ensured(package, job, unwanted)
+
+    async def _ensured(self, package: Package, job: str, unwanted: Callable[[], bool]) -> str | None:
+        task = asyncio.get_running_loop().create_task(self._environments.ensure(package, f"{job}-environment", _quiet))
         self._for_runs.add(task)
         task.add_done_callback(self._for_runs.discard)
         while not task.done():

@@ -14,6 +14,7 @@ from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
 from modelyard.controller.table import Publisher
+from modelyard.controller.transforms import TransformsPass
 from modelyard.engines.ports import Engine
 from modelyard.packaging.environments import FOLDER, Environments
 from modelyard.settings import CareSettings, Home
@@ -64,6 +65,7 @@ class Controller:
         self.autoscaler = self._endpoints.autoscaler
         self.idleness = self._endpoints.idleness
         self._runs = RunsPass(store, artifacts, engine, self._environments, home.runs, clock, self.wake)
+        self._transforms = TransformsPass(store, artifacts, engine, self._environments, home, clock, self.wake)
         self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
 
@@ -99,6 +101,8 @@ class Controller:
             self.access()
         with _survived("runs"):
             self._runs()
+        with _survived("transforms"):
+            self._transforms()
         with _survived("endpoints"):
             changes, wake_at = await self._endpoints()
             self.publisher.publish(changes.put, changes.drop)
@@ -116,6 +120,7 @@ class Controller:
     async def _end(self) -> None:
         """Nothing new is begun, everything is ended, and what became of it is written down."""
         self._runs.leave()
+        self._transforms.leave()
         self.idleness.write_down(at_once=True)
         await self._environments.close()
         await self._models.close()
@@ -123,9 +128,12 @@ class Controller:
         await self.metrics.close()
         await self._endpoints.replicas.close()
         await self._runs.settle()
+        await self._transforms.settle()
         await self._engine.stop_everything(STOP_SECONDS)
         with _survived("runs"):
             self._runs()
+        with _survived("transforms"):
+            self._transforms()
         await self._runs.settle()
         await self._engine.close()
 

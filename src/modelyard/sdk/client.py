@@ -20,6 +20,7 @@ from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.scaling import LoadView, ScalingView
 from modelyard.sdk.trainings import choose_training, start_training
+from modelyard.sdk.transforms import start_transform
 from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import (
     AliasView,
@@ -37,8 +38,9 @@ from modelyard.sdk.views import (
     RunView,
     SecretView,
     StatusView,
+    TransformView,
 )
-from modelyard.sdk.waiting import endpoint_settled, run_ended, wait_gone, wait_until
+from modelyard.sdk.waiting import endpoint_settled, run_ended, transform_ended, wait_gone, wait_until
 
 if TYPE_CHECKING:
     import httpx
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from modelyard.manifest.yard_file import YardFile
 
 Kind = str
-"""`endpoint`, `model`, `run`, or one of `domain.names.RESOURCE_KINDS`."""
+"""`endpoint`, `model`, `run`, `transform`, or one of `domain.names.RESOURCE_KINDS`."""
 
 LIVE_SECONDS = 300.0
 GONE_SECONDS = 120.0
@@ -107,7 +109,7 @@ class Client:
         prefix = text.partition("/")[0] if "/" in text else None
         known: list[tuple[str, str]] = []
         asked = [prefix] if prefix in wanted else wanted
-        for kind in ("endpoint", "model", "run"):
+        for kind in ("endpoint", "model", "run", "transform"):
             known += [(kind, name) for name in self._names(kind)] if kind in asked else []
         if any(kind in RESOURCE_KINDS for kind in asked):
             known += [(one["kind"], one["name"]) for one in self.resources() if one["kind"] in asked]
@@ -118,6 +120,8 @@ class Client:
             return [one["name"] for one in self.endpoints()]
         if kind == "model":
             return [one["model"] for one in self.models()]
+        if kind == "transform":
+            return [one["id"] for one in self.transforms(limit=1000)]
         return [one["id"] for one in self.runs(limit=1000)]
 
     # Endpoints
@@ -366,6 +370,74 @@ class Client:
     def run_logs(self, run: str, *, lines: int = LOG_LINES_ALL, follow: bool = False) -> Iterator[str]:
         """What a run printed (its last `lines`); with `follow`, until it has ended."""
         return self._connection.lines(f"/runs/{_part(run)}/logs", {"lines": lines, "follow": follow})
+
+    # Transforms
+
+    def transform(
+        self,
+        model: str,
+        input: str | Path,  # noqa: A002 (what it is called everywhere else too)
+        output: str | Path,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        progress: Progress = no_progress,
+        **options: Any,
+    ) -> TransformView:
+        """Scores a file, a folder or a URL: each object `NAME` of `input` becomes `NAME.out` in the folder `output`.
+
+        `model` is `price`, `price:3`, `price@champion`, `endpoint/price` or a model's file. `options` are SageMaker's
+        in small letters: content_type, accept, split, strategy, assemble, max_payload_mb, processes, compression,
+        csv_header, input_filter, output_filter, join, timeout_seconds, retries, batch_size. Returns when the transform
+        is on the yard's disk; `wait_transform` waits for its end.
+        """
+        return start_transform(
+            self._connection,
+            model,
+            str(input),
+            str(output),
+            options=options,
+            name=name,
+            project=project,
+            environment=environment,
+            secrets=secrets,
+            progress=progress,
+        )
+
+    def transforms(self, limit: int = 100) -> list[TransformView]:
+        """Newest first."""
+        return self._connection.get("/transforms", {"limit": limit})["transforms"]
+
+    def get_transform(self, transform: str) -> TransformView:
+        """One transform, with how far it is."""
+        return self._connection.get(f"/transforms/{_part(transform)}")
+
+    def wait_transform(
+        self,
+        transform: str,
+        *,
+        limit_seconds: float | None = None,
+        progress: Callable[[TransformView], None] | None = None,
+    ) -> TransformView:
+        """Waits until a transform has ended, however; its status says how."""
+
+        def look() -> TransformView:
+            view = self.get_transform(transform)
+            if progress is not None:
+                progress(view)
+            return view
+
+        return wait_until(look, transform_ended, limit_seconds, f"transform {transform}")
+
+    def stop_transform(self, transform: str) -> TransformView:
+        """Asks a transform to stop; finished objects stay. Harmless where it is stopping or has ended."""
+        return self._connection.post(f"/transforms/{_part(transform)}/stop", {})
+
+    def transform_logs(self, transform: str, *, lines: int = LOG_LINES_ALL, follow: bool = False) -> Iterator[str]:
+        """What a transform's processes printed; with `follow`, until it has ended."""
+        return self._connection.lines(f"/transforms/{_part(transform)}/logs", {"lines": lines, "follow": follow})
 
     # Packages
 

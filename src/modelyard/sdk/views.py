@@ -101,6 +101,43 @@ class RunView(TypedDict):
     """Why it does not start yet; None where it does not wait."""
 
 
+class TransformProgressView(TypedDict):
+    objects: int
+    objects_done: int
+    objects_failed: int
+    records: int
+    bytes: int
+    bytes_total: int | None
+    records_per_second: float | None
+    seconds_left: float | None
+
+
+class FailedObjectView(TypedDict):
+    name: str
+    reason: str
+
+
+class TransformView(TypedDict):
+    id: str
+    project: str
+    status: str
+    """A value of `domain.transforms.TransformStatus`."""
+    model: str | None
+    package: str
+    input: str
+    output: str
+    options: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    attempts: int
+    failure_reason: str | None
+    failed: list[FailedObjectView]
+    """Objects that have no output, the first hundred."""
+    stop_requested: bool
+    progress: TransformProgressView | None
+
+
 class ApprovalView(TypedDict):
     state: str
     """`pending`, `approved` or `rejected`."""

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from modelyard.domain.endpoints import ERRORS, EndpointState, VersionState
 from modelyard.domain.runs import ENDED
+from modelyard.domain.transforms import ENDED as TRANSFORM_ENDED
 from modelyard.errors import DeadlinePassed, NotFound, Unavailable
-from modelyard.sdk.views import EndpointView, RunView
+from modelyard.sdk.views import EndpointView, RunView, TransformView
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 15.0
@@ -85,3 +86,7 @@ def wait_gone(look: Callable[[], EndpointView], limit_seconds: float, what: str)
         return False
 
     wait_until(gone, bool, limit_seconds, what)
+
+
+def transform_ended(view: TransformView) -> bool:
+    return view["status"] in TRANSFORM_ENDED

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from modelyard.domain.access import Policy
 from modelyard.domain.autoscaling import Recommendation
@@ -57,6 +58,15 @@ from modelyard.domain.secrets import (
     check_secret_value,
 )
 from modelyard.domain.traces import LoadRecord
+from modelyard.domain.transforms import (
+    Transform,
+    TransformSpec,
+    TransformStatus,
+    end_transform,
+    new_transform,
+    start_transform,
+    stop_transform,
+)
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
@@ -503,6 +513,67 @@ class MemoryRuns:
         return run
 
 
+class MemoryTransforms:
+    """Implements `ports.Transforms`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._transforms: dict[str, Transform] = {}
+
+    def create(self, spec: TransformSpec, now: float) -> Transform:
+        name = check_name(spec.name, "transform name")
+        with self._lock:
+            number = 1
+            while name_key(f"{name}-{number}") in self._transforms:
+                number += 1
+            return self._put(new_transform(f"{name}-{number}", spec, now))
+
+    def get(self, transform: str) -> Transform:
+        with self._lock:
+            found = self._transforms.get(name_key(transform))
+            if found is None:
+                raise not_found("transform", transform, [one.id for one in self.select(limit=NAMES_COMPARED_MAX)])
+            return found
+
+    def select(self, project: str | None = None, batch: str | None = None, limit: int = 100) -> list[Transform]:
+        with self._lock:
+            newest_first = list(reversed(self._transforms.values()))
+        wanted = [
+            one
+            for one in newest_first
+            if project in (None, one.spec.project)
+            and (batch is None or (one.spec.batch is not None and name_key(one.spec.batch) == name_key(batch)))
+        ]
+        return wanted[:limit]
+
+    def unfinished(self) -> list[Transform]:
+        with self._lock:
+            return [one for one in self._transforms.values() if not one.ended]
+
+    def start(self, transform: str, now: float) -> Transform:
+        with self._lock:
+            return self._put(start_transform(self.get(transform), now))
+
+    def end(
+        self,
+        transform: str,
+        status: TransformStatus,
+        now: float,
+        reason: str | None = None,
+        result: dict[str, Any] | None = None,
+    ) -> Transform:
+        with self._lock:
+            return self._put(end_transform(self.get(transform), status, now, reason, result or {}))
+
+    def request_stop(self, transform: str) -> Transform:
+        with self._lock:
+            return self._put(stop_transform(self.get(transform)))
+
+    def _put(self, transform: Transform) -> Transform:
+        self._transforms[name_key(transform.id)] = transform
+        return transform
+
+
 class MemoryEvents:
     """Implements `ports.Events`."""
 
@@ -692,6 +763,7 @@ class MemoryStore:
         self.deployments = MemoryDeployments(self.endpoints, self.resources)
         self.models = MemoryModels()
         self.runs = MemoryRuns()
+        self.transforms = MemoryTransforms()
         self.events = MemoryEvents(events_max)
         self.scaling = MemoryScaling()
         self.metrics = MemoryMetrics()

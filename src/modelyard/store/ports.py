@@ -22,6 +22,7 @@ from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
 from modelyard.domain.traces import LoadRecord
+from modelyard.domain.transforms import Transform, TransformSpec, TransformStatus
 from modelyard.domain.users import ApiKey, Group, Session, User
 
 JsonObject = dict[str, Any]
@@ -230,6 +231,46 @@ class Runs(Protocol):
     def request_stop(self, run: str, now: float) -> Run:
         """Wishes a stop: `stop_requested`, status Stopping. Harmless on a run that is stopping or ended. Raises
         NotFound."""
+        ...
+
+
+class Transforms(Protocol):
+    """Batch transforms, from acknowledgement to end."""
+
+    def create(self, spec: TransformSpec, now: float) -> Transform:
+        """Gives the transform the id `NAME-N`, the smallest N from 1 that makes it unused, status InProgress. Raises
+        InvalidValue for a bad name."""
+        ...
+
+    def get(self, transform: str) -> Transform:
+        """Raises NotFound, with the nearest id as hint."""
+        ...
+
+    def select(self, project: str | None = None, batch: str | None = None, limit: int = 100) -> list[Transform]:
+        """Newest first."""
+        ...
+
+    def unfinished(self) -> list[Transform]:
+        """Oldest first."""
+        ...
+
+    def start(self, transform: str, now: float) -> Transform:
+        """Counts one more process. Raises NotFound, Conflict where it has ended or is to stop."""
+        ...
+
+    def end(
+        self,
+        transform: str,
+        status: TransformStatus,
+        now: float,
+        reason: str | None = None,
+        result: dict[str, Any] | None = None,
+    ) -> Transform:
+        """Raises NotFound, Conflict where it has ended."""
+        ...
+
+    def request_stop(self, transform: str) -> Transform:
+        """Wishes a stop. Harmless on one that is stopping or has ended. Raises NotFound."""
         ...
 
 
@@ -483,6 +524,8 @@ class Store(Protocol):
     def models(self) -> Models: ...
     @property
     def runs(self) -> Runs: ...
+    @property
+    def transforms(self) -> Transforms: ...
     @property
     def events(self) -> Events: ...
     @property

@@ -83,6 +83,8 @@ def needed_digests(store: Store, artifacts: Artifacts) -> frozenset[str]:
         roots.update(_digests(asdict(resource)))
     for run in store.runs.unfinished():
         roots.update(_digests(asdict(run)))
+    for transform in store.transforms.unfinished():
+        roots.update(_digests(asdict(transform)))
     return frozenset(roots.union(*(_files(artifacts, root) for root in roots)))
 
 
@@ -170,6 +172,8 @@ def _free_package(home: Home, store: Store, digest: str) -> bool:
     for endpoint in store.endpoints.select():
         if any(digest in _digests(asdict(version)) for version in endpoint.versions):
             return False
+    if any(digest == one.spec.package for one in store.transforms.unfinished()):
+        return False
     _remove(home.packages / digest)
     return True
 

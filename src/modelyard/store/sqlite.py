@@ -3,7 +3,7 @@
 | file | holds | a commit survives |
 |---|---|---|
 | `yard.db` | wishes, facts, models, people, keys, secrets | a power cut |
-| `queue.db` | runs | a power cut |
+| `queue.db` | runs, transforms | a power cut |
 | `history.db` | events, scaling, metrics, audit | a crash of the process |
 """
 
@@ -24,6 +24,7 @@ from modelyard.store.runs import SqlRuns
 from modelyard.store.scaling import SqlScaling
 from modelyard.store.seals import Seals
 from modelyard.store.secrets import SqlSecrets
+from modelyard.store.transforms import SqlTransforms
 from modelyard.store.users import SqlUsers
 
 
@@ -39,6 +40,7 @@ class SqliteStore:
         self.endpoints = SqlEndpoints(self._yard)
         self.models = SqlModels(self._yard)
         self.runs = SqlRuns(self._queue)
+        self.transforms = SqlTransforms(self._queue)
         self.events = SqlEvents(self._history, events_max)
         self.scaling = SqlScaling(self._history)
         self.metrics = SqlMetrics(self._history)

@@ -303,6 +303,29 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
+transforms = Table(
+    "transforms",
+    queue,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("id", String, nullable=False),
+    Column("name_key", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("project", String, nullable=False),
+    Column("batch_key", String),
+    Column("spec", JSON, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("attempt", Integer, nullable=False),
+    Column("failure_reason", String),
+    Column("stop_requested", Boolean, nullable=False),
+    Column("result", JSON, nullable=False),
+    Index("transforms_by_name", "name_key", "number", unique=True),
+    Index("transforms_by_status", "status"),
+)
+
 events = Table(
     "events",
     history,

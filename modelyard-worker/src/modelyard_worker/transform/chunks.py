@@ -1,8 +1,9 @@
 """An object cut into pieces, each of which is scored by itself and has its place in the output.
 
-Lines are cut at line feeds, so that a piece is as many whole lines as fit into the limit. Of a plain file only the places
-are found here; who scores a piece reads it. What is compressed or behind a URL is read here, as a stream. Parquet is
-cut at its row groups, whose number shows when the first of them is scored. Without a split the object is one piece.
+Lines are cut at line feeds, so that a piece is as many whole lines as fit into the limit. Of a plain file only the
+places are found here; who scores a piece reads it. What is compressed or behind a URL is read here, as a stream.
+Parquet is cut at its row groups, whose number shows when the first of them is scored. Without a split the object is one
+piece.
 
 A piece's `begin` and `end` are places in the input - bytes after decompression, or numbers of row groups - and what an
 interrupted transform goes on from.
@@ -111,7 +112,7 @@ def _check(one: Object, size: int, limit: int) -> None:
 
 def _from_file(plan: TransformPlan, one: Object, found: Format, limit: int, begin: int) -> Iterator[Piece]:
     try:
-        file = open(one.source, "rb", buffering=0)
+        file = open(one.source, "rb", buffering=0)  # noqa: SIM115 (closed below; only the opening may fail so)
     except OSError as error:
         raise InputGone(f"cannot read {one.source}: {error.strerror}") from error
     with file:
@@ -215,7 +216,7 @@ def _blocks(one: Object) -> Iterator[bytes]:
 
 
 def _inflated(one: Object, source: Iterator[bytes]) -> Iterator[bytes]:
-    """Gzip, of any number of members one after the other; a few bytes may stand for many, so it is unpacked by parts."""
+    """Gzip, of any number of members; a few bytes may stand for many, so it is unpacked part by part."""
     inflating = zlib.decompressobj(wbits=31)
     begun = False
     try:

@@ -271,8 +271,10 @@ class _Coordinator:
                 raise CannotGoOn(f"cannot load the model: {head['failed']}")
             scorer.ready = True
             return
-        work: _Work = scorer.work
+        work: Optional[_Work] = scorer.work
         scorer.work = None
+        if work is None:
+            return
         if "failed" not in head:
             work.answer, work.body = head, body
         elif head.get("lasting") or work.tries > self._plan.retries:
@@ -473,4 +475,3 @@ def _write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
-

@@ -1,12 +1,12 @@
 """The subset of JSONPath that SageMaker's InputFilter and OutputFilter have.
 
-    $              the whole record
-    .name          a field of an object; also ['name']
-    ['a','b']      an object with these fields alone
-    [0] [-1]       an element of a list, or of a CSV row; negative from its end
-    [0,-1]         these elements, as a list
-    [1:] [:2]      a range of elements
-    .* [*]         every element, or every field's value
+$              the whole record
+.name          a field of an object; also ['name']
+['a','b']      an object with these fields alone
+[0] [-1]       an element of a list, or of a CSV row; negative from its end
+[0,-1]         these elements, as a list
+[1:] [:2]      a range of elements
+.* [*]         every element, or every field's value
 """
 
 import re
@@ -78,7 +78,7 @@ def _names(found: "re.Match[str]") -> Step:
 
 
 _MAKERS: Tuple[Tuple["re.Pattern[str]", "Callable[[re.Match[str]], Step]"], ...] = (
-    (_ALL, lambda found: All()),
+    (_ALL, lambda _: All()),
     (_FIELD, lambda found: Fields((found[1],))),
     (_RANGE, _range),
     (_PLACES, lambda found: Places(tuple(int(one) for one in found[1].split(",")))),
@@ -100,10 +100,11 @@ def apply(path: Path, value: Any) -> Any:
             if len(found) > 1:
                 return [apply(rest, one) for one in found]
             value = found[0]
-        elif len(step.names) > 1:
-            return {name: apply(rest, _field(value, name)) for name in step.names}
         else:
-            value = _field(value, step.names[0])
+            first, *others = step.names
+            if others:
+                return {name: apply(rest, _field(value, name)) for name in step.names}
+            value = _field(value, first)
     return value
 
 

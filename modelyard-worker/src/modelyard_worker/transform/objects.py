@@ -139,5 +139,3 @@ def format_of(plan: TransformPlan, name: str) -> Format:
     same = content_type if kind in (*_LINED, media.PARQUET) else ""
     assemble = plan.assemble if plan.assemble != AUTO else (LINE if split == LINE else NONE)
     return Format(content_type, kind, plan.accept or same, split, assemble, gzip)
-
-

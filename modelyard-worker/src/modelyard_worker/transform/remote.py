@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Generator, Iterator, NamedTuple, Optional
 
 SECONDS_MAX = 30.0
 """How long a server may say nothing."""
@@ -74,8 +74,8 @@ def stream(url: str, begin: int, identity: str) -> Iterator[bytes]:
             time.sleep(PAUSE_SECONDS * failures)
 
 
-class _Changed(OSError):
-    pass
+class _Changed(OSError):  # noqa: N818 (reads as what happened)
+    """The object is another than the one that was listed."""
 
 
 def _blocks(url: str, begin: int, ranges: bool) -> Iterator[bytes]:
@@ -94,7 +94,7 @@ def _blocks(url: str, begin: int, ranges: bool) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _open(url: str, begin: Optional[int], end: Optional[int]) -> Iterator[Any]:
+def _open(url: str, begin: Optional[int], end: Optional[int]) -> "Generator[Any]":
     headers = {} if begin is None else {"Range": f"bytes={begin}-{'' if end is None else end}"}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 (http and https alone come here: `is_url`)
     try:

@@ -1,4 +1,4 @@
-"""One process that scores: forked by the coordinator before anything is imported, it loads the package as a replica does.
+"""One process that scores: forked by the coordinator before anything heavy is imported, it loads as a replica does.
 
 It is told a piece at a time and answers each; after every request to the model it says `beat`, so that the coordinator
 knows a long piece from one call that hangs.
@@ -67,12 +67,8 @@ class _Pieces:
             return self._score(head, body)
         except Failed as failure:
             return {"failed": failure.message, "record": failure.record, "lasting": failure.lasting}, b""
-        except Refusal as refusal:
-            return {"failed": refusal.message, "lasting": True}, b""
-        except _InputFailed as error:
+        except (Refusal, _InputFailed) as error:
             return {"failed": str(error), "lasting": True}, b""
-        except MemoryError:
-            return {"failed": "there is not enough memory", "lasting": False}, b""
         except Exception as error:  # noqa: BLE001 (a file of another form, a library's own error)
             report(f"cannot score a piece of {head.get('name')}", error)
             return {"failed": summary(error), "lasting": False}, b""
@@ -94,8 +90,8 @@ class _Pieces:
         return {"records": group.records, "pieces": group.groups}, group.body
 
 
-class _InputFailed(Exception):
-    pass
+class _InputFailed(Exception):  # noqa: N818 (reads as what happened)
+    """The input cannot be read, or is another than when it was listed."""
 
 
 def _check_identity(path: str, identity: str) -> None:

@@ -14,7 +14,7 @@ import csv
 import io
 import itertools
 import os
-from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, cast
 
 from modelyard_worker import bodies, media
 from modelyard_worker.answers import Parts
@@ -54,7 +54,7 @@ class Caller:
 
 
 def strategy_for(plan: TransformPlan, servable: Servable) -> str:
-    """The plan's, or what suits the model: whole pieces for what reads tables, line by line for what takes one thing."""
+    """The plan's, or what suits the model: whole pieces for what reads tables, lines for what takes one thing."""
     if plan.strategy != AUTO:
         return plan.strategy
     one_by_one = isinstance(servable, PredictorClass) and not servable.reads_tables
@@ -98,9 +98,9 @@ class Scoring:
     def _score_whole(self, name: str, found: Format, body: bytes) -> bytes:
         if not self._by_record:
             return self._ask(name, found.content_type, found.kind, found.accept, [body])[0]
-        records = _Records(found.kind)
+        records = _Records(_record_kind(found))
         parsed = records.read(body)
-        sent = records.write([self._filtered(json_paths.apply, self._input_path, one, at) for at, one in _told(parsed)])
+        sent = records.write([self._filtered(one, at) for at, one in enumerate(parsed)])
         answer = self._ask(name, found.content_type, found.kind, found.accept, [sent])[0]
         return self._joined(records, parsed, answer)
 
@@ -108,19 +108,18 @@ class Scoring:
         if not self._by_record:
             answer = self._ask(name, found.content_type, found.kind, found.accept, [header + body])[0]
             return answer if found.assemble != LINE or answer.endswith(b"\n") else answer + b"\n"
-        records = _Records(found.kind)
-        parsed = [record for line in [b"\n".join(lines)] for record in records.read(line)]
-        sent = records.write([self._filtered(json_paths.apply, self._input_path, one, at) for at, one in _told(parsed)])
+        records = _Records(_record_kind(found))
+        parsed = records.read(b"\n".join(lines))
+        sent = records.write([self._filtered(one, at) for at, one in enumerate(parsed)])
         answer = self._ask(name, found.content_type, found.kind, found.accept, [header + sent])[0]
         joined = self._joined(records, parsed, answer)
         return joined if found.assemble != LINE or joined.endswith(b"\n") else joined + b"\n"
 
     def _score_singly(self, name: str, found: Format, lines: List[bytes], header: bytes) -> bytes:
-        records = _Records(found.kind)
+        records = _Records(_record_kind(found))
         given: List[Any] = [records.read(line)[0] for line in lines] if self._by_record else []
         sent = [
-            header
-            + (records.write([self._filtered(json_paths.apply, self._input_path, given[at], at)]) if given else line)
+            header + (records.write([self._filtered(given[at], at)]) if given else line)
             for at, line in enumerate(lines)
         ]
         kind, content_type, accept = found.kind, found.content_type, found.accept
@@ -190,7 +189,7 @@ class Scoring:
         except Failed as failure:
             failure.record = record
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (the user's code raises what it likes)
+        except (Exception, SystemExit) as error:
             raise Failed(summary(error), record) from error
         finally:
             self._beat()
@@ -210,9 +209,10 @@ class Scoring:
 
     # -- records -----------------------------------------------------------------------------------------------------
 
-    def _filtered(self, apply: Callable[..., Any], path: json_paths.Path, record: Any, at: int) -> Any:
+    def _filtered(self, record: Any, at: int) -> Any:
+        """What of a record the model is sent."""
         try:
-            return apply(path, record)
+            return json_paths.apply(self._input_path, record)
         except ValueError as error:
             raise Failed(f"{error} (input_filter {self._plan.input_filter})", at, lasting=True) from error
 
@@ -234,8 +234,9 @@ class Scoring:
 _NO_RAW = Raw("", "", "", ())
 
 
-def _told(records: List[Any]) -> Iterator[Tuple[int, Any]]:
-    return enumerate(records)
+def _record_kind(found: Format) -> str:
+    """What the records of a piece are: lines of JSON, whatever the model is told that it gets."""
+    return media.LINES if found.split == LINE and media.is_json(found.kind) else found.kind
 
 
 def _lines(body: bytes) -> List[bytes]:
@@ -304,7 +305,8 @@ class _Records:
         if self.kind != media.CSV:
             return b"\n".join(bodies.write_json(one) for one in records)
         target = io.StringIO()
-        csv.writer(target, lineterminator="\n").writerows(one if isinstance(one, list) else [one] for one in records)
+        rows: List[List[Any]] = [one if isinstance(one, list) else [one] for one in records]
+        csv.writer(target, lineterminator="\n").writerows(rows)
         return target.getvalue()[:-1].encode()
 
     def join(self, given: Any, answered: Any) -> Any:

@@ -6,7 +6,7 @@ Arrow streams one after the other, which can be appended to, and becomes Parquet
 
 import io
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, cast
 
 from modelyard_worker import bodies, media
 from modelyard_worker.transform.plan import INPUT, LINE, MULTI_RECORD, TransformPlan
@@ -74,7 +74,8 @@ def _answers(plan: TransformPlan, batch: Any, values: List[Any]) -> Any:
     if plan.join == INPUT:
         columns.update(zip(batch.schema.names, batch.columns))
     if values and isinstance(values[0], dict):
-        columns.update({str(name): arrow.array([one.get(name) for one in values]) for name in values[0]})
+        names = [str(name) for name in cast("Dict[str, Any]", values[0])]
+        columns.update({name: arrow.array([one.get(name) for one in values]) for name in names})
     elif values and isinstance(values[0], list):
         columns.update({f"{PREDICTION}_{at}": arrow.array(list(one)) for at, one in enumerate(zip(*values))})
     else:

@@ -1,4 +1,4 @@
--- What the revisions up to r0002 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0003 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -47,3 +47,25 @@ CREATE TABLE tunings (
 );
 CREATE UNIQUE INDEX tunings_by_name ON tunings (name_key, number);
 CREATE INDEX tunings_by_status ON tunings (status);
+CREATE TABLE transforms (
+	sequence INTEGER NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	id VARCHAR NOT NULL, 
+	name_key VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	project VARCHAR NOT NULL, 
+	batch_key VARCHAR, 
+	spec JSON NOT NULL, 
+	status VARCHAR NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	started_at FLOAT, 
+	ended_at FLOAT, 
+	attempt INTEGER NOT NULL, 
+	failure_reason VARCHAR, 
+	stop_requested BOOLEAN NOT NULL, 
+	result JSON NOT NULL, 
+	PRIMARY KEY (sequence), 
+	UNIQUE ("key")
+);
+CREATE UNIQUE INDEX transforms_by_name ON transforms (name_key, number);
+CREATE INDEX transforms_by_status ON transforms (status);

@@ -1,0 +1,323 @@
+"""Batch transforms: what may be asked for, and how one is shown, with how far it is."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from modelyard_worker.records import read_json
+from modelyard_worker.transform.plan import PROGRESS, TransformPlan, problem_of
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
+
+from modelyard.api.deployments import ModelSource, Predictor
+from modelyard.api.environments import check_environment
+from modelyard.api.masked import masked
+from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream, transform_output
+from modelyard.api.secrets import check_secrets
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.models import parse_model_reference
+from modelyard.domain.names import check_name
+from modelyard.domain.sources import SOURCE_LENGTH_MAX
+from modelyard.domain.transforms import Transform, TransformSpec
+from modelyard.errors import InvalidValue, NotFound
+from modelyard.packaging.package import build_package, read_document
+
+TRANSFORMS_MAX = 1000
+"""Most transforms of one answer."""
+
+
+class TransformOptions(BaseModel):
+    """Fields of `modelyard_worker.transform.plan.TransformPlan`; what is left out has its default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content_type: str | None = None
+    accept: str | None = None
+    split: str | None = None
+    strategy: str | None = None
+    assemble: str | None = None
+    max_payload_mb: float | None = None
+    processes: int | None = None
+    compression: str | None = None
+    csv_header: str | None = None
+    input_filter: str | None = None
+    output_filter: str | None = None
+    join: str | None = None
+    timeout_seconds: float | None = None
+    retries: int | None = None
+    batch_size: int | None = None
+
+
+class TransformRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    project: str
+    name: str | None = None
+    """What its id begins with; by default the model's name and `-transform`."""
+    model: ModelSource | None = None
+    endpoint: str | None = None
+    """An endpoint whose package scores: its code and its model, as the version that is wished has them."""
+    package: str | None = None
+    """Digest of a package. Exactly one of `endpoint`, `package` and (`model`, `predictor`) is given."""
+    code: str | None = None
+    predictor: Predictor | None = None
+    input: Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX)]
+    """An absolute path on the yard's machine, of a file or a folder, or an http(s) URL."""
+    output: Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX)]
+    """An absolute path of a folder there."""
+    options: TransformOptions = TransformOptions()
+    environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    """Variable -> name of the secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransformProgress:
+    objects: int
+    objects_done: int
+    objects_failed: int
+    records: int
+    bytes: int
+    bytes_total: int | None
+    """None where a server does not say how much there is."""
+    records_per_second: float | None
+    """Since the present process began to score."""
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedObject:
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransformView:
+    id: str
+    project: str
+    status: str
+    model: str | None
+    package: str
+    input: str
+    output: str
+    options: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    attempts: int
+    """Processes that were started for it; more than one where it was interrupted."""
+    failure_reason: str | None
+    failed: list[FailedObject]
+    """Objects that have no output, the first hundred."""
+    stop_requested: bool
+    progress: TransformProgress | None
+    """None before it has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransformsView:
+    transforms: list[TransformView]
+
+
+def transform_view(yard: Yard, transform: Transform) -> TransformView:
+    spec = transform.spec
+    return TransformView(
+        id=transform.id,
+        project=spec.project,
+        status=transform.status.value,
+        model=spec.model,
+        package=spec.package,
+        input=_without_query(spec.input),
+        output=spec.output,
+        options=spec.options,
+        created_at=iso(transform.created_at),
+        started_at=_iso(transform.started_at),
+        ended_at=_iso(transform.ended_at),
+        attempts=transform.attempt,
+        failure_reason=transform.failure_reason,
+        failed=[FailedObject(one["name"], one["reason"]) for one in transform.result.get("failed", [])],
+        stop_requested=transform.stop_requested,
+        progress=_progress(yard.home.transforms / transform.id / PROGRESS),
+    )
+
+
+def _without_query(place: str) -> str:
+    """A URL without what may be a signature."""
+    return place.partition("?")[0] if place.startswith(("http://", "https://")) else place
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else iso(seconds)
+
+
+def _progress(path: Path) -> TransformProgress | None:
+    found = read_json(str(path))
+    if found is None:
+        return None
+    known: dict[str, Any] = {name: found.get(name) for name in TransformProgress.__dataclass_fields__}
+    return TransformProgress(**known)
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["transforms"])
+
+    @router.post("/transforms", status_code=201)
+    def start_transform(request: TransformRequest) -> TransformView:
+        """Accepts a batch transform; it is on disk when this answers."""
+        transform = yard.store.transforms.create(check_transform(yard, request), yard.clock.now())
+        accept_transform(yard, transform)
+        return transform_view(yard, transform)
+
+    @router.get("/transforms")
+    def list_transforms(
+        project: str | None = None, limit: Annotated[int, Query(ge=1, le=TRANSFORMS_MAX)] = 100
+    ) -> TransformsView:
+        """Newest first."""
+        found = yard.store.transforms.select(project, limit=limit)
+        return TransformsView(transforms=[transform_view(yard, one) for one in found])
+
+    @router.get("/transforms/{transform_id}")
+    def get_transform(transform_id: str) -> TransformView:
+        """One transform, with how far it is."""
+        return transform_view(yard, yard.store.transforms.get(transform_id))
+
+    @router.post("/transforms/{transform_id}/stop", status_code=202)
+    def stop_transform(transform_id: str) -> TransformView:
+        """Asks a transform to end. Finished objects stay. Harmless where it has ended."""
+        return transform_view(yard, ask_to_stop(yard, transform_id))
+
+    @router.get("/transforms/{transform_id}/logs", response_class=StreamingResponse)
+    def show_logs(
+        transform_id: str, lines: Annotated[int, Query(ge=0, le=LINES_MAX)] = LINES_DEFAULT, *, follow: bool = False
+    ) -> StreamingResponse:
+        """What its processes printed, as text; with `follow`, and then what they print, until it has ended."""
+        transform = yard.store.transforms.get(transform_id)
+        return text_stream(masked(yard, transform_output(yard, transform.id, lines, follow=follow)))
+
+    return router
+
+
+def accept_transform(yard: Yard, transform: Transform) -> None:
+    """Says that it was taken on, and wakes whoever starts it."""
+    sentence = f"accepted: {_without_query(transform.spec.input)} -> {transform.spec.output}"
+    yard.store.events.add("transform", transform.id, sentence, yard.clock.now())
+    yard.poke()
+
+
+def ask_to_stop(yard: Yard, transform_id: str) -> Transform:
+    """Raises NotFound."""
+    before = yard.store.transforms.get(transform_id)
+    transform = yard.store.transforms.request_stop(transform_id)
+    if transform.stop_requested and not before.stop_requested:
+        yard.store.events.add("transform", transform.id, "a stop was asked for", yard.clock.now())
+        yard.poke()
+    return transform
+
+
+def check_transform(yard: Yard, request: TransformRequest) -> TransformSpec:
+    """The spec, complete and possible. Raises InvalidValue, NotFound, Conflict."""
+    check_name(request.project, "project name")
+    if request.name is not None:
+        check_name(request.name, "transform name")
+    options = check_options(request.options, request.input, request.output)
+    check_environment(request.environment)
+    check_secrets(yard, request.secrets, request.environment)
+    package, model = _package(yard, request)
+    return TransformSpec(
+        name=request.name or f"{model.partition(':')[0][:40] if model else 'model'}-transform",
+        project=request.project,
+        package=package,
+        input=request.input,
+        output=request.output,
+        model=model,
+        options=options,
+        environment=request.environment,
+        secrets=request.secrets,
+    )
+
+
+def check_options(options: TransformOptions, given_input: str, output: str) -> dict[str, Any]:
+    """What was given, where a transform can be made of it. Raises InvalidValue, NotFound."""
+    given = options.model_dump(exclude_none=True)
+    problem = problem_of(TransformPlan("", "", given_input, output)._replace(**given))
+    if problem is not None:
+        raise InvalidValue(f"cannot transform: {problem}", "see `modelyard transform --help`")
+    _check_input(given_input)
+    _check_output(output)
+    return given
+
+
+def _check_input(place: str) -> None:
+    scheme, separator, _ = place.partition("://")
+    if separator:
+        if scheme not in ("http", "https"):
+            raise InvalidValue(
+                f"cannot read from {scheme}://: inputs are paths and http(s) URLs",
+                "presign the object's URL, or mount the bucket",
+            )
+        return
+    if not Path(place).is_absolute() or "\0" in place:
+        raise InvalidValue(f"cannot read from {place[:120]!r}: it is no absolute path on the yard's machine")
+    if not os.access(place, os.R_OK):
+        raise NotFound(
+            f"cannot find the input {place}" if not Path(place).exists() else f"cannot read the input {place}",
+            "name a file or a folder on the yard's machine",
+        )
+
+
+def _check_output(place: str) -> None:
+    if "://" in place:
+        raise InvalidValue(
+            f"cannot write to {place.partition('://')[0]}://: outputs are folders of the yard's machine",
+            "name a folder, and copy from there",
+        )
+    if not Path(place).is_absolute() or "\0" in place:
+        raise InvalidValue(f"cannot write to {place[:120]!r}: it is no absolute path on the yard's machine")
+    path = Path(place)
+    if path.exists() and not path.is_dir():
+        raise InvalidValue(f"cannot write to {place}: it is a file", "name a folder; each input becomes NAME.out there")
+    existing = next(one for one in (path, *path.parents) if one.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InvalidValue(f"cannot write to {place}: {existing} is not writable for the yard")
+
+
+def _package(yard: Yard, request: TransformRequest) -> tuple[str, str | None]:
+    """Digest of what scores, and the name of its model's version."""
+    ways = [request.endpoint is not None, request.package is not None, bool(request.model or request.predictor)]
+    if sum(ways) != 1:
+        raise InvalidValue("cannot tell what scores: give exactly one of `model`, `predictor`, `endpoint`, `package`")
+    if request.endpoint is not None:
+        endpoint = yard.store.endpoints.get(request.endpoint)
+        return endpoint.wished.spec.package, f"{endpoint.name}:{endpoint.wished.number}"
+    if request.package is not None:
+        read_document(yard.artifacts, request.package)
+        return request.package, None
+    return _built(yard, request)
+
+
+def _built(yard: Yard, request: TransformRequest) -> tuple[str, str | None]:
+    source = request.model
+    tree, framework, model, version = None, None, None, None
+    if source is not None:
+        if (source.reference is None) == (source.tree is None):
+            raise InvalidValue("cannot tell which model is meant: give exactly one of `reference` and `tree`")
+        tree, framework = source.tree, source.framework
+        if source.reference is not None:
+            found = yard.store.models.resolve(parse_model_reference(source.reference))
+            tree, model, version = found.tree, found.model, found.version
+            framework = source.framework or found.framework
+    if request.predictor is not None and request.code is None:
+        raise InvalidValue("cannot transform: a predictor needs `code`", "send the tree that has it")
+    package = build_package(
+        yard.artifacts,
+        predictor=request.predictor.model_dump(by_alias=True) if request.predictor else None,
+        code_tree=request.code,
+        model_tree=tree,
+        model_name=model,
+        model_version=version,
+        framework=framework,
+    )
+    return package, f"{model}:{version}" if model else None

@@ -1,0 +1,151 @@
+"""Batch transforms: what was asked, what became of it, and what to do next.
+
+A transform is worked on by one process at a time. One that ends without a record of how - killed, or gone with the
+machine - is followed by the next, which goes on from what is on disk; so is one that ended because the yard went down.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from modelyard.domain.runs import FAILURE_REASON_LENGTH_MAX, JobFact
+from modelyard.errors import Conflict
+
+ATTEMPTS_MAX = 20
+"""Processes of one transform that may be lost, one after the other."""
+
+
+class TransformStatus(StrEnum):
+    """SageMaker's TransformJobStatus."""
+
+    IN_PROGRESS = "InProgress"  # accepted: waits for its turn, or is worked on
+    COMPLETED = "Completed"  # every object has its output
+    FAILED = "Failed"  # some object has none; the others have theirs
+    STOPPING = "Stopping"  # a stop was asked for
+    STOPPED = "Stopped"  # it ended because of that; finished objects stay
+
+
+ENDED = frozenset({TransformStatus.COMPLETED, TransformStatus.FAILED, TransformStatus.STOPPED})
+
+_MOVES: dict[TransformStatus, frozenset[TransformStatus]] = {
+    TransformStatus.IN_PROGRESS: frozenset({TransformStatus.STOPPING, *ENDED}),
+    TransformStatus.STOPPING: ENDED,
+    **{status: frozenset[TransformStatus]() for status in ENDED},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSpec:
+    """What was asked for. Paths are of the yard's machine."""
+
+    name: str
+    """What its id begins with."""
+    project: str
+    package: str
+    """Digest of what scores."""
+    input: str
+    output: str
+    model: str | None = None
+    """The model's version, `price:3`, or the endpoint's, whose package it is; None for one that has no name."""
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of `modelyard_worker.transform.plan.TransformPlan` that were given."""
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
+    """Variable -> name of the secret."""
+    batch: str | None = None
+    """The `kind: batch` that it was submitted to."""
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A transform and what became of it. Times are seconds since the epoch, None where it has not come to that."""
+
+    id: str
+    spec: TransformSpec
+    status: TransformStatus
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    attempt: int = 0
+    """How many processes were started for it."""
+    failure_reason: str | None = None
+    stop_requested: bool = False
+    result: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What it said of itself at its end: objects, records, which objects failed and why."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def job(self) -> str:
+        """What the engine calls its present process; a run's id has no dot."""
+        return job_of(self.id, self.attempt)
+
+
+def job_of(transform: str, attempt: int) -> str:
+    return f"{transform}.{attempt}"
+
+
+def new_transform(transform: str, spec: TransformSpec, now: float) -> Transform:
+    return Transform(transform, spec, TransformStatus.IN_PROGRESS, now)
+
+
+def start_transform(transform: Transform, now: float) -> Transform:
+    """With one more process than before. Raises Conflict where none is wanted any more."""
+    if transform.ended or transform.stop_requested:
+        raise Conflict(f"cannot start transform {transform.id}: it is {transform.status.value}")
+    return replace(transform, attempt=transform.attempt + 1, started_at=transform.started_at or now)
+
+
+def end_transform(
+    transform: Transform, status: TransformStatus, now: float, reason: str | None, result: dict[str, Any]
+) -> Transform:
+    """Raises Conflict where the table of moves does not have that."""
+    if status not in _MOVES[transform.status]:
+        raise Conflict(f"cannot make transform {transform.id} {status.value}: it is {transform.status.value}")
+    cut = reason[:FAILURE_REASON_LENGTH_MAX] if reason is not None else None
+    return replace(transform, status=status, ended_at=now, failure_reason=cut, result=result)
+
+
+def stop_transform(transform: Transform) -> Transform:
+    """The transform after a stop was asked for; the same one where it is stopping already or has ended."""
+    if transform.ended or transform.stop_requested:
+        return transform
+    return replace(transform, status=TransformStatus.STOPPING, stop_requested=True)
+
+
+def transform_spec_from(document: dict[str, Any]) -> TransformSpec:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
+    return TransformSpec(**{key: document[key] for key in TransformSpec.__dataclass_fields__ if key in document})
+
+
+class TransformAction(StrEnum):
+    START = "start"  # start a process, the first or the next
+    STOP = "stop"  # ask the process to end
+    COMPLETE = "complete"  # every object was scored
+    FAIL = "fail"  # some was not, or nothing could begin
+    GIVE_UP = "give_up"  # lost too often
+    END_STOPPED = "end_stopped"
+    WAIT = "wait"
+
+
+def decide_transform(transform: Transform, fact: JobFact | None) -> TransformAction:
+    """The next thing to do, from what is wished and what is seen of its present process. Never raises."""
+    if transform.ended:
+        return TransformAction.WAIT
+    if fact is not None and fact.alive:
+        return TransformAction.STOP if transform.stop_requested else TransformAction.WAIT
+    if fact is not None and fact.exit_code == 0:
+        return TransformAction.COMPLETE
+    if transform.stop_requested:
+        return TransformAction.END_STOPPED
+    return TransformAction.START if fact is None else _after_end(transform, fact)
+
+
+def _after_end(transform: Transform, fact: JobFact) -> TransformAction:
+    if fact.exit_code is not None and fact.ended_by == "exit":
+        return TransformAction.FAIL
+    # Nobody asked this transform to end: it was killed, or the yard went down.
+    return TransformAction.GIVE_UP if transform.attempt >= ATTEMPTS_MAX else TransformAction.START
