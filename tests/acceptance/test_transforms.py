@@ -47,7 +47,12 @@ class Under:
         source = folder / "rows.jsonl"
         source.write_text("".join(f'{{"x": {number}}}\n' for number in range(ROWS)))
         # Small pieces, so that there is something between the first and the last of them.
-        options = {"strategy": "SingleRecord", "split": "Line", "content_type": "application/json", "processes": 1}
+        options: dict[str, Any] = {
+            "strategy": "SingleRecord",
+            "split": "Line",
+            "content_type": "application/json",
+            "processes": 1,
+        }
         view = yard.client().transform(
             "endpoint/slow", source, self.output, name=name, project="shop", max_payload_mb=500 / 2**20, **options
         )

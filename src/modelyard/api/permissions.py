@@ -77,6 +77,11 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("POST", "/runs/{run_id}/stop"): _on("run", _DEPLOYER, "run_id"),
         ("POST", "/runs/{run_id}/trees"): _on("run", _DEPLOYER, "run_id"),
         ("GET", "/runs/{run_id}/logs"): _on("run", _VIEWER, "run_id"),
+        ("POST", "/transforms"): _some(_DEPLOYER),
+        ("GET", "/transforms"): _some(_VIEWER),
+        ("GET", "/transforms/{transform_id}"): _on("transform", _VIEWER, "transform_id"),
+        ("POST", "/transforms/{transform_id}/stop"): _on("transform", _DEPLOYER, "transform_id"),
+        ("GET", "/transforms/{transform_id}/logs"): _on("transform", _VIEWER, "transform_id"),
         ("GET", "/models"): _some(_VIEWER),
         ("GET", "/models/{name}"): _on("model", _VIEWER),
         ("POST", "/models/{name}/versions"): _some(_DEPLOYER),
@@ -129,6 +134,7 @@ _PROJECTS: Mapping[str, Callable[[Yard, str], str]] = MappingProxyType(
     {
         "endpoint": lambda yard, name: yard.store.endpoints.get(name).project,
         "run": lambda yard, name: yard.store.runs.get(name).spec.project,
+        "transform": lambda yard, name: yard.store.transforms.get(name).spec.project,
         "model": lambda yard, name: yard.store.models.get(name).project,
     }
 )

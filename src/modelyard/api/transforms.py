@@ -15,9 +15,11 @@ from modelyard.api.deployments import ModelSource, Predictor
 from modelyard.api.environments import check_environment
 from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream, transform_output
+from modelyard.api.permissions import check_role, sees, sees_everything
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.access import Role
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import check_name
 from modelyard.domain.sources import SOURCE_LENGTH_MAX
@@ -25,6 +27,8 @@ from modelyard.domain.transforms import Transform, TransformSpec
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.packaging.package import build_package, read_document
 
+TRANSFORMS_LOOKED_AT_MAX = 10_000
+"""Newest transforms among which somebody's own are looked for."""
 TRANSFORMS_MAX = 1000
 """Most transforms of one answer."""
 
@@ -167,6 +171,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/transforms", status_code=201)
     def start_transform(request: TransformRequest) -> TransformView:
         """Accepts a batch transform; it is on disk when this answers."""
+        check_role(Role.DEPLOYER, request.project, f"transform/{request.name or '*'}", "start a transform")
         transform = yard.store.transforms.create(check_transform(yard, request), yard.clock.now())
         accept_transform(yard, transform)
         return transform_view(yard, transform)
@@ -176,8 +181,9 @@ def routes(yard: Yard) -> APIRouter:
         project: str | None = None, limit: Annotated[int, Query(ge=1, le=TRANSFORMS_MAX)] = 100
     ) -> TransformsView:
         """Newest first."""
-        found = yard.store.transforms.select(project, limit=limit)
-        return TransformsView(transforms=[transform_view(yard, one) for one in found])
+        found = yard.store.transforms.select(project, limit=limit if sees_everything() else TRANSFORMS_LOOKED_AT_MAX)
+        seen = [one for one in found if sees("transform", one.id, one.spec.project)]
+        return TransformsView(transforms=[transform_view(yard, one) for one in seen[:limit]])
 
     @router.get("/transforms/{transform_id}")
     def get_transform(transform_id: str) -> TransformView:
@@ -291,6 +297,7 @@ def _package(yard: Yard, request: TransformRequest) -> tuple[str, str | None]:
         raise InvalidValue("cannot tell what scores: give exactly one of `model`, `predictor`, `endpoint`, `package`")
     if request.endpoint is not None:
         endpoint = yard.store.endpoints.get(request.endpoint)
+        check_role(Role.CALLER, endpoint.project, f"endpoint/{endpoint.name}", "score with an endpoint's package")
         return endpoint.wished.spec.package, f"{endpoint.name}:{endpoint.wished.number}"
     if request.package is not None:
         read_document(yard.artifacts, request.package)
