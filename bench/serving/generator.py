@@ -1,4 +1,4 @@
-"""The load generator where wrk is not installed: `python -m bench.serving.generator URL CONNECTIONS SECONDS BODY`.
+"""The load generator where wrk is not installed: `python -m bench.serving.generator URL CONNECTIONS SECONDS FILE`.
 
 Keep-alive connections, each with one request under way, on uvloop; every status is checked. Prints what `post.lua`
 prints. It costs more CPU a request than wrk does, which the report shows.
@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -89,5 +90,5 @@ async def _load(url: str, connections: int, seconds: float, body: bytes) -> dict
 
 
 if __name__ == "__main__":
-    found = uvloop.run(_load(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4].encode()))
+    found = uvloop.run(_load(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]).read_bytes()))
     print(json.dumps(found))

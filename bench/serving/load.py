@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.serving.costs import cpu_seconds
 from bench.serving.servers import Server
-from bench.serving.subject import BODY
 
 GENERATOR = "generator"
 """The role under which the generator's own CPU is reported."""
@@ -23,6 +22,7 @@ _GRACE_SECONDS = 30.0
 class Load:
     """One measurement. Times are seconds, CPU is microseconds a request."""
 
+    case: str
     server: str
     connections: int
     requests: int
@@ -38,13 +38,14 @@ def generator_name() -> str:
     return "wrk" if shutil.which("wrk") else "bench.serving.generator"
 
 
-def put_load(server: Server, connections: int, seconds: int) -> Load:
-    """Keeps `connections` requests under way for `seconds`. Raises RuntimeError where the generator fails."""
+def put_load(case: str, server: Server, body: Path, connections: int, seconds: int) -> Load:
+    """Keeps `connections` requests of the file `body` under way. Raises RuntimeError where the generator fails."""
     before = {role: cpu_seconds(pids) for role, pids in server.processes.items()}
-    report, generator_cpu = _generate(server.url, connections, seconds)
+    report, generator_cpu = _generate(server.url, body, connections, seconds)
     spent = {role: cpu_seconds(pids) - before[role] for role, pids in server.processes.items()}
     requests = int(report["requests"])
     return Load(
+        case=case,
         server=server.name,
         connections=connections,
         requests=requests,
@@ -58,9 +59,9 @@ def put_load(server: Server, connections: int, seconds: int) -> Load:
     )
 
 
-def _generate(url: str, connections: int, seconds: int) -> tuple[dict[str, float], float]:
+def _generate(url: str, body: Path, connections: int, seconds: int) -> tuple[dict[str, float], float]:
     before = _ended_children_cpu_seconds()
-    process = subprocess.Popen(_command(url, connections, seconds), stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(_command(url, body, connections, seconds), stdout=subprocess.PIPE, text=True)
     try:
         output, _ = process.communicate(timeout=seconds + _GRACE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -77,7 +78,7 @@ def _ended_children_cpu_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def _command(url: str, connections: int, seconds: int) -> list[str]:
+def _command(url: str, body: Path, connections: int, seconds: int) -> list[str]:
     if generator_name() == "wrk":
-        return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url, "--", BODY.decode()]
-    return [sys.executable, "-m", "bench.serving.generator", url, str(connections), str(seconds), BODY.decode()]
+        return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url, "--", str(body)]
+    return [sys.executable, "-m", "bench.serving.generator", url, str(connections), str(seconds), str(body)]

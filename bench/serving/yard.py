@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +14,16 @@ from pathlib import Path
 import httpx
 import psutil
 
+from bench.serving import work
+from bench.serving.cases import CASES_BY_NAME, asked
 from bench.serving.servers import Server
-from bench.serving.subject import ANSWER, BODY
+from bench.serving.shapes import PLAIN
 from modelyard.sdk import Client
 
-ENDPOINT = "iris"
+OURS = "modelyard"
+REGISTERED = "iris"
+"""The model whose deploy is timed."""
+
 PROJECT = "bench"
 FIRST_PREDICTION_SECONDS_MAX = 60.0
 PLATFORM = ("supervisor", "gateway", "control", "controller")
@@ -33,38 +39,40 @@ class Yard:
     key: str
     client: Client
 
-    def deploy(self, name: str) -> float:
-        """Puts model iris:1 live as `name`; returns the seconds from the request to the first answered prediction."""
-        resource = {"kind": "endpoint", "name": name, "model": {"reference": f"{ENDPOINT}:1"}, "spec": {"replicas": 1}}
+    def timed_deploy(self, name: str) -> float:
+        """Puts the registered model live as `name`; seconds from the request to the first answered prediction."""
+        resource = {
+            "kind": "endpoint",
+            "name": name,
+            "model": {"reference": f"{REGISTERED}:1"},
+            "spec": {"replicas": 1},
+        }
         deployment = {"project": PROJECT, "resources": [resource]}
+        body = PLAIN.body(asked(CASES_BY_NAME[REGISTERED]))
         with httpx.Client(headers={"authorization": f"Bearer {self.key}"}) as http:
             began = time.perf_counter()
             http.post(f"{self.url}/api/v1/deployments", json=deployment).raise_for_status()
-            while not (answer := http.post(self.prediction_url(name), content=BODY, headers=_HEADERS)).is_success:
+            while not (answer := http.post(self.prediction_url(name), content=body, headers=_HEADERS)).is_success:
                 if time.perf_counter() > began + FIRST_PREDICTION_SECONDS_MAX:
                     raise RuntimeError(f"cannot measure the deploy of {name}: {answer.text[:300]}")
                 time.sleep(_POLL_SECONDS)
-            took = time.perf_counter() - began
-        _check_answer(answer)
-        return took
+            return time.perf_counter() - began
 
     def delete(self, name: str) -> None:
         """Takes the endpoint away; returns when it is gone."""
         self.client.delete_endpoint(name)
 
-    def server(self) -> Server:
-        """The endpoint as one of the compared."""
-        return Server("modelyard", "this endpoint", self.prediction_url(ENDPOINT), self.processes())
+    def server(self, endpoint: str) -> Server:
+        """An endpoint as one of the compared."""
+        return Server(OURS, "this endpoint", self.prediction_url(endpoint), self.processes(endpoint))
 
-    def processes(self) -> dict[str, list[int]]:
-        """Every process of the yard by role; `template` is what is neither platform nor replica."""
+    def processes(self, endpoint: str) -> dict[str, list[int]]:
+        """The platform's processes by role, the endpoint's replicas, and its templates: what forked the replicas."""
         platform = self.client.status()["processes"]
         roles = {process["name"]: [process["pid"]] for process in platform if process["pid"] is not None}
-        replicas = self.client.endpoint(ENDPOINT)["replicas"]
+        replicas = self.client.endpoint(endpoint)["replicas"]
         roles["replica"] = [replica["pid"] for replica in replicas if replica["pid"] is not None]
-        known = {pid for pids in roles.values() for pid in pids}
-        family = psutil.Process(roles["supervisor"][0]).children(recursive=True)
-        roles["template"] = [child.pid for child in family if child.pid not in known]
+        roles["template"] = sorted({psutil.Process(pid).ppid() for pid in roles["replica"]} - set(roles["supervisor"]))
         return roles
 
     def prediction_url(self, name: str) -> str:
@@ -72,23 +80,30 @@ class Yard:
 
 
 @contextmanager
-def running_yard(home: Path, model: Path) -> Generator[Yard]:
-    """A yard in `home` on a free port, with `model` registered as iris:1."""
+def running_yard(folder: Path, models: Path) -> Generator[Yard]:
+    """A yard in a home below `folder` on a free port, with every case's endpoint live and one model registered."""
+    home = folder / "home"
     environment = {**os.environ, "MODELYARD_HOME": str(home)}
     for name in ("MODELYARD_URL", "MODELYARD_API_KEY"):
         environment.pop(name, None)
     command = [sys.executable, "-m", "modelyard.cli.main"]
     subprocess.run([*command, "up", "--detach", "--port", "0"], env=environment, check=True)
     try:
+        written = _written_project(folder / PROJECT, models)
+        subprocess.run([*command, "deploy", str(written)], env=environment, check=True, stdout=subprocess.DEVNULL)
         url = str(json.loads((home / "yard.json").read_text())["url"]).rstrip("/")
         key = (home / "key").read_text().strip()
         with Client(url, key) as client:
-            client.register(ENDPOINT, model, project=PROJECT)
+            client.register(REGISTERED, models / "iris.joblib", project=PROJECT)
             yield Yard(url, key, client)
     finally:
         subprocess.run([*command, "down"], env=environment, check=True)
 
 
-def _check_answer(answer: httpx.Response) -> None:
-    if json.loads(answer.content) != json.loads(ANSWER):
-        raise RuntimeError(f"cannot compare: {answer.url} answers {answer.text[:200]} and not {ANSWER.decode()}")
+def _written_project(folder: Path, models: Path) -> Path:
+    """The project that is deployed: its yard file, its predictors, and what they need beside them."""
+    shutil.copytree(Path(__file__).parent / "endpoints", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(str(work.__file__), folder / "work.py")
+    for model in models.iterdir():
+        shutil.copy(model, folder)
+    return folder / "modelyard.yaml"
