@@ -19,9 +19,9 @@ import psutil
 from bench.environments import environment_python
 from bench.serving.cases import Case, asked
 from bench.serving.shapes import INSTANCES, NAMED, OPEN_INFERENCE, PLAIN, Shape
-from bench.serving.work import BATCH_ROWS_MAX, CASE_VARIABLE, MODELS_VARIABLE
+from bench.serving.work import BATCH_ROWS_MAX, CASE_VARIABLE, MODELS_VARIABLE, batch_wait_seconds
 
-START_SECONDS_MAX = 90.0
+START_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 10.0
 _POLL_SECONDS = 0.05
 _LAST_LINES = 3
@@ -107,7 +107,7 @@ def _mlserver(parallel_workers: int) -> Callable[[Place], Sequence[str]]:
                     "parallel_workers": parallel_workers, "debug": False}  # fmt: skip
         (place.folder / "settings.json").write_text(json.dumps(settings))
         model = {"name": "peer", "implementation": "bench.serving.peers.mlserver.runtime.Peer",
-                 "max_batch_size": BATCH_ROWS_MAX, "max_batch_time": 0.001}  # fmt: skip
+                 "max_batch_size": BATCH_ROWS_MAX, "max_batch_time": batch_wait_seconds(place.environment[CASE_VARIABLE])}  # fmt: skip
         (place.folder / "model-settings.json").write_text(json.dumps(model))
         return [place.script("mlserver"), "start", str(place.folder)]
 

@@ -19,6 +19,9 @@ BATCH_ROWS_MAX = 32
 BATCH_SECONDS = 0.020
 """The `batch` case: one call takes so long, whether it holds one row or as many as it may."""
 
+BATCH_WAIT_SECONDS = 0.001
+"""How long a peer that batches by a timer waits for more: short enough for one connection."""
+
 STREAM_PARTS = 4
 STREAM_PAUSE_SECONDS = 0.005
 """The `stream` case: a server that keeps parts back until the last shows it."""
@@ -30,6 +33,11 @@ Predict = Callable[[Any], Any]
 def load_work(case: str, models: Path) -> Predict:
     """What a case computes. Raises KeyError for a case without work of its own."""
     return _WORKS[case](models)
+
+
+def batch_wait_seconds(case: str) -> float:
+    """What a user would tell such a peer: for the slow model as long as a call takes, so that batches are full."""
+    return BATCH_SECONDS if case == "batch" else BATCH_WAIT_SECONDS
 
 
 def parts() -> Generator[str]:

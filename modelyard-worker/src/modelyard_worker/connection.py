@@ -191,8 +191,10 @@ class Connection(asyncio.Protocol):
         read = self._service.metas.read(meta)
         alone = bool(flags & ALONE)
         if flags & FILE:
-            path = payload.decode(errors="surrogateescape")
-            self._admit(Request(self, stream, read, b"", 2 if alone else 1, path, time.monotonic()))
+            path, _, inode = payload.decode(errors="surrogateescape").partition("\0")
+            request = Request(self, stream, read, b"", 2 if alone else 1, path, time.monotonic())
+            request.inode = int(inode) if inode else None
+            self._admit(request)
             return
         if stream in self._unfinished or len(self._unfinished) >= UNFINISHED_MAX:
             raise ProtocolError(f"cannot take stream {stream}: it is under way, or {UNFINISHED_MAX} others are")

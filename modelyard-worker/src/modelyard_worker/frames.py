@@ -69,7 +69,7 @@ END = 1
 ALONE = 2
 """Run this request by itself: it was in a replica that died."""
 FILE = 4
-"""The payload is the path of a file that holds the body."""
+"""The payload is the path of a file that holds the body; after a zero byte, where one is, its inode."""
 ERROR = 8
 """The answer is an error: meta has `error` (a code) and `message`; the gateway words the body."""
 

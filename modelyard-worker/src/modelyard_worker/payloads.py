@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union, cast
 from urllib.parse import parse_qsl
 
 from modelyard_worker import bodies, columns, images, media, multipart
+from modelyard_worker.json_arrays import read_numbers
 from modelyard_worker.request import Refusal, unreadable, unsupported
 
 Reader = Callable[[str, bytes], Any]
@@ -186,6 +187,13 @@ def read_array(content_type: str, body: bytes) -> Any:
         return columns.as_array(columns.read_columns(content_type, body))
     if content_type == media.LINES:
         return _array_of(bodies.read_lines(body))
+    return _read_json_array(content_type, body)
+
+
+def _read_json_array(content_type: str, body: bytes) -> Any:
+    numbers = read_numbers(body) if media.is_json(content_type) else None
+    if numbers is not None:
+        return numbers
     rows = _rows(_read_json(content_type, body))
     if not isinstance(rows, list):
         raise unreadable(f"cannot read the body: a JSON list of numbers is expected, not {bodies.shown(rows)}")

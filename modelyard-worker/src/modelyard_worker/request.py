@@ -132,6 +132,7 @@ class Request:
         "caller",
         "cancelled",
         "held_bytes",
+        "inode",
         "meta",
         "path",
         "single",
@@ -155,6 +156,8 @@ class Request:
         self.body = body
         self.attempt = attempt
         self.path = path
+        self.inode: Optional[int] = None
+        """Of the very file that is meant, where something else may be found at its path later."""
         self.single = attempt > 1 or path is not None
         """Never in a batch with others."""
         self.cancelled = False
@@ -176,10 +179,12 @@ class Request:
         if self.path is None:
             return
         try:
-            with open(self.path, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size > limit_bytes:
-                    raise too_large(size, limit_bytes)
-                self.body = file.read(limit_bytes)
+            with open(self.path, "rb", buffering=0) as file:
+                found = os.fstat(file.fileno())
+                if self.inode not in (None, found.st_ino):
+                    raise unreadable("cannot read the body: it was given up with its request")
+                if found.st_size > limit_bytes:
+                    raise too_large(found.st_size, limit_bytes)
+                self.body = file.read(found.st_size) or b""
         except OSError as error:
             raise unreadable(f"cannot read the body kept in {self.path}: {error.strerror}") from error

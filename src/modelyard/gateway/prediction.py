@@ -1,10 +1,6 @@
 """One prediction, from its first header to the last byte of its answer."""
 
-import contextlib
-import os
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelyard_worker import frames
@@ -13,14 +9,15 @@ from modelyard_worker.frames import Frame
 from modelyard.domain.access import Role, allows
 from modelyard.errors import ModelyardError, PredictorFailed, QueueFull, StoreFailed, TooLarge, error_types
 from modelyard.gateway.answers import answer_head, model_error, prediction_error, status_line
+from modelyard.gateway.kept_body import HAS_ANONYMOUS_MEMORY, IN_MEMORY_BYTES_MAX, KeptBody
 from modelyard.gateway.service import HEADS_MAX, Service
 
 if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
     from modelyard.gateway.target import Target
 
-SPOOL_BYTES = 8 * 2**20
-"""Bodies over this go to a file, and as its path to the replica."""
+KEEP_BYTES = frames.CHUNK_BYTES if HAS_ANONYMOUS_MEMORY else IN_MEMORY_BYTES_MAX
+"""Bodies over this are kept where the replica reads them by itself."""
 
 HELD_BYTES_MAX = 512 * 2**20
 """Bodies that one gateway holds in memory at once; beyond it 503."""
@@ -29,10 +26,10 @@ HELD_BYTES_MAX = 512 * 2**20
 class Prediction:
     __slots__ = (
         "_chunked",
+        "_kept",
         "_owed",
         "_parts",
         "_size",
-        "_spool",
         "accept",
         "attempt",
         "begun",
@@ -41,7 +38,6 @@ class Prediction:
         "content_type",
         "deadline",
         "done",
-        "file",
         "given_id",
         "headers",
         "keep_alive",
@@ -82,7 +78,7 @@ class Prediction:
         self.attempt = 1
         self.target: Target | None = None
         self.body = b""
-        self.file: str | None = None
+        """What is sent: the body, or where it is kept."""
         self.begun = False
         self.done = False
         self.deadline = 0.0
@@ -93,7 +89,7 @@ class Prediction:
         """What the replica says of its times (`frames.TIMES`)."""
         self._parts: list[bytes] = []
         self._size = 0
-        self._spool: int | None = None
+        self._kept: KeptBody | None = None
         self._chunked = False
         self._owed = 0
 
@@ -105,6 +101,16 @@ class Prediction:
     def body_bytes(self) -> int:
         return self._size
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether `body` is the place of the body."""
+        return self._kept is not None
+
+    @property
+    def held_bytes(self) -> int:
+        """What of the body is in memory, as long as nobody releases it."""
+        return self._size if self._kept is None or self._kept.in_memory else 0
+
     # -- the request -------------------------------------------------------------------------------------------------
 
     def on_body(self, chunk: bytes) -> None:
@@ -113,23 +119,21 @@ class Prediction:
         if self._size + len(chunk) > limit:
             raise too_large(limit)
         self._size += len(chunk)
-        if self._spool is not None:
-            self._spool_write(chunk)
-            return
-        gateway = self.connection.gateway
-        gateway.held_bytes += len(chunk)
-        self._parts.append(chunk)
-        if self._size > SPOOL_BYTES:
-            self._begin_spool()
-        elif gateway.held_bytes > HELD_BYTES_MAX:
+        if self._kept is not None:
+            self._keep(self._kept, chunk)
+        else:
+            self.connection.gateway.held_bytes += len(chunk)
+            self._parts.append(chunk)
+            if self._size > KEEP_BYTES:
+                self._begin_to_keep()
+        if self.held_bytes and self.connection.gateway.held_bytes > HELD_BYTES_MAX:
             raise QueueFull("cannot take the request: too many large bodies are under way", "try again later")
 
     def on_complete(self) -> None:
         parts = self._parts
-        if self._spool is not None:
-            os.close(self._spool)
-            self._spool = None
-            self.body = (self.file or "").encode()
+        if self._kept is not None:
+            self._kept.complete()
+            self.body = self._kept.reference
         elif parts:
             self.body = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []
@@ -139,24 +143,32 @@ class Prediction:
         self.started_at = time.monotonic()
         self.service.submit(self)
 
-    def _begin_spool(self) -> None:
+    def _begin_to_keep(self) -> None:
+        gateway = self.connection.gateway
         try:
-            self._spool, self.file = tempfile.mkstemp(dir=self.connection.gateway.spool, prefix="body-")
+            kept = KeptBody(gateway.spool, in_memory=HAS_ANONYMOUS_MEMORY)
         except OSError as error:
-            raise StoreFailed(f"cannot keep the body: {error.strerror}", "free disk space under the home") from error
-        kept, self._parts = self._parts, []
-        self.connection.gateway.held_bytes -= self._size
-        for part in kept:
-            self._spool_write(part)
+            if self._size <= IN_MEMORY_BYTES_MAX:
+                return  # no descriptor is free; it can still go in frames
+            raise _cannot_keep(error) from error
+        parts, self._parts = self._parts, []
+        self._kept = kept
+        gateway.held_bytes -= self._size
+        for part in parts:
+            self._keep(kept, part)
 
-    def _spool_write(self, chunk: bytes) -> None:
-        assert self._spool is not None
-        rest = memoryview(chunk)
+    def _keep(self, kept: KeptBody, chunk: bytes) -> None:
+        """Adds to what is kept, first in memory, then on disk. What is in memory counts as held."""
+        gateway = self.connection.gateway
         try:
-            while rest:
-                rest = rest[os.write(self._spool, rest) :]
+            kept.write(chunk)
+            if kept.in_memory:
+                gateway.held_bytes += len(chunk)
+                if kept.size_bytes > IN_MEMORY_BYTES_MAX:
+                    kept.move_to(gateway.spool)
+                    gateway.held_bytes -= kept.size_bytes
         except OSError as error:
-            raise StoreFailed(f"cannot keep the body: {error.strerror}", "free disk space under the home") from error
+            raise _cannot_keep(error) from error
 
     # -- the answer --------------------------------------------------------------------------------------------------
 
@@ -290,21 +302,20 @@ class Prediction:
 
     def _release(self) -> None:
         self.done = True
-        if self._size:
-            if self.file is None:
-                self.connection.gateway.held_bytes -= self._size
-            else:
-                self._drop_file(self.file)
-            self._size = 0
+        if self._kept is not None:
+            if self._kept.in_memory:
+                self.connection.gateway.held_bytes -= self._kept.size_bytes
+            self._kept.drop()
+            self._kept = None
+        elif self._size:
+            self.connection.gateway.held_bytes -= self._size
+        self._size = 0
         self.body = b""
         self._parts = []
 
-    def _drop_file(self, file: str) -> None:
-        if self._spool is not None:
-            os.close(self._spool)
-            self._spool = None
-        with contextlib.suppress(FileNotFoundError):
-            Path(file).unlink()
+
+def _cannot_keep(error: OSError) -> StoreFailed:
+    return StoreFailed(f"cannot keep the body: {error.strerror}", "free disk space under the home")
 
 
 def failure_sentence(said: str, *, knows_all: bool) -> str:

@@ -132,7 +132,7 @@ class Service:
             prediction.fail(NotReady(self._not_ready_message(), "`modelyard get` says more"))
         elif (
             len(self.queue) >= entry.max_queue_length
-            or self._queued_bytes + len(prediction.body) > entry.max_queue_bytes
+            or self._queued_bytes + prediction.held_bytes > entry.max_queue_bytes
         ):
             prediction.fail(
                 QueueFull(
@@ -143,7 +143,7 @@ class Service:
             )
         else:
             self.queue.append(prediction)
-            self._queued_bytes += len(prediction.body)
+            self._queued_bytes += prediction.held_bytes
             if not self._targets and len(self.queue) == 1:
                 self._loads.urgent.set()
 
@@ -154,7 +154,7 @@ class Service:
             if target is None:
                 return
             prediction = self.queue.popleft()
-            self._queued_bytes -= len(prediction.body)
+            self._queued_bytes -= prediction.held_bytes
             prediction.sent_at = time.monotonic()
             target.send(prediction)
 
@@ -164,7 +164,7 @@ class Service:
             prediction.target.cancel(prediction.stream, overdue=self._loop.time() >= prediction.deadline)
         elif prediction in self.queue:
             self.queue.remove(prediction)
-            self._queued_bytes -= len(prediction.body)
+            self._queued_bytes -= prediction.held_bytes
 
     def figures_of(self, version: int | None) -> Figures:
         """What is counted of a version."""
@@ -236,7 +236,7 @@ class Service:
                 prediction.attempt += 1
                 self.figures_of(target.address.version).retries += 1
                 self.queue.appendleft(prediction)
-                self._queued_bytes += len(prediction.body)
+                self._queued_bytes += prediction.held_bytes
             else:
                 prediction.fail(
                     ReplicaDied(

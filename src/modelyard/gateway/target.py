@@ -127,7 +127,7 @@ class Target(asyncio.Protocol):
         meta = self._meta_of(prediction)
         body = prediction.body
         flags = frames.ALONE if prediction.attempt > 1 else 0
-        if prediction.file is not None:
+        if prediction.is_kept:
             flags |= frames.FILE
         if not self._out:
             self._loop.call_soon(self._flush)

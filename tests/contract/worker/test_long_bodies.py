@@ -83,6 +83,16 @@ def test_a_body_kept_in_a_file_is_read_from_there(place: Place, tmp_path: Path) 
         assert client.ask(str(path).encode(), BYTES, flags=END | FILE).status == 400
 
 
+def test_another_file_that_is_found_at_the_path_later_is_never_read(place: Place, tmp_path: Path) -> None:
+    with place.replica(place.package(SIZE)) as replica:
+        client = replica.connect()
+        path = tmp_path / "body"
+        path.write_bytes(b"y" * 1000)
+        inode = path.stat().st_ino
+        assert client.ask(f"{path}\0{inode}".encode(), BYTES, flags=END | FILE).json["size"] == 1000
+        assert client.ask(f"{path}\0{inode + 1}".encode(), BYTES, flags=END | FILE).status == 400
+
+
 def test_credit_is_withheld_over_the_limit_but_never_from_the_oldest(place: Place) -> None:
     with place.replica(place.package(SIZE), max_body_bytes=HELD_BYTES_MAX) as replica:
         client = replica.connect()

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from modelyard_worker import frames
 
+from modelyard.gateway.kept_body import HAS_ANONYMOUS_MEMORY
 from tests.integration.gateway.conftest import ENTRY
 from tests.integration.gateway.scripted_replica import Request, ScriptedReplica
 
@@ -216,27 +217,23 @@ def test_a_process_that_does_not_know_the_token_is_never_used(gateway: Any, repl
     assert "does not know its token" in (home.logs / "gateway.log").read_text()
 
 
-def test_a_large_body_comes_in_parts_and_no_further_than_the_replica_gives_credit(
-    serving: Serving, replica_at: ReplicaAt, clients: ThreadPoolExecutor
+@pytest.mark.skipif(not HAS_ANONYMOUS_MEMORY, reason="large bodies travel in frames here")
+def test_a_large_body_is_kept_in_memory_for_the_replica_to_read_and_let_go_afterwards(
+    serving: Serving, replica_at: ReplicaAt, clients: ThreadPoolExecutor, home: Any
 ) -> None:
-    replica = replica_at(grants_credit=False)
+    replica = replica_at()
     gateway = serving(replica)
     body = bytes(range(256)) * 4096 * 3
     pending = predicted(clients, gateway, body)
-    stream = None
-    limit = threading.Event()
-    for _ in range(500):
-        stream = next(iter(replica._open), None)
-        if stream is not None and replica.received_bytes(stream) >= frames.WINDOW_BYTES:
-            break
-        limit.wait(0.01)
-    assert stream is not None
-    assert replica.received_bytes(stream) == frames.WINDOW_BYTES
-    replica.grant(stream, len(body))
     request = replica.next_request()
-    assert request.body == body
+    assert request.flags & frames.FILE
+    path, inode = request.body.decode().split("\0")
+    assert Path(path).stat().st_ino == int(inode)
+    assert Path(path).read_bytes() == body
+    assert list(home.spool.iterdir()) == []
     replica.answer(request, b"1")
     assert pending.result().status_code == 200
+    assert not Path(path).exists()
 
 
 def test_a_very_large_body_travels_as_a_file_that_is_gone_afterwards(

@@ -10,10 +10,7 @@ from typing import Any
 import litserve
 import numpy as np
 
-from bench.serving.work import BATCH_ROWS_MAX, CASE_VARIABLE, MODELS_VARIABLE, load_work
-
-BATCH_WAIT_SECONDS = 0.001
-"""Long enough for full batches under load, short enough for one connection."""
+from bench.serving.work import BATCH_ROWS_MAX, CASE_VARIABLE, MODELS_VARIABLE, batch_wait_seconds, load_work
 
 
 class Peer(litserve.LitAPI):
@@ -37,6 +34,6 @@ class Peer(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Peer(max_batch_size=BATCH_ROWS_MAX, batch_timeout=BATCH_WAIT_SECONDS)
+    api = Peer(max_batch_size=BATCH_ROWS_MAX, batch_timeout=batch_wait_seconds(os.environ[CASE_VARIABLE]))
     server = litserve.LitServer(api, accelerator="cpu", timeout=30, track_requests=False)
     server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning")

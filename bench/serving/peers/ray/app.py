@@ -12,10 +12,7 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bench.serving.work import BATCH_ROWS_MAX, CASE_VARIABLE, MODELS_VARIABLE, load_work
-
-BATCH_WAIT_SECONDS = 0.001
-"""Long enough for full batches under load, short enough for one connection."""
+from bench.serving.work import BATCH_ROWS_MAX, CASE_VARIABLE, MODELS_VARIABLE, batch_wait_seconds, load_work
 
 
 @serve.deployment(num_replicas=1, max_ongoing_requests=256)
@@ -23,7 +20,7 @@ class Peer:
     def __init__(self) -> None:
         self.work = load_work(os.environ[CASE_VARIABLE], Path(os.environ[MODELS_VARIABLE]))
 
-    @serve.batch(max_batch_size=BATCH_ROWS_MAX, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
+    @serve.batch(max_batch_size=BATCH_ROWS_MAX, batch_wait_timeout_s=batch_wait_seconds(os.environ[CASE_VARIABLE]))
     async def predict(self, requests: list[Any]) -> list[Any]:
         values = self.work(np.concatenate([np.asarray(one) for one in requests]))
         return [[one] for one in values.tolist()]
