@@ -106,8 +106,9 @@ def _mlserver(parallel_workers: int) -> Callable[[Place], Sequence[str]]:
         settings = {"host": "127.0.0.1", "http_port": place.port, "grpc_port": free_port(), "metrics_port": free_port(),
                     "parallel_workers": parallel_workers, "debug": False}  # fmt: skip
         (place.folder / "settings.json").write_text(json.dumps(settings))
+        wait_seconds = batch_wait_seconds(place.environment[CASE_VARIABLE])
         model = {"name": "peer", "implementation": "bench.serving.peers.mlserver.runtime.Peer",
-                 "max_batch_size": BATCH_ROWS_MAX, "max_batch_time": batch_wait_seconds(place.environment[CASE_VARIABLE])}  # fmt: skip
+                 "max_batch_size": BATCH_ROWS_MAX, "max_batch_time": wait_seconds}  # fmt: skip
         (place.folder / "model-settings.json").write_text(json.dumps(model))
         return [place.script("mlserver"), "start", str(place.folder)]
 
