@@ -40,7 +40,12 @@ def prediction(body: bytes) -> Any:
 
 async def greeted_target() -> tuple[Target, Wire]:
     service = SimpleNamespace(
-        name="one", entry=SimpleNamespace(max_in_flight=4), queue=(), is_web_app=None, target_ready=lambda _: None
+        name="one",
+        entry=SimpleNamespace(max_in_flight=4),
+        queue=(),
+        is_web_app=None,
+        target_ready=lambda _: None,
+        figures_of=lambda _: None,
     )
     target, wire = Target(ADDRESS, cast("Any", service), "0" * 8), Wire()
     target.connection_made(cast("Any", wire))
