@@ -71,6 +71,11 @@ class Home:
         return self.root / "packages"
 
     @property
+    def imports(self) -> Path:
+        """An empty file for each package that was imported, by digest; its time is when."""
+        return self.root / "imports"
+
+    @property
     def runs(self) -> Path:
         """A folder per training run: inputs, model, output."""
         return self.root / "runs"
@@ -140,7 +145,7 @@ class Home:
         """Makes every folder but those of sockets, private to the owner. Raises StoreFailed where the place is not
         writable or not ours."""
         folders = [self.root, self.databases, self.artifacts, self.packages, self.runs, self.logs, self.spool]
-        folders += [self.transforms]
+        folders += [self.transforms, self.imports]
         folders += [self.engine, *(self.engine / kind for kind in ("replicas", "jobs", "templates"))]
         for folder in folders:
             _make_private(folder)
@@ -208,6 +213,9 @@ class CareSettings:
 
     packages_kept_seconds: float = 1 * 86400
     """How long a package that no endpoint has stays laid out."""
+
+    imports_kept_seconds: float = 30 * 86400.0
+    """How long a package that was imported stays where no endpoint has it: it is likely to be deployed."""
 
     artifacts_kept_seconds: float = 3600
     """How long an artifact stays that nothing refers to: an upload may be about to."""

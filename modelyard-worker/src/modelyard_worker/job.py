@@ -40,6 +40,9 @@ OUTPUT_TAIL_BYTES = 64 * 1024
 MEMORY_LOOK_SECONDS = 0.5
 """How often the memory of a job with a limit is looked at."""
 
+MARK = "MODELYARD_JOB"
+"""The variable by which every process of a job is known, whatever it calls its own; its value is the job's folder."""
+
 WAIT_SECONDS_MAX = 3600.0
 """Longest single wait; a limit beyond it is waited for in several."""
 
@@ -54,9 +57,9 @@ def run_job(folder: str) -> int:
     write_identity(folder)
     order = JobOrder(**read_order(folder))
     become_subreaper()
-    guard = Guard()
+    guard = Guard(f"{MARK}={folder}")
     try:
-        child = start(order)
+        child = start(order, folder)
     except OSError as error:
         guard.dismiss()
         code = _EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else _EXIT_NOT_EXECUTABLE
@@ -70,7 +73,7 @@ def run_job(folder: str) -> int:
     return 0
 
 
-def start(order: JobOrder) -> "subprocess.Popen[bytes]":
+def start(order: JobOrder, folder: str) -> "subprocess.Popen[bytes]":
     """The command, leading a session of its own, in code/. Raises OSError where it cannot be executed."""
     code = os.path.join(order.base, "code")
     wrapper = os.getpid()
@@ -81,7 +84,7 @@ def start(order: JobOrder) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         order.command,
         cwd=code if os.path.isdir(code) else order.base,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **order.environment},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **order.environment, MARK: folder},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         preexec_fn=before_exec,  # noqa: PLW1509 (this process has one thread)

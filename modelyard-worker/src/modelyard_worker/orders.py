@@ -40,6 +40,8 @@ class ReplicaOrder(NamedTuple):
     """Threads that numeric libraries may use in one call."""
     max_in_flight: Optional[int] = None
     max_body_bytes: int = 6 * 2**20
+    memory_bytes: Optional[int] = None
+    """Memory of its own that it may take; None is not bounded."""
     drain_seconds: float = 60.0
     stop_socket_seconds: float = 5.0
     """How long a leaving replica without any connection waits for one before it ends."""

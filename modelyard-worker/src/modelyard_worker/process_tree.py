@@ -5,7 +5,8 @@ Three nets, each for what the one before cannot hold:
 * The child leads a session of its own; a signal to its group reaches all who stayed in it.
 * The wrapper is subreaper (prctl(2)): who left the group becomes its child when the parent in between ends.
 * Should the wrapper itself be killed, the kernel kills the child (PR_SET_PDEATHSIG), and a guard, a forked process that
-  does nothing but read a pipe whose other end only the wrapper holds, kills the rest of the group.
+  does nothing but read a pipe whose other end only the wrapper holds, kills the rest of the group, and whoever has the
+  job's mark in the environment that it was started with: a session of one's own does not take that off.
 
 On systems without prctl the first net and the guard hold.
 """
@@ -49,12 +50,13 @@ _LIBC = ctypes.CDLL(None)
 class Guard:
     """The forked process that ends a group when the wrapper dies before it said that all is well."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
+        """`mark` is `NAME=VALUE`, a variable that every process of the job is started with."""
         read_end, self._write_end = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self._write_end)
-            _watch(read_end)
+            _watch(read_end, mark.encode())
         os.close(read_end)
 
     def watch(self, group: int) -> None:
@@ -67,7 +69,7 @@ class Guard:
         os.waitpid(self.pid, 0)
 
 
-def _watch(read_end: int) -> None:
+def _watch(read_end: int, mark: bytes) -> None:
     os.setsid()  # a signal to the wrapper's group must not reach it
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -81,7 +83,32 @@ def _watch(read_end: int) -> None:
     group = int(numbers[-1]) if numbers else 0
     if group:
         kill_group(group, signal.SIGKILL)
+        kill_marked(mark)
     os._exit(0)
+
+
+def kill_marked(mark: bytes) -> None:
+    """Kills every process that was started with `mark` in its environment, and what it starts meanwhile."""
+    ends_at = time.monotonic() + REAP_SECONDS
+    while time.monotonic() < ends_at:
+        left = [pid for pid in _pids() if pid != os.getpid() and mark in _environment_of(pid)]
+        if not left:
+            return
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        time.sleep(_REAP_PAUSE_SECONDS)
+
+
+def _environment_of(pid: int) -> List[bytes]:
+    """What it was started with; nothing of a process that is another user's, or has ended."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []
 
 
 def kill_group(group: int, number: int) -> None:

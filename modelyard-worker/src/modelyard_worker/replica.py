@@ -23,6 +23,7 @@ from typing import Any, Optional, cast
 from modelyard_worker import forking, numeric
 from modelyard_worker.batching import report, summary
 from modelyard_worker.connection import Connection
+from modelyard_worker.limits import REPLICA_SCORE, hold_to, offer_to_kernel
 from modelyard_worker.orders import ReplicaOrder, read_order
 from modelyard_worker.packages import read_package
 from modelyard_worker.predictor import Loaded, load_servable
@@ -54,6 +55,9 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
     write_identity(folder)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stamp_output()
+    offer_to_kernel(REPLICA_SCORE)
+    if order.memory_bytes is not None:
+        hold_to(order.memory_bytes)
     try:
         package = read_package(order.package)
         servable = load_servable(package, Serving(order.endpoint, order.version), order.numeric_threads, loaded)

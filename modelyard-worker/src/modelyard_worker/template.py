@@ -26,11 +26,13 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 
 from modelyard_worker import forking, numeric
 from modelyard_worker.batching import report, summary
+from modelyard_worker.limits import TEMPLATE_SCORE, offer_to_kernel
 from modelyard_worker.loaders import NEVER, LoadFailed
 from modelyard_worker.orders import ReplicaOrder, TemplateOrder, read_order
 from modelyard_worker.packages import read_package
@@ -59,6 +61,7 @@ class CannotFork(Exception):  # noqa: N818 (reads as what happened, like the res
 def run_template(folder: str) -> int:
     """Runs the order in `folder` until SIGTERM; returns the exit code."""
     numeric.forbid_threads()
+    offer_to_kernel(TEMPLATE_SCORE)
     order = template_order(folder)
     try:
         return Template(order, folder).serve()
@@ -277,5 +280,7 @@ class Template:
     def _be_replica(self, order: ReplicaOrder, folder: str, environment: Dict[str, str], threads: int) -> int:
         numeric.raise_threads(threads)
         os.environ.update(environment)
+        # What a library has asked for before the fork was the template's.
+        tempfile.tempdir = None
         numeric.reseed()
         return serve_replica(order._replace(numeric_threads=threads), folder, self._loaded)

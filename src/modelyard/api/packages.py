@@ -22,6 +22,7 @@ from modelyard.errors import ModelyardError, NotFound
 from modelyard.packaging.environments import FOLDER, Asked, Environments, read_laid_out
 from modelyard.packaging.package import read_document, with_lock
 from modelyard.packaging.package_file import FolderContents, Manifest, packed_files, write_archive
+from modelyard.store.disk import disk
 
 CHUNK_BYTES = 2**20
 _DIGEST_LENGTH = 64
@@ -83,8 +84,9 @@ def routes(yard: Yard) -> APIRouter:
         """Those that versions of endpoints have, and those that were taken in and not deployed yet."""
         users = _users(yard)
         laid_out = {one.name for one in yard.home.packages.iterdir() if len(one.name) == _DIGEST_LENGTH}
+        imported = {one.name for one in yard.home.imports.iterdir() if len(one.name) == _DIGEST_LENGTH}
         views: list[PackageView] = []
-        for digest in sorted(laid_out | set(users)):
+        for digest in sorted(laid_out | imported | set(users)):
             try:
                 views.append(package_view(yard, digest, users.get(digest, [])))
             except ModelyardError:
@@ -95,6 +97,8 @@ def routes(yard: Yard) -> APIRouter:
     def take_package(taken: Taken) -> PackageView:
         """Takes in a package whose files are all in the yard; harmless where it is there."""
         read_document(yard.artifacts, taken.tree)
+        with disk("write", yard.home.imports):
+            (yard.home.imports / taken.tree).touch()
         _lay_out(yard, taken.tree)
         return package_view(yard, taken.tree, _users(yard).get(taken.tree, []))
 

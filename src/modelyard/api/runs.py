@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from modelyard_worker.algorithms.refusal import BadInput
+from modelyard_worker.algorithms.xgboost_hyperparameters import read_hyperparameters
 from modelyard_worker.job_environment import ALGORITHMS
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
@@ -40,6 +43,9 @@ HYPERPARAMETER_LENGTH_MAX = 2500
 """SageMaker's limits, so that what trains here trains there."""
 
 _HYPERPARAMETER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,255}")
+_READERS: dict[str, Callable[[dict[str, Any]], object]] = {"xgboost": read_hyperparameters}
+"""How built-in algorithms read their hyperparameters; the job does it with the same."""
+
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -217,8 +223,20 @@ def check_run(yard: Yard, request: RunRequest) -> RunSpec:
     _check_model(yard, request)
     given = request.model_dump()
     given["hyperparameters"] = {name: _hyperparameter(name, value) for name, value in request.hyperparameters.items()}
+    _check_algorithm(request.training, request.algorithm, given["hyperparameters"])
     given["parents"] = _parents(yard, request)
     return RunSpec(**given)
+
+
+def _check_algorithm(training: str, algorithm: str | None, hyperparameters: dict[str, str]) -> None:
+    """By the algorithm's own reader: what it would refuse when the job starts is refused now."""
+    read = _READERS.get(algorithm or "")
+    if read is None:
+        return
+    try:
+        read(hyperparameters)
+    except BadInput as error:
+        raise InvalidValue(f"cannot train {training}: {error}") from error
 
 
 def _check_code(yard: Yard, request: RunRequest) -> None:

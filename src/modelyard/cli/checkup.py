@@ -39,6 +39,20 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+LIMIT_SECONDS = 10.0
+
+# Whether more memory than the limit is refused to a process, as it must be to a replica.
+_LIMIT = """
+import resource
+resource.setrlimit(resource.RLIMIT_DATA, (256 * 2**20, 256 * 2**20))
+try:
+    bytearray(512 * 2**20)
+except MemoryError:
+    raise SystemExit(0)
+raise SystemExit(1)
+"""
+
+
 class Verdict(StrEnum):
     GOOD = "good"
     POOR = "poor"  # works, but not as it could
@@ -64,6 +78,7 @@ def check_machine(home: Home, port: int) -> list[Finding]:
         _uv,
         _fork,
         _cores_and_memory,
+        _limits,
         lambda: _port(home, port),
         lambda: _yard(home),
     ]
@@ -168,6 +183,24 @@ def _cores_and_memory() -> Iterator[Finding]:
     good = total >= MEMORY_BYTES_MIN
     remedy = None if good else f"a yard wants {size(MEMORY_BYTES_MIN)} at least"
     yield Finding("memory", Verdict.GOOD if good else Verdict.POOR, f"{size(total)}, {size(free)} free now", remedy)
+
+
+def _limits() -> Iterator[Finding]:
+    """What `compute.mem` is enforced with here."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _LIMIT], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+        )
+        bounded = done.returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        bounded = False
+    watched = Path("/proc/self/smaps_rollup").exists()
+    means = [*(["RLIMIT_DATA"] if bounded else []), *(["a watch on private memory"] if watched else [])]
+    found = f"compute.mem is kept by {' and '.join(means)}" if means else "compute.mem is only reserved, not kept"
+    remedy = None if len(means) == 2 else "a replica may take more memory than its endpoint states: leave some free"
+    yield Finding("limits", Verdict.GOOD if len(means) == 2 else Verdict.POOR, found, remedy)
+    devices = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    yield Finding("gpu", Verdict.GOOD, f"{devices} found; none are handed out yet" if devices else "none found")
 
 
 def _port(home: Home, port: int) -> Iterator[Finding]:

@@ -220,8 +220,8 @@ def _failure_kind(result: Probe, sight: ReplicaSight) -> FailureKind:
 
 def _first_line(sight: ReplicaSight, tail: str) -> str:
     """What it says about its own end, where it could; else why it was given up; else how it ended."""
-    if sight.out_of_memory:
-        return "the system killed it to free memory"
+    if sight.out_of_memory and sight.reason:
+        return sight.reason
     noted = str(sight.notes.get(_REASON) or "")
     ended_by_itself = sight.exit_code is not None and sight.exit_code > 0
     if sight.reason and (ended_by_itself or not noted):

@@ -32,7 +32,8 @@ class EndpointSpec:
     """Thousandths of a core that one replica reserves; None reserves nothing. Only what the yard file states is
     reserved: tiny endpoints share the cores, and the operating system divides them."""
     memory_bytes: int | None = None
-    """What one replica reserves of the machine's memory; None reserves nothing."""
+    """What one replica reserves of the machine's memory, and the most that it may take of its own; None reserves
+    nothing and is not bounded."""
     threads_per_process: int = 1
     max_batch_size: int = 32
     """Most requests that one call of the model may hold, where the predictor can take several."""

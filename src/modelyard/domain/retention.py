@@ -1,8 +1,9 @@
 """What of a yard's disk nothing needs any more. Decided from what was found, the limits, and the time; done elsewhere.
 
 An artifact stays as long as anything refers to it: a version of a model with its lineage, a version of an endpoint that
-is remembered, a run that has not ended. What was written or asked for within `artifacts_kept_seconds` stays too: an
-upload may be about to refer to it. Copies of what the store has, inputs of runs and packages laid out, go sooner.
+is remembered, a run that has not ended, a package that was imported within `imports_kept_seconds`. What was written or
+asked for within `artifacts_kept_seconds` stays too: an upload may be about to refer to it. Copies of what the store
+has, inputs of runs and packages laid out, go sooner.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from modelyard.settings import CareSettings
 class Kind(StrEnum):
     RUN_INPUTS = "run inputs"  # copies of inputs and code in the folder of a run that has ended
     RUN = "run folder"  # the rest of that folder, and what the run printed
+    IMPORT = "import"  # that a package was imported, which has kept its files
     PACKAGE = "package"  # a package laid out for running
     ARTIFACT = "artifact"  # a file in the store
     EVENTS = "events"  # old sentences
@@ -41,6 +43,14 @@ class LaidOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Import:
+    """A package that was imported."""
+
+    digest: str
+    imported_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredArtifact:
     sha256: str
     size_bytes: int
@@ -54,6 +64,7 @@ class Found:
 
     runs: tuple[RunFolder, ...] = ()
     packages: tuple[LaidOut, ...] = ()
+    imports: tuple[Import, ...] = ()
     artifacts: tuple[StoredArtifact, ...] = ()
     needed: frozenset[str] = frozenset()
     """Digests of every artifact that something refers to, and of every package that has replicas."""
@@ -73,7 +84,8 @@ class Surplus:
 
 def decide_retention(found: Found, care: CareSettings, now: float) -> list[Surplus]:
     """What can go, in the order in which it should."""
-    surplus = [*_runs(found.runs, care, now), *_packages(found, care, now), *_artifacts(found, care, now)]
+    surplus = [*_runs(found.runs, care, now), *_imports(found, care, now)]
+    surplus += [*_packages(found, care, now), *_artifacts(found, care, now)]
     if found.old_events:
         reason = f"older than {_days(care.events_kept_seconds)}"
         surplus.append(Surplus(Kind.EVENTS, f"{found.old_events} events", 0, reason))
@@ -96,6 +108,16 @@ def _runs(runs: Iterable[RunFolder], care: CareSettings, now: float) -> list[Sur
             reason = f"ended more than {_days(care.run_inputs_kept_seconds)} ago"
             surplus.append(Surplus(Kind.RUN_INPUTS, one.run, one.inputs_bytes, reason))
     return surplus
+
+
+def is_kept(one: Import, care: CareSettings, now: float) -> bool:
+    """Whether an imported package's files stay although no endpoint has it."""
+    return now - one.imported_at <= care.imports_kept_seconds
+
+
+def _imports(found: Found, care: CareSettings, now: float) -> list[Surplus]:
+    reason = f"imported more than {_days(care.imports_kept_seconds)} ago"
+    return [Surplus(Kind.IMPORT, one.digest, 0, reason) for one in found.imports if not is_kept(one, care, now)]
 
 
 def _packages(found: Found, care: CareSettings, now: float) -> list[Surplus]:

@@ -104,7 +104,8 @@ class ComputeFields(_Schema):
     """What one replica reserves of the cores; numeric libraries get a thread per whole core. Nothing stated is nothing
     reserved: small endpoints share the cores."""
     mem: MemoryBytes = None
-    """What one replica reserves of the machine's memory, so that more are not started than fit."""
+    """What one replica reserves of the machine's memory, so that more are not started than fit, and the most that it
+    may take for itself; libraries and a model that it shares with others do not count."""
     gpu: Annotated[int, _none_of("GPUs")] = 0
     """Cortex's; none are handed out yet."""
     inf: Annotated[int, _none_of("Inferentia chips")] = 0

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from modelyard_worker.records import ORDER, read_json
 
-from modelyard.domain.retention import Found, Kind, LaidOut, RunFolder, Surplus, decide_retention
+from modelyard.domain.retention import Found, Import, Kind, LaidOut, RunFolder, Surplus, decide_retention, is_kept
 from modelyard.errors import ModelyardError, NotReady
 from modelyard.settings import CareSettings, Home
 from modelyard.store.disk import disk
@@ -51,11 +51,14 @@ def find(home: Home, store: Store, artifacts: Artifacts, care: CareSettings, now
 
     What refers is read first: whatever comes to refer later was touched by it, and so is kept.
     """
-    needed = needed_digests(store, artifacts) | _running(home)
+    imports = tuple(_imports(home))
+    kept = frozenset(one.digest for one in imports if is_kept(one, care, now))
+    needed = needed_digests(store, artifacts, kept) | _running(home)
     with disk("read", home.root):
         return Found(
             runs=tuple(_run_folders(home, store)),
             packages=tuple(_packages(home)),
+            imports=imports,
             artifacts=tuple(artifacts.stored()),
             needed=needed,
             old_events=store.events.count_before(now - care.events_kept_seconds),
@@ -68,12 +71,18 @@ def _running(home: Home) -> frozenset[str]:
     return frozenset(str(order["package_digest"]) for order in found if "package_digest" in order)
 
 
-def needed_digests(store: Store, artifacts: Artifacts) -> frozenset[str]:
+def _imports(home: Home) -> Iterator[Import]:
+    for place in home.imports.iterdir():
+        if _DIGEST.fullmatch(place.name):
+            yield Import(place.name, place.stat().st_mtime)
+
+
+def needed_digests(store: Store, artifacts: Artifacts, roots: Iterable[str] = ()) -> frozenset[str]:
     """Every artifact that something refers to: whatever looks like a digest in it, and what those trees name.
 
-    Looked for rather than listed, so that a field which comes later is not forgotten.
+    Looked for rather than listed, so that a field which comes later is not forgotten. `roots` are needed in any case.
     """
-    roots: set[str] = set()
+    roots = set(roots)
     for model in store.models.select():
         for version in store.models.versions(model.model):
             roots.update(_digests(asdict(version)))
@@ -154,6 +163,8 @@ def _free(home: Home, store: Store, artifacts: Artifacts, one: Surplus, care: Ca
     match one.kind:
         case Kind.ARTIFACT:
             return artifacts.drop(one.name, now - care.artifacts_kept_seconds)
+        case Kind.IMPORT:
+            (home.imports / one.name).unlink(missing_ok=True)
         case Kind.PACKAGE:
             return _free_package(home, store, one.name)
         case Kind.RUN_INPUTS:

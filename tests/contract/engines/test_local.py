@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -14,8 +16,10 @@ from modelyard_worker.records import boot_id, write_json
 
 from modelyard.engines.local.processes import is_secret_of_the_yard, worker_environment
 from modelyard.engines.local.replicas import ENGINE
+from modelyard.engines.ports import ReplicaSight
 from modelyard.errors import StartFailed
 from tests.contract.engines.harness import LIMIT_SECONDS, LocalHarness, RunLocal, gone, order, sight, until
+from tests.contract.engines.memory_group import memory_group
 
 NAME = "iris-1-aa"
 
@@ -260,3 +264,107 @@ def test_a_worker_inherits_no_secret_of_the_yard(monkeypatch: pytest.MonkeyPatch
     assert "s3cret" not in found.values()
     assert (found["AWS_SECRET_ACCESS_KEY"], found["MODEL_KEY"]) == ("the user's own", "given")
     assert (found["OMP_NUM_THREADS"], found["PATH"]) == ("1", os.environ["PATH"])
+
+
+GREEDY = """
+import threading, time
+held = []
+def take():
+    while True:
+        held.append(bytearray(4 * 2**20))
+        time.sleep(0.005)
+class Predictor:
+    def __init__(self, config):
+        print('taking')
+        threading.Thread(target=take, daemon=True).start()
+    def predict(self, payload): return payload
+"""
+
+ASKS_TOO_MUCH = """
+class Predictor:
+    def __init__(self, config):
+        self.held = bytearray(1024 * 2**20)
+    def predict(self, payload): return payload
+"""
+
+SHOWS = """
+import os, tempfile
+class Predictor:
+    def __init__(self, config):
+        print('score', open('/proc/self/oom_score_adj').read().strip())
+        print('folder', tempfile.gettempdir())
+    def predict(self, payload): return payload
+"""
+
+
+async def seen_until(harness: LocalHarness, what: Callable[[ReplicaSight], bool]) -> ReplicaSight:
+    """Looks as the controller does, until it sees that."""
+
+    def look() -> bool:
+        harness.engine.take_changed()
+        return what(sight(harness.engine, NAME))
+
+    await until(look)
+    return sight(harness.engine, NAME)
+
+
+def test_a_replica_that_holds_more_memory_than_it_may_is_ended_and_says_so(run_local: RunLocal) -> None:
+    async def story(harness: LocalHarness) -> None:
+        await harness.engine.start_replica(harness.replica_order(code=GREEDY, memory_bytes=64 * 2**20))
+        found = await seen_until(harness, lambda one: not one.alive)
+        assert (found.out_of_memory, found.exit_code) == (True, -9)
+        assert found.reason is not None
+        assert "its limit, compute.mem, is 64 MiB" in found.reason
+        assert not found.stopping
+
+    run_local(story)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_more_memory_than_the_limit_is_refused_where_it_is_wanted(run_local: RunLocal, fresh: bool) -> None:
+    async def story(harness: LocalHarness) -> None:
+        order = harness.replica_order(code=ASKS_TOO_MUCH, memory_bytes=256 * 2**20)
+        await harness.engine.start_replica(replace(order, why_fresh="it was asked for" if fresh else None))
+        found = await seen_until(harness, lambda one: not one.alive)
+        assert (found.forked, found.exit_code, found.reason) == (not fresh, 1, "MemoryError")
+
+    run_local(story)
+
+
+def test_what_the_kernel_kills_for_memory_is_told_apart_from_any_other_kill(run_local: RunLocal) -> None:
+    async def story(harness: LocalHarness) -> None:
+        with memory_group(64 * 2**20) as group:
+            harness.engine.take_changed()
+            await harness.engine.start_replica(harness.replica_order(code=GREEDY))
+            (group / "cgroup.procs").write_text(str(sight(harness.engine, NAME).pid))
+            found = await seen_until(harness, lambda one: not one.alive)
+            assert (found.exit_code, found.out_of_memory) == (-9, True)
+            assert found.reason == "the system killed it to free memory"
+
+    run_local(story)
+
+
+def test_the_kernel_is_offered_replicas_first_and_each_has_a_temporary_folder_of_its_own(run_local: RunLocal) -> None:
+    async def story(harness: LocalHarness) -> None:
+        await harness.engine.start_replica(harness.replica_order(code=SHOWS))
+        await until(lambda: "folder" in harness.engine.output_tail(NAME))
+        words = dict(line.split() for line in harness.engine.output_tail(NAME).splitlines()[:2])
+        assert int(words["score"]) == 500
+        (template,) = harness.templates().values()
+        assert (score(template.pid), score(os.getpid()) < 250) == (250, True)
+        assert mode_of(words["folder"]) & 0o777 == 0o700
+        harness.engine.stop_replica(NAME, kill=True)
+        await seen_until(harness, lambda one: not one.alive)
+        assert mode_of(words["folder"]) == 0
+
+    run_local(story)
+
+
+def score(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+def mode_of(folder: str) -> int:
+    """0 where there is none."""
+    place = Path(folder)
+    return place.stat().st_mode if place.exists() else 0

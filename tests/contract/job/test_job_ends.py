@@ -123,6 +123,15 @@ def test_when_the_wrapper_is_killed_the_script_dies_and_no_record_appears(jobs: 
     assert job.record is None
 
 
+def test_when_the_wrapper_is_killed_even_who_began_a_session_of_its_own_is_ended(jobs: Jobs) -> None:
+    job = jobs.start(TWO_GENERATIONS + "time.sleep(600)\n")
+    job.wait_output("pids ")
+    job.process.kill()
+    job.process.wait()
+    for pid in pids_of(job.output):
+        wait_until(lambda pid=pid: not alive(pid), f"process {pid} outlived its wrapper")
+
+
 def test_a_shell_script_runs_by_sh(jobs: Jobs) -> None:
     job = jobs.start(
         'echo "depth $2"; test -f "$SM_CHANNEL_TRAIN/a.csv"', "run.sh", {"max_depth": "5"}, {"train": {"a.csv": "1,2"}}

@@ -163,3 +163,18 @@ def test_a_dry_run_tells_the_same_and_frees_nothing(home, store, files):
     assert len(files.stored()) == 2
     assert run(home, store, files, later()) == told
     assert files.stored() == []
+
+
+def test_an_imported_package_stays_without_an_endpoint_for_its_time_and_goes_then(home, store, files):
+    package = tree(files, b"imported")
+    (home.imports / package).touch()
+    now = later()
+    assert run(home, store, files, now) == []
+    assert files.has(package)
+    told = collect(home, store, files, CARE, now + CARE.imports_kept_seconds, dry_run=True)
+    assert (Kind.IMPORT, package, "imported more than 30 days ago") in [
+        (one.kind, one.name, one.reason) for one in told
+    ]
+    run(home, store, files, now + CARE.imports_kept_seconds)
+    assert not files.has(package)
+    assert list(home.imports.iterdir()) == []

@@ -17,7 +17,8 @@ def request(api: Api, **changes: Any) -> dict[str, Any]:
 
 def test_a_run_is_accepted_with_its_hyperparameters_as_text(api: Api) -> None:
     given = {"eta": 0.2, "max_depth": "5", "flag": True, "layers": [1, 2]}
-    answer = api.post("/runs", request(api, hyperparameters=given, model="price"))
+    script = {"algorithm": None, "entry": "train.py", "code": api.tree({"train.py": b""})}
+    answer = api.post("/runs", request(api, **script, hyperparameters=given, model="price"))
     assert answer.status_code == 201
     view = answer.json()
     assert (view["id"], view["status"], view["step"]) == ("fit-1", "InProgress", "Pending")
@@ -25,6 +26,22 @@ def test_a_run_is_accepted_with_its_hyperparameters_as_text(api: Api) -> None:
     assert api.pokes == 1
     assert api.get("/runs/fit-1").json() == view
     assert api.get("/runs", params={"training": "fit"}).json()["runs"] == [view]
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "said"),
+    [
+        ({"max_depht": 5}, "cannot train fit: cannot use hyperparameter max_depht: unknown; did you mean max_depth?"),
+        ({"eta": 7}, "cannot train fit: cannot use hyperparameter eta='7'"),
+        ({"num_round": "many"}, "cannot train fit: cannot use hyperparameter num_round='many'"),
+    ],
+)
+def test_what_a_built_in_algorithm_would_refuse_is_refused_before_a_run_begins(
+    api: Api, hyperparameters: dict[str, Any], said: str
+) -> None:
+    error = refusal(api.post("/runs", request(api, hyperparameters=hyperparameters)), 400, "invalid_value")
+    assert said in error["message"]
+    assert api.store.runs.select() == []
 
 
 def test_a_script_needs_its_code(api: Api) -> None:

@@ -5,14 +5,21 @@ the whole machine (`/proc/vmstat`). A process that was killed by SIGKILL, not by
 to be the one.
 """
 
+import os
 import re
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PRIVATE = re.compile(r"^(?:Private_Dirty|Swap): +(\d+) kB$", re.MULTILINE)
+
 WATCHED_SECONDS = 5.0
 """How far back the count is compared: an end is noticed within this, and kills before it are somebody else's."""
+
+LIMIT_LOOK_SECONDS = 0.5
+"""How often replicas with a limit are looked at: what one may take beyond it is what it can take meanwhile."""
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
@@ -27,6 +34,20 @@ def oom_kills() -> int | None:
         if found is not None:
             return int(found[1])
     return None
+
+
+def private_bytes(pid: int, beyond: int) -> int:
+    """Memory that a process holds and shares with nobody, swapped out or not; 0 where it is gone, and anything up to
+    `beyond` where it is certainly not more, which is quicker to know."""
+    try:
+        resident, shared = (int(field) for field in Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+        if (resident - shared) * _PAGE_BYTES <= beyond:
+            # Not from files, and still perhaps shared with the template: no less than what is its own.
+            return (resident - shared) * _PAGE_BYTES
+        found = _PRIVATE.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except (OSError, ValueError):
+        return 0
+    return sum(int(kilobytes) * 1024 for kilobytes in found)
 
 
 class MemoryWatch:

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,7 @@ from modelyard_worker.stamps import without_stamps
 
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.names import name_key
-from modelyard.engines.local.memory import MemoryWatch
+from modelyard.engines.local.memory import LIMIT_LOOK_SECONDS, MemoryWatch, private_bytes
 from modelyard.engines.local.probe import PROBE_SECONDS, probe
 from modelyard.engines.local.processes import (
     Watched,
@@ -48,6 +49,8 @@ EXIT_RECORD_SECONDS = 0.5
 
 EXIT_RECORD_PAUSE_SECONDS = 0.01
 
+KILLED_BY_KERNEL = "the system killed it to free memory"
+
 _log = logging.getLogger("modelyard.controller")
 
 
@@ -68,6 +71,8 @@ class _Facts:
     reason: str | None = None
     interrupted: bool = False
     out_of_memory: bool = False
+    temporary: str | None = None
+    """Its folder for what it needs no longer than it lives."""
     notes: dict[str, str | float] = field(default_factory=dict[str, str | float])
 
 
@@ -101,8 +106,11 @@ class Replicas:
         self._changed = changed
         self._probe_seconds = probe_seconds
         self._memory = MemoryWatch()
+        self._limits_looked_at = 0.0
         self._known: dict[str, _Replica] = {}
         self._by_endpoint: dict[str, dict[str, _Replica]] = {}
+        self._limited: set[str] = set()
+        """Living replicas that may take only so much memory."""
         self._appearing: set[str] = set()
         """Replicas whose process somebody else was starting."""
         self._changed_endpoints: set[str] = set()
@@ -135,11 +143,32 @@ class Replicas:
 
     def _look(self) -> None:
         self._memory.look()
+        self._look_at_limits()
         for name in sorted(self._appearing):
             self._look_for_process(name, self._known[name])
 
+    def _look_at_limits(self) -> None:
+        """Ends replicas that hold more memory than they may: the rest of the machine is not theirs."""
+        now = time.monotonic()
+        if now - self._limits_looked_at < LIMIT_LOOK_SECONDS:
+            return
+        self._limits_looked_at = now
+        for name in list(self._limited):
+            replica = self._known[name]
+            limit = replica.facts.memory_bytes
+            if replica.watched is None or replica.facts.out_of_memory:
+                continue
+            held = private_bytes(replica.watched.identity.pid, limit)
+            if held > limit:
+                replica.facts.out_of_memory = True
+                replica.facts.reason = over_limit(held, limit)
+                self._write_facts(replica)
+                replica.watched.send(signal.SIGKILL)
+
     def _know(self, name: str, replica: _Replica) -> None:
         self._known[name] = replica
+        if replica.alive and replica.facts.memory_bytes:
+            self._limited.add(name)
         self._by_endpoint.setdefault(name_key(replica.order.endpoint), {})[name] = replica
         self._note_change(replica)
 
@@ -190,13 +219,13 @@ class Replicas:
                 return forked, None
         replica.facts.forked = False
         self._write_facts(replica)
-        environment = worker_environment(threads, order.environment, order.python)
+        environment = worker_environment(threads, self._environment_of(order, replica), order.python)
         child = start_worker("replica", folder, environment, order.python)
         return identity_of_child(child), child
 
     async def _fork(self, order: ReplicaOrder, replica: _Replica, folder: Path, threads: int) -> Identity | None:
         """None where a fresh process is the way, with the reason written down. Raises StartFailed."""
-        environment = order.environment
+        environment = self._environment_of(order, replica)
         try:
             package = read_package(order.package_folder)
             pid = await self._templates.fork(package, order.spec.package, folder, threads, environment, order.python)
@@ -208,6 +237,18 @@ class Replicas:
             return None
         # One that has ended already is known by what its template writes down of it.
         return identity_of(pid) or Identity(boot_id(), pid, 0)
+
+    def _environment_of(self, order: ReplicaOrder, replica: _Replica) -> dict[str, str]:
+        """With a folder of its own for temporary files; under the system's, as paths of sockets in it must be short."""
+        if "TMPDIR" in order.environment:
+            return order.environment
+        if replica.facts.temporary is None:
+            try:
+                replica.facts.temporary = tempfile.mkdtemp(prefix="modelyard-")
+            except OSError as error:
+                raise StartFailed(f"cannot start replica {order.id}: {error}", "free disk space") from error
+            self._write_facts(replica)
+        return {**order.environment, "TMPDIR": replica.facts.temporary}
 
     def _write_intent(self, order: ReplicaOrder) -> _Replica:
         if order.id in self._known:
@@ -226,6 +267,7 @@ class Replicas:
             numeric_threads=_numeric_threads(spec),
             max_in_flight=spec.max_in_flight,
             max_body_bytes=spec.max_body_bytes,
+            memory_bytes=spec.memory_bytes,
             drain_seconds=spec.drain_seconds,
         )
         facts = _Facts(
@@ -341,8 +383,17 @@ class Replicas:
             code = replica.watched.exit_code
         facts = replica.facts
         facts.ended_at = float(record.get("ended_at") or time.time())
-        facts.exit_code, facts.reason, facts.interrupted = code, record.get("reason"), interrupted
-        facts.out_of_memory = code == -signal.SIGKILL and not facts.killed and self._memory.struck()
+        facts.exit_code, facts.interrupted = code, interrupted
+        if facts.out_of_memory:
+            # It was ended for it here; its reason says so already.
+            facts.exit_code = -signal.SIGKILL
+        elif code == -signal.SIGKILL and not facts.killed and self._memory.struck():
+            facts.out_of_memory, facts.reason = True, KILLED_BY_KERNEL
+        else:
+            facts.reason = record.get("reason")
+        self._limited.discard(name)
+        if facts.temporary is not None:
+            shutil.rmtree(facts.temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
             self._write_facts(replica)
         self._templates.keep_only(self._in_use)
@@ -393,6 +444,12 @@ class Replicas:
             self._end(name, read_json(str(self._folder / name / EXIT)), interrupted=True)
         else:
             self._watch(name, replica, identity, None)
+
+
+def over_limit(held_bytes: int, limit_bytes: int) -> str:
+    return (
+        f"it held {held_bytes / 2**20:.0f} MiB of memory, and its limit, compute.mem, is {limit_bytes / 2**20:.0f} MiB"
+    )
 
 
 def _known_fields(document: dict[str, Any], known: Any) -> dict[str, Any]:
