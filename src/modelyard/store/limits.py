@@ -15,6 +15,12 @@ METRIC_RECORDS_MAX = 2_000_000
 CONDENSED_AT_ONCE_MAX = 5000
 """Records that one transaction adds up to fewer."""
 
+CHANGES_PER_ALARM_MAX = 200
+"""Changes of state that are remembered of one alarm."""
+
+DELIVERIES_MAX = 1000
+"""Messages of alarms that are remembered, sent or not; beyond it the oldest go."""
+
 SENTENCE_LENGTH_MAX = 2048
 """Characters of an event's sentence; what is longer is cut."""
 

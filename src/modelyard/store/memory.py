@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.domain.access import Policy
+from modelyard.domain.alarms import AlarmChange, AlarmState, Delivery
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import (
     ENDPOINT,
@@ -70,7 +71,9 @@ from modelyard.domain.transforms import (
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
+    CHANGES_PER_ALARM_MAX,
     DECISIONS_PER_ENDPOINT_MAX,
+    DELIVERIES_MAX,
     EVENTS_MAX,
     LOADS_PER_ENDPOINT_MAX,
     METRIC_RECORDS_MAX,
@@ -707,6 +710,61 @@ class MemoryMetrics:
             self._totals = {place: one for place, one in self._totals.items() if place[1] != name_key(name)}
 
 
+class MemoryAlarms:
+    """Implements `ports.Alarms`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._changes: dict[str, list[AlarmChange]] = {}
+        self._deliveries: dict[str, Delivery] = {}
+        """By id, oldest first."""
+
+    def move(self, change: AlarmChange, messages: Sequence[Delivery] = ()) -> None:
+        with self._lock:
+            kept = self._changes.setdefault(name_key(change.alarm), [])
+            kept.append(replace(change, sentence=change.sentence[:SENTENCE_LENGTH_MAX]))
+            del kept[:-CHANGES_PER_ALARM_MAX]
+            self._deliveries |= {one.id: one for one in messages}
+            for beyond in list(self._deliveries)[:-DELIVERIES_MAX]:
+                del self._deliveries[beyond]
+
+    def states(self) -> dict[str, AlarmChange]:
+        with self._lock:
+            return {key: changes[-1] for key, changes in self._changes.items()}
+
+    def firing(self, endpoint: str | None = None) -> frozenset[str]:
+        return frozenset(
+            one.alarm
+            for one in self.states().values()
+            if one.state is AlarmState.ALARM and (endpoint is None or name_key(endpoint) == name_key(one.endpoint))
+        )
+
+    def history(self, alarm: str, limit: int = 100) -> list[AlarmChange]:
+        with self._lock:
+            return self._changes.get(name_key(alarm), [])[::-1][:limit]
+
+    def due(self, now: float, limit: int = 100) -> list[Delivery]:
+        with self._lock:
+            found = [(one.due_at, one) for one in self._deliveries.values() if one.due_at is not None]
+        return [one for at, one in sorted(found, key=lambda pair: pair[0]) if at <= now][:limit]
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        with self._lock:
+            if delivery.id in self._deliveries:
+                self._deliveries[delivery.id] = delivery
+
+    def deliveries(self, alarm: str, limit: int = 100) -> list[Delivery]:
+        with self._lock:
+            found = [one for one in self._deliveries.values() if name_key(one.alarm) == name_key(alarm)]
+        return found[::-1][:limit]
+
+    def forget(self, alarm: str) -> None:
+        key = name_key(alarm)
+        with self._lock:
+            self._changes.pop(key, None)
+            self._deliveries = {one.id: one for one in self._deliveries.values() if name_key(one.alarm) != key}
+
+
 class MemorySecrets:
     """Implements `ports.Secrets`; nothing of it is at rest anywhere."""
 
@@ -770,6 +828,7 @@ class MemoryStore:
         self.users = MemoryUsers()
         self.keys = MemoryKeys(self.users)
         self.audit = MemoryAudit()
+        self.alarms = MemoryAlarms()
         self.secrets = MemorySecrets()
 
     def close(self) -> None:

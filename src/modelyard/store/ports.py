@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from modelyard.domain.access import Grant, Principal
 from modelyard.domain.audit import Audited
+from modelyard.domain.alarms import AlarmChange, Delivery
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
@@ -411,6 +412,40 @@ class Users(Protocol):
 
     def put_member(self, group: str, email: str, *, member: bool) -> Group:
         """Raises NotFound."""
+class Alarms(Protocol):
+    """States of alarms and the messages that tell of them; what is wished stands in `Resources`. Names are compared by
+    `name_key`. Of each alarm `CHANGES_PER_ALARM_MAX` changes are kept, of messages `DELIVERIES_MAX`."""
+
+    def move(self, change: AlarmChange, messages: Sequence[Delivery] = ()) -> None:
+        """The state that an alarm is in from now on, and what is to be sent for it."""
+        ...
+
+    def states(self) -> dict[str, AlarmChange]:
+        """The present one of every alarm that ever had one, by `name_key`."""
+        ...
+
+    def firing(self, endpoint: str | None = None) -> frozenset[str]:
+        """Names of alarms that are in alarm now, of one endpoint or of all."""
+        ...
+
+    def history(self, alarm: str, limit: int = 100) -> list[AlarmChange]:
+        """Newest first."""
+        ...
+
+    def due(self, now: float, limit: int = 100) -> list[Delivery]:
+        """What is to be sent by now, longest due first."""
+        ...
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """What came of an attempt. Without effect where the delivery is gone."""
+        ...
+
+    def deliveries(self, alarm: str, limit: int = 100) -> list[Delivery]:
+        """Newest first."""
+        ...
+
+    def forget(self, alarm: str) -> None:
+        """The alarm is gone, with what was still to be sent."""
         ...
 
 
@@ -532,6 +567,8 @@ class Store(Protocol):
     def scaling(self) -> Scaling: ...
     @property
     def metrics(self) -> Metrics: ...
+    @property
+    def alarms(self) -> Alarms: ...
     @property
     def keys(self) -> Keys: ...
     @property

@@ -10,6 +10,7 @@
 from modelyard.errors import StoreFailed
 from modelyard.settings import Home
 from modelyard.store.audit import SqlAudit
+from modelyard.store.alarms import SqlAlarms
 from modelyard.store.database import Database
 from modelyard.store.deployments import SqlDeployments
 from modelyard.store.endpoints import SqlEndpoints
@@ -44,6 +45,7 @@ class SqliteStore:
         self.events = SqlEvents(self._history, events_max)
         self.scaling = SqlScaling(self._history)
         self.metrics = SqlMetrics(self._history)
+        self.alarms = SqlAlarms(self._history)
         self.keys = SqlKeys(self._yard)
         self.users = SqlUsers(self._yard)
         self.audit = SqlAudit(self._history)

@@ -388,3 +388,38 @@ metric_totals = Table(
     Column("figures", JSON, nullable=False),
 )
 """What each gateway had counted when records were last written; an empty name holds what gateways that are gone had."""
+
+alarm_changes = Table(
+    "alarm_changes",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("alarm_key", String, nullable=False),
+    Column("alarm", String, nullable=False),
+    Column("endpoint", String, nullable=False),
+    Column("endpoint_key", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("sentence", String, nullable=False),
+    Column("value", Float),
+    Index("alarm_changes_by_alarm", "alarm_key", "number"),
+)
+"""The newest of each alarm is its state."""
+
+deliveries = Table(
+    "deliveries",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("alarm_key", String, nullable=False),
+    Column("alarm", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("secret", String),
+    Column("body", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float),
+    Column("outcome", String),
+    Index("deliveries_by_alarm", "alarm_key", "number"),
+    Index("deliveries_by_time", "due_at"),
+)
+"""Messages of alarms; those without `due_at` are over."""

@@ -1,4 +1,4 @@
--- What the revisions up to r0004 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0005 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -62,3 +62,33 @@ CREATE TABLE audit (
 	address VARCHAR NOT NULL, 
 	request_id VARCHAR NOT NULL
 );
+CREATE TABLE alarm_changes (
+	number INTEGER NOT NULL, 
+	alarm_key VARCHAR NOT NULL, 
+	alarm VARCHAR NOT NULL, 
+	endpoint VARCHAR NOT NULL, 
+	endpoint_key VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	at FLOAT NOT NULL, 
+	sentence VARCHAR NOT NULL, 
+	value FLOAT, 
+	PRIMARY KEY (number)
+);
+CREATE INDEX alarm_changes_by_alarm ON alarm_changes (alarm_key, number);
+CREATE TABLE deliveries (
+	number INTEGER NOT NULL, 
+	id VARCHAR NOT NULL, 
+	alarm_key VARCHAR NOT NULL, 
+	alarm VARCHAR NOT NULL, 
+	target VARCHAR NOT NULL, 
+	secret VARCHAR, 
+	body VARCHAR NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	due_at FLOAT, 
+	outcome VARCHAR, 
+	PRIMARY KEY (number), 
+	UNIQUE (id)
+);
+CREATE INDEX deliveries_by_alarm ON deliveries (alarm_key, number);
+CREATE INDEX deliveries_by_time ON deliveries (due_at);
