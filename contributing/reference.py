@@ -28,7 +28,7 @@ from modelyard.gateway.answers import face_of
 from modelyard.manifest import schema
 from modelyard.manifest.endpoints import fields_without_effect
 from modelyard.manifest.trainings import TrainingResource
-from modelyard.settings import CareSettings, YardSettings
+from modelyard.settings import CareSettings, MailSettings, YardSettings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _MADE = "<!-- Made by `make reference`; change the code that it describes instead. -->\n"
@@ -154,7 +154,10 @@ by options of `modelyard up` and by variables of the environment in which it is 
 
 Plain numbers, each in the unit that ends its name.
 
-{_table(("variable", "unit", "default", "meaning"), list(_care_rows()))}"""
+{_table(("variable", "unit", "default", "meaning"), list(_care_rows()))}
+## How alarms send mail
+
+{_table(("variable", "default", "meaning"), list(_mail_rows()))}"""
 
 
 def _yard_rows() -> list[tuple[str, str, str]]:
@@ -173,6 +176,13 @@ def _care_rows() -> Iterator[tuple[str, str, str, str]]:
     for one in dataclasses.fields(CareSettings):
         unit = next((unit for unit in ("seconds", "bytes", "share") if f"_{unit}" in one.name), "")
         yield f"`MODELYARD_{one.name.upper()}`", unit, _amount(one.name, one.default), described[one.name]
+
+
+def _mail_rows() -> Iterator[tuple[str, str, str]]:
+    described = field_docstrings(MailSettings)
+    for one in dataclasses.fields(MailSettings):
+        default = "" if one.default in (dataclasses.MISSING, None) else f"`{one.default}`"
+        yield f"`MODELYARD_MAIL_{one.name.upper()}`", default, described[one.name]
 
 
 def _amount(name: str, value: Any) -> str:
@@ -197,6 +207,9 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`tracker`", "tracker.", schema.TrackerFields),
     ("`server_side_batching`", "server_side_batching.", schema.BatchingFields),
     ("`networking`", "networking.", schema.NetworkingFields),
+    ("`kind: alarm`", "", schema.AlarmFields),
+    ("`actions`", "actions.", schema.AlarmActionFields),
+    ("`webhooks`", "webhooks.", schema.WebhookFields),
     ("`kind: training`", "", schema.TrainingFields),
     ("`inputs.CHANNEL`", "inputs.", schema.ChannelFields),
     ("`compute` of a training", "", schema.TrainingComputeFields),

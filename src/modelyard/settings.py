@@ -6,6 +6,7 @@ import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 
 from modelyard.errors import InvalidValue, StoreFailed
@@ -222,6 +223,54 @@ class CareSettings:
 
     events_kept_seconds: float = 90 * 86400
     """How long events stay; their number is bounded besides."""
+
+
+class MailSecurity(StrEnum):
+    STARTTLS = "starttls"  # encrypted from the first command on that says anything; RFC 3207
+    TLS = "tls"  # encrypted from the first byte; RFC 8314
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """How alarms send mail. Each is set by the environment variable of its name, in capitals after
+    `MODELYARD_MAIL_`."""
+
+    host: str
+    """The server that takes mail (SMTP); without it none is sent."""
+
+    sender: str
+    """The address that mail is from."""
+
+    port: int = 587
+    """Its port: 587 for mail that is handed in, 465 for `tls`, 25 between servers."""
+
+    security: MailSecurity = MailSecurity.STARTTLS
+    """`starttls`, `tls` or `none`."""
+
+    user: str | None = None
+    """Name to log in with; without it nobody logs in."""
+
+    password_secret: str | None = None
+    """Name of the yard's secret that holds the password, so that it stands in no environment."""
+
+
+def mail_from(environment: Mapping[str, str]) -> MailSettings | None:
+    """What the environment says, None where it names no host. Raises InvalidValue for what cannot be."""
+    given = {name: environment.get(f"MODELYARD_MAIL_{name.upper()}") or None for name in MailSettings.__annotations__}
+    host, sender = given["host"], given["sender"]
+    if host is None:
+        return None
+    if sender is None or "@" not in sender:
+        raise InvalidValue("cannot send mail from nobody", "set MODELYARD_MAIL_SENDER to an address")
+    port, security = given["port"] or "587", given["security"] or "starttls"
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise InvalidValue(f"cannot use MODELYARD_MAIL_PORT: {port[:40]!r} is not a port", "write 587, 465 or 25")
+    if security not in list(MailSecurity):
+        raise InvalidValue(
+            f"cannot use MODELYARD_MAIL_SECURITY: {security[:40]!r} is none", "write starttls, tls or none"
+        )
+    return MailSettings(host, sender, int(port), MailSecurity(security), given["user"], given["password_secret"])
 
 
 def care_from(environment: Mapping[str, str]) -> CareSettings:

@@ -1,13 +1,22 @@
 """What an endpoint did can be seen: now, over time, and whoever of the yard died meanwhile."""
 
+import http.server
+import json
+import queue
 import re
 import shutil
+import socketserver
 import subprocess
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from modelyard.domain.webhooks import webhook_headers
+from modelyard.errors import ModelyardError
 from modelyard.sdk.client import Client
 from tests.acceptance.conftest import a_yard
 from tests.acceptance.yard import Yard, eventually
@@ -111,3 +120,107 @@ def test_a_step_that_is_too_fine_is_refused_with_the_one_that_would_do(watched: 
     said = watched.command("metrics", "spam", "--since", "90d", "--step", "10s")
     assert said.returncode == 1
     assert "ask for 3888s or more" in said.stderr
+
+
+ALARMED = """
+- name: spam
+  predictor: {path: predictor.py}
+  tracker: {key: label, model_type: classification}
+- name: spam-errors
+  kind: alarm
+  endpoint: spam
+  metric: errors_5xx
+  comparison: ">="
+  threshold: 1
+  period: 5s
+  periods: 3
+  datapoints: 1
+  actions:
+    webhooks: [{url: "URL", secret: hook-key}]
+    email: [ops@example.com]
+"""
+
+
+class _Mail(socketserver.StreamRequestHandler):
+    """As much of SMTP (RFC 5321) as takes one mail."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline().strip():
+            if line == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                letter = b"".join(iter(self.rfile.readline, b".\r\n"))
+                server: Any = self.server
+                server.letters.put(letter.decode())
+            self.wfile.write(b"221 bye\r\n" if line == b"QUIT" else b"250 yes\r\n")
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Any]:
+    server: Any = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail)
+    server.letters = queue.Queue()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+class _Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        server: Any = self.server
+        server.got.put((dict(self.headers.items()), body))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *_: object) -> None:  # noqa: A002 (its base's)
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def hook() -> Iterator[Any]:
+    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    server.got = queue.Queue()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_alarm_tells_by_signed_webhook_and_by_mail_whoever_is_killed(
+    tmp_path: Path, hook: Any, mailbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELYARD_MAIL_HOST", "127.0.0.1")
+    monkeypatch.setenv("MODELYARD_MAIL_PORT", str(mailbox.server_address[1]))
+    monkeypatch.setenv("MODELYARD_MAIL_SECURITY", "none")
+    monkeypatch.setenv("MODELYARD_MAIL_SENDER", "yard@example.com")
+    (tmp_path / "predictor.py").write_text(PREDICTOR)
+    path = tmp_path / "modelyard.yaml"
+    path.write_text(ALARMED.replace("URL", f"http://127.0.0.1:{hook.server_address[1]}/hook?a=b"))
+    with a_yard() as yard:
+        client = yard.client()
+        client.set_secret("hook-key", "a key of mine")
+        client.deploy(path)
+        assert client.wait_endpoint("spam")["state"] == "live"
+        eventually(lambda: state_of(client) == "ok", saying="the alarm's first state")
+        yard.kill("controller")
+        with pytest.raises(ModelyardError, match="ValueError"):
+            client.predict("spam", "bad")
+        eventually(lambda: state_of(client) == "alarm", saying="the alarm going off")
+        headers, body = hook.got.get(timeout=20)
+        told = json.loads(body)
+        assert (told["type"], told["alarm"], told["state"]) == ("alarm.alarm", "spam-errors", "alarm")
+        assert told["sentence"].startswith("errors_5xx of spam >= 1 in 1 of the last 3 periods of 5 s")
+        signed = webhook_headers(headers["webhook-id"], float(headers["webhook-timestamp"]), body, "a key of mine")
+        assert headers["webhook-signature"] == signed["webhook-signature"]
+        letter = mailbox.letters.get(timeout=20)
+        assert "Subject: [modelyard] alarm: spam-errors (spam)" in letter
+        eventually(lambda: state_of(client) == "ok", saying="the alarm being over")
+        said = yard.command("alarms", "spam-errors")
+        assert said.returncode == 0, said.stderr
+        assert re.search(r"delivered", said.stdout)
+        assert client.alarms()[0]["condition"] == "errors_5xx of spam >= 1"
+
+
+def state_of(client: Client) -> str:
+    return client.alarm("spam-errors")["alarm"]["state"]

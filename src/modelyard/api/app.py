@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from modelyard.api import (
+    alarms,
     artifacts,
     audit,
     deployments,
@@ -50,6 +51,7 @@ _NOUNS = (
     secrets,
     scaling,
     metrics,
+    alarms,
     retention,
     sessions,
     users,

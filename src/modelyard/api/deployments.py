@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, cast
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from modelyard.api.asked import Asked
 from modelyard.api.environments import check_environment
 from modelyard.api.errors import SHAPE
-from modelyard.api.kinds import Asked, check_resource
+from modelyard.api.kinds import check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.permissions import check_role
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish

@@ -1,31 +1,18 @@
 """What a deployment may hold beside endpoints: for each kind, how its document is checked and completed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from modelyard.api.yard import Yard
+from modelyard.api.alarms import check_alarm_asked
+from modelyard.api.asked import Asked
 from modelyard.domain.names import nearest
 from modelyard.errors import InvalidValue
 from modelyard.store.ports import JsonObject
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One resource of a deployment, as it was sent."""
-
-    yard: Yard
-    project: str
-    name: str
-    spec: JsonObject
-    endpoints: frozenset[str]
-    """Keys of the endpoints that the same deployment wishes; they are not in the store yet."""
-
-
 Check = Callable[[Asked], JsonObject]
 """The document to keep, defaults filled in. Raises as checks do; then nothing of the deployment is wished."""
 
-CHECKS: Mapping[str, Check] = MappingProxyType({})
+CHECKS: Mapping[str, Check] = MappingProxyType({"alarm": check_alarm_asked})
 """By kind. A new kind is a module of its own on each floor, and a line here."""
 
 

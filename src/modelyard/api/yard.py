@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelyard.clock import Clock
-from modelyard.settings import CareSettings, Home
+from modelyard.settings import CareSettings, Home, MailSettings
 from modelyard.store.ports import Artifacts, Store
 
 
@@ -17,3 +17,5 @@ class Yard:
     poke: Callable[[], None]
     """Tells the controller that something was committed; never fails nor blocks."""
     care: CareSettings = field(default_factory=CareSettings)
+    mail: MailSettings | None = None
+    """How alarms send mail; None where they do not."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli import (
+    alarms,
     backup,
     care,
     console,
@@ -41,6 +42,7 @@ for noun in (
     endpoints,
     scaling,
     metrics,
+    alarms,
     runs,
     transforms,
     models,

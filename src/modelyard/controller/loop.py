@@ -7,9 +7,11 @@ from collections.abc import Generator
 
 from modelyard.clock import Clock
 from modelyard.controller.access import AccessPass
+from modelyard.controller.alarms import AlarmsPass
 from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
+from modelyard.controller.messages import Messenger
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
@@ -17,7 +19,7 @@ from modelyard.controller.table import Publisher
 from modelyard.controller.transforms import TransformsPass
 from modelyard.engines.ports import Engine
 from modelyard.packaging.environments import FOLDER, Environments
-from modelyard.settings import CareSettings, Home
+from modelyard.settings import CareSettings, Home, MailSettings
 from modelyard.store.ports import Artifacts, Store
 
 POLL_SECONDS = 1.0
@@ -38,6 +40,7 @@ class Controller:
         engine: Engine,
         clock: Clock,
         care: CareSettings | None = None,
+        mail: MailSettings | None = None,
     ) -> None:
         self.publisher = Publisher(home.table, home.table_journal)
         self.access = AccessPass(store, home.credentials, clock)
@@ -61,6 +64,8 @@ class Controller:
         self.metrics.ready = lambda: {
             key: (entry.name, len(entry.replicas)) for key, entry in self.publisher.table.entries.items()
         }
+        self.alarms = AlarmsPass(store, clock, self.wake, Messenger(store, clock, mail))
+        self.metrics.alarms = self.alarms.states
         self.metrics.table_number = lambda: self.publisher.table.number
         self.autoscaler = self._endpoints.autoscaler
         self.idleness = self._endpoints.idleness
@@ -112,7 +117,8 @@ class Controller:
         with _survived("environments"):
             self._environments()
         with _survived("metrics"):
-            self.metrics()
+            recorded = self.metrics()
+            self.alarms(recorded=recorded)
         with _survived("the disk"):
             self._care()
         return wake_at
@@ -126,6 +132,7 @@ class Controller:
         await self._models.close()
         await self._care.close()
         await self.metrics.close()
+        await self.alarms.close()
         await self._endpoints.replicas.close()
         await self._runs.settle()
         await self._transforms.settle()

@@ -6,13 +6,14 @@ a value that wavers about its threshold from calling out each time. A period in 
 `missing` says.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from modelyard.domain.endpoints import Cause, Endpoint
-from modelyard.domain.metrics import RESOLUTIONS, metric_named
+from modelyard.domain.metrics import RESOLUTIONS, MetricRecord, metric_named, point_of
 from modelyard.errors import InvalidValue
 
 PERIODS_MAX = 100
@@ -151,6 +152,22 @@ def judge(spec: AlarmSpec, values: Sequence[float | None], present: AlarmState) 
     return Verdict(state, _sentence(spec, state, values, breaching), measured[-1] if measured else None)
 
 
+def values_of(spec: AlarmSpec, records: Sequence[MetricRecord], now: float, born_at: float) -> list[float | None]:
+    """What was measured in each of the last periods, oldest first. Nothing was before `born_at`, when there was nothing
+    to measure or nobody to judge it."""
+    metric = metric_named(spec.metric)
+    found: list[float | None] = []
+    for number in reversed(range(spec.periods)):
+        end = now - number * spec.period_seconds
+        begin = end - spec.period_seconds
+        members = [one for one in records if begin < one.at <= end]
+        if members:
+            found.append(metric.read(point_of(end, spec.period_seconds, members)))
+        else:
+            found.append(0.0 if metric.zero_when_silent and begin >= born_at else None)
+    return found
+
+
 def breaches(spec: AlarmSpec, value: float) -> bool:
     match spec.comparison:
         case Comparison.ABOVE:
@@ -238,3 +255,34 @@ class Delivery:
     """When to try next; None where it is over."""
     outcome: str | None = None
     """What came of the last attempt."""
+
+
+def message_body(
+    change: AlarmChange, before: AlarmState | None, spec: AlarmSpec, project: str, kind: str | None = None
+) -> str:
+    """What a receiver is told, as JSON."""
+    document = {
+        "type": kind or f"alarm.{change.state.value}",
+        "alarm": change.alarm,
+        "project": project,
+        "endpoint": change.endpoint,
+        "state": change.state.value,
+        "before": before.value if before is not None else None,
+        "at": change.at,
+        "sentence": change.sentence,
+        "condition": spec.condition,
+        "metric": spec.metric,
+        "threshold": spec.threshold,
+        "value": change.value,
+    }
+    return json.dumps(document, ensure_ascii=False)
+
+
+def messages_of(change: AlarmChange, spec: AlarmSpec, body: str, new_id: Callable[[], str]) -> list[Delivery]:
+    """One for each webhook and each address, due at once."""
+    targets = [(one.url, one.secret) for one in spec.webhooks]
+    targets += [(f"mailto:{address}", None) for address in spec.addresses]
+    return [
+        Delivery(new_id(), change.alarm, target, secret, body, change.at, due_at=change.at)
+        for target, secret in targets
+    ]

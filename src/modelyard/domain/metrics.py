@@ -291,10 +291,11 @@ def points_of(records: Iterable[MetricRecord], step_seconds: float) -> list[Metr
     steps: dict[int, list[MetricRecord]] = {}
     for record in records:
         steps.setdefault(math.ceil(record.at / step_seconds - 1e-9), []).append(record)
-    return [_point(number * step_seconds, step_seconds, members) for number, members in sorted(steps.items())]
+    return [point_of(number * step_seconds, step_seconds, members) for number, members in sorted(steps.items())]
 
 
-def _point(at: float, seconds: float, members: list[MetricRecord]) -> MetricPoint:
+def point_of(at: float, seconds: float, members: Sequence[MetricRecord]) -> MetricPoint:
+    """What these records say of the step that ends at `at`."""
     # Versions of one endpoint share its gauges, so each moment counts once.
     moments = {record.at: record for record in members}
     covered = sum(record.seconds for record in moments.values())

@@ -9,6 +9,7 @@ from modelyard.domain.names import nearest
 from modelyard.manifest.document import Document, FieldPath, field_text
 from modelyard.manifest.problems import Problem, shown
 from modelyard.manifest.schema import (
+    AlarmActionFields,
     AutoscalingFields,
     BatchingFields,
     ChannelFields,
@@ -32,6 +33,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "monitoring": TrackerFields,
     "server_side_batching": BatchingFields,
     "inputs": ChannelFields,
+    "actions": AlarmActionFields,
     "retries": RetryFields,
 }
 

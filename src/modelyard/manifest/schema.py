@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from modelyard.domain.access import policy_document, policy_from
+from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
 from modelyard.errors import InvalidValue
@@ -340,3 +341,61 @@ class TrainingFields(_Schema):
         if (self.algorithm is None) == (self.entry is None):
             raise refuse("exactly one of `algorithm` (such as xgboost) and `entry` (a script)")
         return self
+
+
+class WebhookFields(_Schema):
+    url: Annotated[str, Field(min_length=1)]
+    """Where a message is posted to."""
+    secret: str | None = None
+    """Name of the yard's secret that messages are signed with, as Standard Webhooks has it."""
+
+
+class AlarmActionFields(_Schema):
+    rollback: bool | None = None
+    """Whether the endpoint goes back to the version before when the alarm goes off."""
+    rollback_within: Seconds | None = None
+    """Only a version that has come within this time is rolled back."""
+    webhooks: Annotated[list[WebhookFields], Field(max_length=WEBHOOKS_MAX)] = Field(
+        default_factory=list[WebhookFields]
+    )
+    """A message is posted to each: signed, tried again for some time, with the same id each time."""
+    email: Annotated[list[str], Field(max_length=ADDRESSES_MAX)] = Field(default_factory=list[str])
+    """Mail goes to these addresses, by the server that `MODELYARD_MAIL_HOST` names."""
+    notify: list[Literal["alarm", "ok", "insufficient_data"]] | None = None
+    """States that webhooks and mail tell of when the alarm enters them."""
+
+
+class AlarmFields(_Schema):
+    name: Name
+    """What it is called."""
+    kind: Literal["alarm"]
+    """Says that this is an alarm."""
+    endpoint: Name
+    """The endpoint that is watched."""
+    metric: str
+    """What is measured of it: `error_rate`, `latency_p95`, `queued`, ...; `modelyard metrics -o json` shows all."""
+    comparison: Literal[
+        ">",
+        ">=",
+        "<",
+        "<=",
+        "GreaterThanThreshold",
+        "GreaterThanOrEqualToThreshold",
+        "LessThanThreshold",
+        "LessThanOrEqualToThreshold",
+    ]
+    """How a value must stand to the threshold to breach it, as a sign or in CloudWatch's words."""
+    threshold: int | float
+    """What it is compared with: seconds for times, 0 to 1 for `error_rate`."""
+    period: PositiveSeconds | None = None
+    """How long one period is: a multiple of 5s."""
+    periods: Count | None = None
+    """How many of the last periods are looked at."""
+    datapoints: Count | None = None
+    """How many of them must breach; by default all."""
+    missing: Literal["missing", "ignore", "breaching", "not_breaching"] | None = None
+    """What a period counts as in which nothing was measured: as nothing, as the state before, or as either."""
+    version: Count | None = None
+    """One version of the endpoint alone."""
+    actions: AlarmActionFields = AlarmActionFields()
+    """What follows when its state changes."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from modelyard.domain.names import name_key, nearest
 from modelyard.errors import NotFound
+from modelyard.manifest.alarms import read_alarm
 from modelyard.manifest.document import Document, read_document
 from modelyard.manifest.endpoints import EndpointResource, read_endpoint
 from modelyard.manifest.problems import Problem, refusal, shown
@@ -24,7 +25,9 @@ Resource = EndpointResource | TrainingResource | OtherResource
 Reader = Callable[[Document, int, str, Path], Resource | None]
 """Reads the resource at an index, whose label is for problems; None where the document got problems."""
 
-READERS: Mapping[str, Reader] = MappingProxyType({"endpoint": read_endpoint, "training": read_training})
+READERS: Mapping[str, Reader] = MappingProxyType(
+    {"endpoint": read_endpoint, "training": read_training, "alarm": read_alarm}
+)
 """By kind. A new kind is a module of its own on each floor, and a line here."""
 
 KINDS = tuple(READERS)

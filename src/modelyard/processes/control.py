@@ -27,7 +27,7 @@ from modelyard.errors import StoreFailed
 from modelyard.log import start_log
 from modelyard.protocol.messages import encode
 from modelyard.protocol.routes import DVC, TENSORS
-from modelyard.settings import Home, care_from
+from modelyard.settings import Home, care_from, mail_from
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.ports import Keys
 from modelyard.store.remotes import DataRemotes
@@ -50,7 +50,13 @@ async def serve(home: Home) -> None:
     store = open_store(home)
     remember_key(store.keys, home, clock.now())
     yard = Yard(
-        store, FileArtifacts(home.artifacts), home, clock, lambda: poke(home.controller_socket), care_from(os.environ)
+        store,
+        FileArtifacts(home.artifacts),
+        home,
+        clock,
+        lambda: poke(home.controller_socket),
+        care_from(os.environ),
+        mail_from(os.environ),
     )
     loop = asyncio.get_running_loop()
 

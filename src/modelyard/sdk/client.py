@@ -11,6 +11,7 @@ from modelyard.domain.names import RESOURCE_KINDS, check_name, resolve
 from modelyard.protocol.routes import ENDPOINTS, HEALTH, INVOCATIONS
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
+from modelyard.sdk.alarms import AlarmHistoryView, AlarmView, DeliveryView
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
 from modelyard.sdk.labels import project_of
@@ -268,6 +269,18 @@ class Client:
         """What an endpoint did since then (`2h` ago, or an RFC 3339 time), in steps (`1m`), by version."""
         asked = {"since": since, "step": step, "version": version}
         return self._connection.get(f"/endpoints/{_part(name)}/metrics", asked)
+
+    def alarms(self, endpoint: str | None = None) -> list[AlarmView]:
+        """By name, with the state that each is in."""
+        return self._connection.get("/alarms", {"endpoint": endpoint})["alarms"]
+
+    def alarm(self, name: str, *, limit: int = 20) -> AlarmHistoryView:
+        """The state of one, how it came there, and the messages that told of it."""
+        return self._connection.get(f"/alarms/{_part(name)}", {"limit": limit})
+
+    def test_alarm(self, name: str) -> list[DeliveryView]:
+        """Sends a message to everybody whom an alarm tells; its state stays."""
+        return self._connection.post(f"/alarms/{_part(name)}/test", {})["deliveries"]
 
     # Runs
 

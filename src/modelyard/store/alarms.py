@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from modelyard.domain.alarms import AlarmChange, AlarmState, Delivery
 from modelyard.domain.names import name_key
@@ -43,10 +43,11 @@ class SqlAlarms:
             if beyond is not None:
                 old = (alarm_changes.c.alarm_key == key) & (alarm_changes.c.number <= beyond)
                 connection.execute(delete(alarm_changes).where(old))
-            for one in messages:
-                connection.execute(insert(deliveries).values(alarm_key=name_key(one.alarm), **asdict(one)))
-            newest = connection.scalar(select(func.max(deliveries.c.number))) or 0
-            connection.execute(delete(deliveries).where(deliveries.c.number <= newest - DELIVERIES_MAX))
+            _add_deliveries(connection, messages)
+
+    def add_deliveries(self, messages: Sequence[Delivery]) -> None:
+        with self._history.write() as connection:
+            _add_deliveries(connection, messages)
 
     def states(self) -> dict[str, AlarmChange]:
         newest = select(func.max(alarm_changes.c.number)).group_by(alarm_changes.c.alarm_key)
@@ -96,6 +97,15 @@ class SqlAlarms:
         with self._history.write() as connection:
             for table in (alarm_changes, deliveries):
                 connection.execute(delete(table).where(table.c.alarm_key == name_key(alarm)))
+
+
+def _add_deliveries(connection: Connection, messages: Sequence[Delivery]) -> None:
+    if not messages:
+        return
+    rows = [{"alarm_key": name_key(one.alarm), **asdict(one)} for one in messages]
+    connection.execute(insert(deliveries), rows)
+    newest = connection.scalar(select(func.max(deliveries.c.number))) or 0
+    connection.execute(delete(deliveries).where(deliveries.c.number <= newest - DELIVERIES_MAX))
 
 
 def _change(row: Row[tuple[object, ...]]) -> AlarmChange:

@@ -724,6 +724,10 @@ class MemoryAlarms:
             kept = self._changes.setdefault(name_key(change.alarm), [])
             kept.append(replace(change, sentence=change.sentence[:SENTENCE_LENGTH_MAX]))
             del kept[:-CHANGES_PER_ALARM_MAX]
+            self.add_deliveries(messages)
+
+    def add_deliveries(self, messages: Sequence[Delivery]) -> None:
+        with self._lock:
             self._deliveries |= {one.id: one for one in messages}
             for beyond in list(self._deliveries)[:-DELIVERIES_MAX]:
                 del self._deliveries[beyond]

@@ -420,6 +420,10 @@ class Alarms(Protocol):
         """The state that an alarm is in from now on, and what is to be sent for it."""
         ...
 
+    def add_deliveries(self, messages: Sequence[Delivery]) -> None:
+        """What is to be sent without a change of state."""
+        ...
+
     def states(self) -> dict[str, AlarmChange]:
         """The present one of every alarm that ever had one, by `name_key`."""
         ...

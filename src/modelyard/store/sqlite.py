@@ -4,7 +4,7 @@
 |---|---|---|
 | `yard.db` | wishes, facts, models, people, keys, secrets | a power cut |
 | `queue.db` | runs, transforms | a power cut |
-| `history.db` | events, scaling, metrics, audit | a crash of the process |
+| `history.db` | events, scaling, metrics, audit, alarms | a crash of the process |
 """
 
 from modelyard.errors import StoreFailed
