@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
+from modelyard.api.permissions import sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.alarms import (
@@ -33,7 +34,7 @@ from modelyard.domain.alarms import (
 from modelyard.domain.names import name_key
 from modelyard.domain.resources import Resource
 from modelyard.domain.webhooks import check_webhook_url
-from modelyard.errors import InvalidValue
+from modelyard.errors import Conflict, InvalidValue
 from modelyard.store.ports import JsonObject
 
 HISTORY_MAX = 200
@@ -80,7 +81,12 @@ def check_alarm_asked(asked: Asked) -> JsonObject:
     spec = _spec(wish)
     check_alarm(spec)
     if name_key(spec.endpoint) not in asked.endpoints:
-        asked.yard.store.endpoints.get(spec.endpoint)
+        found = asked.yard.store.endpoints.get(spec.endpoint)
+        if found.project != asked.project:
+            raise Conflict(
+                f"cannot deploy alarm {asked.name}: endpoint {found.name} is project {found.project}'s",
+                f"deploy it with --project {found.project}",
+            )
     known = {name_key(one.name) for one in asked.yard.store.secrets.select()}
     for webhook in spec.webhooks:
         check_webhook_url(webhook.url)
@@ -173,7 +179,8 @@ def routes(yard: Yard) -> APIRouter:
     def list_alarms(endpoint: str | None = None) -> AlarmsView:
         """By name."""
         states = yard.store.alarms.states()
-        found = [_view(one, states.get(name_key(one.name.name))) for one in yard.store.resources.select(KIND)]
+        seen = [one for one in yard.store.resources.select(KIND) if sees(KIND, one.name.name, one.project)]
+        found = [_view(one, states.get(name_key(one.name.name))) for one in seen]
         return AlarmsView([one for one in found if endpoint is None or name_key(one.endpoint) == name_key(endpoint)])
 
     @router.get("/alarms/{name}")

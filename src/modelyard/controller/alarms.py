@@ -113,13 +113,19 @@ class AlarmsPass:
         self._move(resource, spec, change, before)
 
     def _move(self, resource: Resource, spec: AlarmSpec, change: AlarmChange, before: AlarmChange | None) -> None:
-        # The first state of a new alarm is no news where nothing is wrong.
-        tells = change.state in spec.notify and (before is not None or change.state is AlarmState.ALARM)
+        tells = change.state in spec.notify and (change.state is not AlarmState.OK or self._was_in_alarm(before))
         body = message_body(change, before.state if before else None, spec, resource.project)
         messages = messages_of(change, spec, body, lambda: f"msg_{secrets.token_hex(16)}") if tells else []
         self._store.alarms.move(change, messages)
         self._states[name_key(change.alarm)] = change
         tell(self._store.events, "alarm", change.alarm, f"{change.state.value}: {change.sentence}", change.at)
+
+    def _was_in_alarm(self, before: AlarmChange | None) -> bool:
+        """Whether there is an alarm to call off: that nothing is wrong from the beginning on is no news."""
+        if before is None or before.state is not AlarmState.INSUFFICIENT_DATA:
+            return before is not None
+        earlier = self._store.alarms.history(before.alarm, limit=2)[1:]
+        return bool(earlier) and earlier[0].state is AlarmState.ALARM
 
     def _endpoint(self, name: str) -> Endpoint | None:
         try:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelyard.domain.access import Grant, Principal
-from modelyard.domain.audit import Audited
 from modelyard.domain.alarms import AlarmChange, Delivery
+from modelyard.domain.audit import Audited
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
@@ -412,6 +412,9 @@ class Users(Protocol):
 
     def put_member(self, group: str, email: str, *, member: bool) -> Group:
         """Raises NotFound."""
+        ...
+
+
 class Alarms(Protocol):
     """States of alarms and the messages that tell of them; what is wished stands in `Resources`. Names are compared by
     `name_key`. Of each alarm `CHANGES_PER_ALARM_MAX` changes are kept, of messages `DELIVERIES_MAX`."""

@@ -9,8 +9,8 @@
 
 from modelyard.errors import StoreFailed
 from modelyard.settings import Home
-from modelyard.store.audit import SqlAudit
 from modelyard.store.alarms import SqlAlarms
+from modelyard.store.audit import SqlAudit
 from modelyard.store.database import Database
 from modelyard.store.deployments import SqlDeployments
 from modelyard.store.endpoints import SqlEndpoints
