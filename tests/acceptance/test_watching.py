@@ -146,7 +146,7 @@ class _Mail(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.wfile.write(b"220 here\r\n")
-        while line := self.rfile.readline().strip():
+        while line := self.rfile.readline().strip().upper():
             if line == b"DATA":
                 self.wfile.write(b"354 go on\r\n")
                 letter = b"".join(iter(self.rfile.readline, b".\r\n"))
