@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli import (
+    access,
     alarms,
     backup,
     care,
@@ -50,6 +51,7 @@ for noun in (
     environment,
     console,
     secrets,
+    access,
     backup,
     care,
 ):

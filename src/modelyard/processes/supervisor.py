@@ -34,6 +34,7 @@ from modelyard_worker.records import Identity, is_alive, own_identity, read_iden
 from modelyard.errors import Conflict, ModelyardError, StartFailed
 from modelyard.log import start_log
 from modelyard.settings import Home, YardSettings, home_from
+from modelyard.store.admitted import anybody_is_admitted
 from modelyard.store.migrate import create_missing, needs_migration
 from modelyard.version import VERSION
 
@@ -90,6 +91,7 @@ class Supervisor:
             self._become_reaper()
             self._make_key()
             self._migrate()
+            self._check_access()
             found = self._find_living()
             listening = self._listening_socket(found)
             self._plan(listening)
@@ -133,6 +135,17 @@ class Supervisor:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(path)
+
+    def _check_access(self) -> None:
+        """Raises Conflict where others could reach a yard that nobody but its owner may enter: whoever opens it to them
+        decides first who they are."""
+        host = self._settings.host
+        if not _is_loopback(host) and not anybody_is_admitted(self._home):
+            raise Conflict(
+                f"cannot listen on {host}: nobody is admitted to this yard yet",
+                "`modelyard up` on loopback, `modelyard users add EMAIL --role admin` or `modelyard keys add`, `down`, "
+                "then again",
+            )
 
     def _migrate(self) -> None:
         create_missing(self._home)

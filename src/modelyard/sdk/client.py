@@ -9,6 +9,7 @@ from urllib.parse import quote
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import RESOURCE_KINDS, check_name, resolve
 from modelyard.protocol.routes import ENDPOINTS, HEALTH, INVOCATIONS
+from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
 from modelyard.sdk.alarms import AlarmHistoryView, AlarmView, DeliveryView
@@ -86,6 +87,11 @@ class Client:
 
     def close(self) -> None:
         self._connection.close()
+
+    @property
+    def access(self) -> AccessClient:
+        """People, groups, keys, sessions, the audit log."""
+        return AccessClient(self._connection)
 
     # The yard itself
 

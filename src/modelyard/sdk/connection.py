@@ -56,6 +56,9 @@ class Connection:
         """Sends `content` as it comes; its size is told first, so that the yard can refuse before it reads."""
         self._ask("PUT", API + path, content=content, headers={"content-length": str(size_bytes)})
 
+    def patch(self, path: str, document: Any) -> Any:
+        return self._ask("PATCH", API + path, json=document).json()
+
     def put_document(self, path: str, document: Any) -> Any:
         return self._ask("PUT", API + path, json=document).json()
 

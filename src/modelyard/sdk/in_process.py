@@ -4,19 +4,13 @@ The client blocks, so it is used in a thread; what it asks runs on the applicati
 """
 
 import asyncio
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
-from modelyard.sdk.address import Address
 from modelyard.sdk.client import Client
-from modelyard.sdk.connection import REQUEST_SECONDS, Connection
-
-
-class SessionView(TypedDict):
-    session: str
-    expires_at: str
-    seconds: float
+from modelyard.sdk.connection import REQUEST_SECONDS
 
 
 class InProcess:
@@ -26,32 +20,20 @@ class InProcess:
         self._app = app
         self._loop = loop
 
-    def client(self, url: str, cookies: str, origin: str | None = None) -> Client:
-        """A client with a browser's cookies in place of a key. `url` is where the browser reached the yard, `origin`
-        the page that its request came from: without one of the yard's own it may change nothing."""
-        return Client(url, transport=_AppTransport(self._app, self._loop, cookies, origin))
-
-    def open_session(self, url: str, token: str) -> SessionView:
-        """Trades a one-time link's token for a session. Raises Unauthorized where it is used or too old."""
-        connection = Connection(Address(url, None), _AppTransport(self._app, self._loop, ""))
-        try:
-            return connection.post("/sessions", {"token": token})
-        finally:
-            connection.close()
+    def client(self, url: str, headers: Mapping[str, str]) -> Client:
+        """A client that asks with a browser's headers in place of a key: its cookies, its address, the page that its
+        request came from, without which it may change nothing. `url` is where the browser reached the yard."""
+        return Client(url, transport=_AppTransport(self._app, self._loop, headers))
 
 
 class _AppTransport(httpx.BaseTransport):
-    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, cookies: str, origin: str | None = None) -> None:
+    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, headers: Mapping[str, str]) -> None:
         self._asgi = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._loop = loop
-        self._cookies = cookies
-        self._origin = origin
+        self._headers = dict(headers)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if self._cookies:
-            request.headers["cookie"] = self._cookies
-        if self._origin:
-            request.headers["origin"] = self._origin
+        request.headers.update(self._headers)
         answer = asyncio.run_coroutine_threadsafe(self._ask(request), self._loop)
         try:
             return answer.result(REQUEST_SECONDS)

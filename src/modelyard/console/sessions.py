@@ -1,0 +1,129 @@
+"""Coming in and going out: the login, the password that must be changed, the one-time link, signing out."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from modelyard.console.asking import HEADERS, ask, is_secure, render, session_cookie
+from modelyard.errors import ModelyardError, Unauthorized
+from modelyard.protocol.routes import CONSOLE
+
+if TYPE_CHECKING:
+    from modelyard.sdk.access import OpenedView
+    from modelyard.sdk.client import Client
+    from modelyard.sdk.in_process import InProcess
+
+LOGIN = f"{CONSOLE}/login"
+PASSWORD = f"{CONSOLE}/password"
+LOGOUT = f"{CONSOLE}/logout"
+ENTER = f"{CONSOLE}/enter"
+
+FORM_BYTES_MAX = 16 * 2**10
+NEXT_LENGTH_MAX = 512
+
+
+def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
+    async def login(request: Request) -> Response:
+        if request.method != "POST":
+            return login_page(next_page(request.query_params.get("next", "")))
+        form = await _form(request)
+        target = next_page(form.get("next", ""))
+        try:
+            opened = await ask(
+                request, yard(), lambda client: client.access.sign_in(form.get("email", ""), form.get("password", ""))
+            )
+        except ModelyardError as error:
+            return login_page(target, f"{error.message}. {error.hint or ''}", form.get("email", ""))
+        return _let_in(request, opened, PASSWORD if opened["must_change_password"] else target)
+
+    async def password(request: Request) -> Response:
+        if request.method != "POST":
+            return await _password_page(request, yard(), None)
+        form = await _form(request)
+        if form.get("new") != form.get("again"):
+            return await _password_page(request, yard(), "The new password is not twice the same.")
+        try:
+            opened = await ask(
+                request, yard(), lambda client: client.access.change_password(form.get("old", ""), form.get("new", ""))
+            )
+        except ModelyardError as error:
+            return await _password_page(request, yard(), f"{error.message}. {error.hint or ''}")
+        return _let_in(request, opened, CONSOLE)
+
+    async def enter(request: Request) -> Response:
+        token = request.query_params.get("token", "")
+        try:
+            opened = await ask(request, yard(), lambda client: client.access.open_session(token))
+        except Unauthorized:
+            return login_page(CONSOLE, "This link was used already, or is older than a minute.")
+        return _let_in(request, opened, CONSOLE)
+
+    async def logout(request: Request) -> Response:
+        await ask(request, yard(), _end_own)
+        response = RedirectResponse(LOGIN, 303, headers=HEADERS)
+        response.delete_cookie(session_cookie(request), path="/", secure=is_secure(request), httponly=True)
+        return response
+
+    return [
+        Route(LOGIN, login, methods=["GET", "POST"]),
+        Route(PASSWORD, password, methods=["GET", "POST"]),
+        Route(LOGOUT, logout, methods=["POST"]),
+        Route(ENTER, enter),
+    ]
+
+
+def next_page(asked: str) -> str:
+    """Where to go after the login: a page of this console, and nothing else, so that no link can lead elsewhere."""
+    plain = asked.isascii() and asked.isprintable() and "\\" not in asked and len(asked) <= NEXT_LENGTH_MAX
+    inside = asked == CONSOLE or asked.startswith((f"{CONSOLE}/", f"{CONSOLE}?"))
+    return asked if plain and inside and "//" not in asked else CONSOLE
+
+
+def login_page(target: str, reason: str | None = None, email: str = "") -> Response:
+    """`reason` is why somebody sees it who asked for something else; empty where none has to be told."""
+    values = {"reason": reason, "next": target, "email": email, "login": LOGIN}
+    return render("login.html", values, 200 if reason is None else 401)
+
+
+async def _password_page(request: Request, yard: "InProcess", reason: str | None) -> Response:
+    try:
+        me = await ask(request, yard, lambda client: client.access.me())
+    except Unauthorized:
+        return login_page(CONSOLE)
+    return render("password.html", {"reason": reason, "me": me, "password": PASSWORD}, 400 if reason else 200)
+
+
+def _let_in(request: Request, opened: "OpenedView", target: str) -> Response:
+    """From here on the browser has a cookie that no script and no other site can use."""
+    response = RedirectResponse(target, 303, headers=HEADERS)
+    response.set_cookie(
+        session_cookie(request),
+        opened["session"],
+        max_age=int(opened["seconds"]),
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=is_secure(request),
+    )
+    return response
+
+
+def _end_own(client: "Client") -> None:
+    for one in client.access.sessions():
+        if one["own"]:
+            client.access.end_session(one["id"])
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            return {}
+    fields: dict[str, list[Any]] = await asyncio.to_thread(parse_qs, body.decode("utf-8", "replace"), True)
+    return {name: str(values[0]) for name, values in fields.items()}
