@@ -72,6 +72,8 @@ lock: setup
 		--no-annotate --no-emit-package modelyard-worker --group ../pyproject.toml:dev ../pyproject.toml -o dev.txt
 	grep '^uv==' locks/dev.txt | tr -d '\\' | $(UV) pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate - -o locks/uv.txt
+	cd src/modelyard/packaging/locks && ../../../../$(UV) pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate mlflow.in -o mlflow.txt
 
 reference: setup
 	$(BIN)/python -m contributing.reference

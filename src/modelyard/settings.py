@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from modelyard.errors import InvalidValue, StoreFailed
 
@@ -65,6 +66,21 @@ class Home:
     def data_remotes(self) -> Path:
         """Data remotes, a folder each, laid out as DVC lays out any remote; made with the first object."""
         return self.root / "dvc"
+
+    @property
+    def tracking(self) -> Path:
+        """The MLflow server's database, artifacts and environment; made when it is first used."""
+        return self.root / "mlflow"
+
+    @property
+    def tracking_wanted(self) -> Path:
+        """Whether the MLflow server is to run: there from its first use until the yard goes down."""
+        return self.tracking / "wanted"
+
+    @property
+    def tracking_state(self) -> Path:
+        """How far the MLflow server's start has come, or why it failed; JSON."""
+        return self.tracking / "state.json"
 
     @property
     def packages(self) -> Path:
@@ -137,6 +153,11 @@ class Home:
     def gateway_socket(self) -> Path:
         """Where a new supervisor asks a living gateway for its listening sockets."""
         return self.sockets / "gateway.sock"
+
+    @property
+    def tracking_socket(self) -> Path:
+        """Where the MLflow server answers; the door in front of it has the key."""
+        return self.sockets / "mlflow.sock"
 
     @property
     def replica_sockets(self) -> Path:
@@ -289,6 +310,33 @@ def care_from(environment: Mapping[str, str]) -> CareSettings:
             raise InvalidValue(f"cannot use {variable}: {text[:40]!r} is not a number from 0", "write a plain number")
         given[one.name] = value
     return CareSettings(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingSettings:
+    """Which MLflow server a yard uses."""
+
+    url: str | None = None
+    """`MODELYARD_MLFLOW_URL`: the tracking URI of a server elsewhere, with user and password where it wants them. None
+    is the yard's own, started when it is first used."""
+
+
+def tracking_from(environment: Mapping[str, str]) -> TrackingSettings:
+    """Raises InvalidValue for an address that is not of HTTP."""
+    url = environment.get("MODELYARD_MLFLOW_URL") or None
+    if url is not None and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
+        raise InvalidValue(
+            "cannot use MODELYARD_MLFLOW_URL: it is no address", "write it as https://HOST[:PORT][/PATH]"
+        )
+    return TrackingSettings(url)
+
+
+def read_key(home: Home) -> str:
+    """The owner's key. Raises StoreFailed."""
+    try:
+        return home.key.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise StoreFailed(f"cannot read {home.key}: {error.strerror}", "`modelyard up` makes it") from error
 
 
 def home_from(environment: Mapping[str, str]) -> Home:

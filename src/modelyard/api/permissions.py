@@ -89,6 +89,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/models/{name}"): _on("model", _VIEWER),
         ("POST", "/models/{name}/versions"): _some(_DEPLOYER),
         ("GET", "/models/{name}/versions/{version}"): _on("model", _VIEWER),
+        ("POST", "/models/{name}/versions/{version}/mlflow"): _on("model", _VIEWER),
         ("PUT", "/models/{name}/aliases/{alias}"): _on("model", _DEPLOYER),
         ("DELETE", "/models/{name}/aliases/{alias}"): _on("model", _DEPLOYER),
         ("POST", "/models/{name}/versions/{version}/tags"): _on("model", _DEPLOYER),

@@ -10,7 +10,7 @@ from modelyard.cli.output import Format, Output, say, say_json
 
 def env(
     client: Annotated[
-        str | None, typer.Argument(metavar="[dvc|aws]", help="Client; nothing means Modelyard's own.")
+        str | None, typer.Argument(metavar="[mlflow|dvc|aws]", help="Client; nothing means Modelyard's own.")
     ] = None,
     remote: Annotated[
         str | None, typer.Option(help="Data remote for dvc; by default the name of the present folder.")

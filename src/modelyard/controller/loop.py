@@ -16,10 +16,12 @@ from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
 from modelyard.controller.table import Publisher
+from modelyard.controller.tracking import TrackingPass, job_tracking
 from modelyard.controller.transforms import TransformsPass
 from modelyard.engines.ports import Engine
 from modelyard.packaging.environments import FOLDER, Environments
-from modelyard.settings import CareSettings, Home, MailSettings
+from modelyard.settings import CareSettings, Home, MailSettings, TrackingSettings
+from modelyard.store.mlflow import Tracker
 from modelyard.store.ports import Artifacts, Store
 
 POLL_SECONDS = 1.0
@@ -41,6 +43,7 @@ class Controller:
         clock: Clock,
         care: CareSettings | None = None,
         mail: MailSettings | None = None,
+        tracking: TrackingSettings | None = None,
     ) -> None:
         self.publisher = Publisher(home.table, home.table_journal)
         self.access = AccessPass(store, home.credentials, clock)
@@ -69,7 +72,18 @@ class Controller:
         self.metrics.table_number = lambda: self.publisher.table.number
         self.autoscaler = self._endpoints.autoscaler
         self.idleness = self._endpoints.idleness
-        self._runs = RunsPass(store, artifacts, engine, self._environments, home.runs, clock, self.wake)
+        tracker = Tracker(home, tracking.url if tracking is not None else None)
+        self._tracking = TrackingPass(store, home.runs, tracker, clock, self.wake)
+        self._runs = RunsPass(
+            store,
+            artifacts,
+            engine,
+            self._environments,
+            home.runs,
+            clock,
+            self.wake,
+            tracking=lambda run: job_tracking(home, tracker, run),
+        )
         self._transforms = TransformsPass(store, artifacts, engine, self._environments, home, clock, self.wake)
         self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
@@ -108,6 +122,8 @@ class Controller:
             self._runs()
         with _survived("transforms"):
             self._transforms()
+        with _survived("metrics"):
+            self._tracking()
         with _survived("endpoints"):
             changes, wake_at = await self._endpoints()
             self.publisher.publish(changes.put, changes.drop)
@@ -142,6 +158,7 @@ class Controller:
         with _survived("transforms"):
             self._transforms()
         await self._runs.settle()
+        await self._tracking.settle()
         await self._engine.close()
 
 

@@ -16,6 +16,7 @@ from modelyard.clock import Clock
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
 from modelyard.controller.secrets import mask, reveal
+from modelyard.controller.tracking import JobTracking
 from modelyard.domain.models import Lineage
 from modelyard.domain.queueing import decide_starts
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
@@ -42,7 +43,9 @@ class RunsPass:
         folder: Path,
         clock: Clock,
         wake: Callable[[], None],
+        tracking: Callable[[Run], JobTracking] | None = None,
     ) -> None:
+        """`tracking` says what a job is told of the tracking server."""
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
@@ -50,6 +53,7 @@ class RunsPass:
         self._folder = folder
         self._clock = clock
         self._wake = wake
+        self._tracking = tracking
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._leaving = False
 
@@ -151,7 +155,9 @@ class RunsPass:
         python = await self._python(run, base)
         if self._unwanted(run):
             return
-        await self._engine.start_job(_order(run, base, python, reveal(self._store, run.spec.secrets)))
+        tracking = await asyncio.to_thread(self._tracking, run) if self._tracking else JobTracking({}, {})
+        secrets = {**tracking.secrets, **reveal(self._store, run.spec.secrets)}
+        await self._engine.start_job(_order(run, base, python, secrets, tracking.environment))
         self._event(run, "training")
         try:
             self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.TRAINING, self._clock.now())
@@ -264,7 +270,7 @@ class RunsPass:
         tell(self._store.events, "run", run.id, sentence, self._clock.now())
 
 
-def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str]) -> JobOrder:
+def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str], environment: dict[str, str]) -> JobOrder:
     """What to run, in SageMaker's layout below `base`; with `python`, or the yard's own where it is None."""
     plan = JobPlan(
         name=run.id,
@@ -283,7 +289,7 @@ def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str]) ->
         id=run.id,
         base=str(base),
         command=tuple(process.command),
-        environment={**_first_on_path(python), **process.environment},
+        environment={**_first_on_path(python), **environment, **process.environment},
         max_runtime_seconds=run.spec.max_runtime_seconds,
         stop_grace_seconds=run.spec.stop_grace_seconds,
         attempt=run.attempt,

@@ -27,7 +27,7 @@ def check_key(keys: Keys, headers: Headers, method: str, now: float) -> Principa
     origin = headers.get("origin")
     if origin is not None and method not in _SAFE_METHODS:
         raise Forbidden(f"cannot {method} for a page of {origin[:200]}", "use a client, not a browser")
-    key = _presented_key(headers)
+    key = presented_key(headers)
     if key is None:
         raise Unauthorized(
             "cannot answer without the yard's key",
@@ -42,7 +42,8 @@ def check_key(keys: Keys, headers: Headers, method: str, now: float) -> Principa
     return principal
 
 
-def _presented_key(headers: Headers) -> str | None:
+def presented_key(headers: Headers) -> str | None:
+    """The key in a request, right or wrong; None where there is none."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":

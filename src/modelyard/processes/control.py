@@ -21,19 +21,23 @@ from modelyard.api.yard import Yard
 from modelyard.clock import SystemClock
 from modelyard.console.pages import routes
 from modelyard.doors.dvc import DvcDoor
+from modelyard.doors.mlflow import MlflowDoor
 from modelyard.doors.mount import Doors
 from modelyard.doors.oip import OipDoor
-from modelyard.errors import StoreFailed
+from modelyard.doors.tracking_server import TrackingServer
 from modelyard.log import start_log
 from modelyard.protocol.messages import encode
-from modelyard.protocol.routes import DVC, TENSORS
-from modelyard.settings import Home, care_from, mail_from
+from modelyard.protocol.routes import DVC, MLFLOW, TENSORS
+from modelyard.settings import Home, care_from, mail_from, read_key, tracking_from
 from modelyard.store.artifacts import FileArtifacts
-from modelyard.store.ports import Keys
+from modelyard.store.mlflow import Tracker
+from modelyard.store.ports import Keys, Runs
 from modelyard.store.remotes import DataRemotes
 from modelyard.store.sqlite import open_store
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from modelyard.sdk.in_process import InProcess
 
 SHUTDOWN_SECONDS = 3
@@ -68,9 +72,19 @@ async def serve(home: Home) -> None:
 
     remotes = DataRemotes(home.data_remotes)
     remotes.remove_leftovers()
-    doors = {
+    tracking = tracking_from(os.environ)
+    tracker = Tracker(home, tracking.url)
+    doors: dict[str, ASGIApp] = {
         DVC: DvcDoor(remotes, store.keys, clock, lambda: disk_of(yard)),
         TENSORS: OipDoor(store.endpoints),
+        MLFLOW: MlflowDoor(
+            TrackingServer(home, tracking.url),
+            store.keys,
+            store.runs,
+            lambda: read_key(home),
+            lambda: disk_of(yard),
+            lambda run: begin_run(store.runs, tracker, run),
+        ),
     }
     app = Doors(create_app(yard, routes(in_process, clock)), doors)
     listening = listen(home.control_socket)
@@ -106,13 +120,15 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+def begin_run(runs: Runs, tracker: Tracker, run: str) -> None:
+    """Lets the tracking server have a run whose script is about to write to it. What else there is to tell, the
+    controller tells."""
+    tracker.begin(runs.get(run))
+
+
 def remember_key(keys: Keys, home: Home, now: float) -> None:
     """The digest of the key in the home's file; the store has no other."""
-    try:
-        key = home.key.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise StoreFailed(f"cannot read {home.key}: {error.strerror}", "`modelyard up` makes it") from error
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    digest = hashlib.sha256(read_key(home).encode()).hexdigest()
     if not keys.is_owner(digest):
         keys.put_owner(digest, now)
 

@@ -12,7 +12,7 @@ from modelyard.controller.loop import Controller
 from modelyard.controller.server import Server
 from modelyard.engines.local.engine import LocalEngine
 from modelyard.log import start_log
-from modelyard.settings import Home, care_from, mail_from
+from modelyard.settings import Home, care_from, mail_from, tracking_from
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.sqlite import open_store
 
@@ -22,7 +22,14 @@ async def serve(home: Home) -> None:
     store = open_store(home)
     engine = LocalEngine(home)
     controller = Controller(
-        home, store, FileArtifacts(home.artifacts), engine, SystemClock(), care_from(os.environ), mail_from(os.environ)
+        home,
+        store,
+        FileArtifacts(home.artifacts),
+        engine,
+        SystemClock(),
+        care_from(os.environ),
+        mail_from(os.environ),
+        tracking_from(os.environ),
     )
     server = Server(
         controller.publisher,

@@ -1,7 +1,8 @@
 """`python -m modelyard.processes.supervisor [--host H] [--port P]`: keeps a yard's processes alive.
 
 It holds the home's lock, opens the listening socket and passes it down, starts gateway, control and controller, starts
-again what dies, and ends everything in order when it is told to go. It is small, because all hangs on it: standard
+again what dies, and ends everything in order when it is told to go. The MLflow server is started when it is wanted: a
+file says so, and SIGUSR1 says that the file is new. It is small, because all hangs on it: standard
 library only, one thread, no loop but its own.
 
 A supervisor that comes after a dead one finds the others still at work. It takes the listening socket from the living
@@ -41,10 +42,13 @@ from modelyard.version import VERSION
 LISTEN_BACKLOG = 2048
 RESTART_SECONDS_FIRST = 0.1
 RESTART_SECONDS_MAX = 5.0
+RESTART_SECONDS_MAX_MLFLOW = 60.0
+"""An installation that fails is not tried again every few seconds."""
+
 STEADY_SECONDS = 10.0
 """A process that lived so long has recovered; its next restart comes at once."""
 
-STOP_SECONDS = {"gateway": 15.0, "controller": 60.0, "control": 10.0}
+STOP_SECONDS = {"gateway": 15.0, "controller": 60.0, "control": 10.0, "mlflow": 10.0}
 """How long each may take to end, in this order, before it is killed."""
 
 START_SECONDS = 10.0
@@ -72,6 +76,13 @@ class _Kept:
     started_at: float = 0.0
     failures: int = 0
     start_again_at: float | None = None
+    wanted: Path | None = None
+    """It is kept alive only where this file is there; None is always."""
+    pause_seconds_max: float = RESTART_SECONDS_MAX
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.wanted is None or self.wanted.exists()
 
 
 class Supervisor:
@@ -97,7 +108,7 @@ class Supervisor:
             self._plan(listening)
             self._adopt(found)
             for kept in self._kept:
-                if kept.identity is None:
+                if kept.identity is None and kept.is_wanted:
                     self._start(kept)
             self._announce(listening)
             while not self._stopping:
@@ -121,6 +132,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._hear)
         signal.signal(signal.SIGINT, self._hear)
         signal.signal(signal.SIGCHLD, self._hear)
+        signal.signal(signal.SIGUSR1, self._hear)
 
     def _make_key(self) -> None:
         """The owner's key, made once; readable by the owner alone."""
@@ -188,6 +200,12 @@ class Supervisor:
             _Kept("gateway", gateway, (listening.fileno(),)),
             _Kept("control", home),
             _Kept("controller", home),
+            _Kept(
+                "mlflow",
+                home,
+                wanted=self._home.tracking_wanted,
+                pause_seconds_max=RESTART_SECONDS_MAX_MLFLOW,
+            ),
         ]
 
     def _adopt(self, found: dict[str, Identity]) -> None:
@@ -228,7 +246,7 @@ class Supervisor:
         for kept in self._kept:
             if kept.pidfd is not None:
                 poll.register(kept.pidfd, select.POLLIN)
-        due = [kept.start_again_at for kept in self._kept if kept.start_again_at is not None]
+        due = [one.start_again_at for one in self._kept if one.start_again_at is not None and one.is_wanted]
         pause = max(0.0, min(due) - time.monotonic()) * 1000 if due else None
         poll.poll(pause)
         with contextlib.suppress(BlockingIOError):
@@ -241,14 +259,14 @@ class Supervisor:
                 self._note_end(kept)
         self._reap_orphans()
         for kept in self._kept:
-            if not self._stopping and kept.start_again_at is not None and time.monotonic() >= kept.start_again_at:
+            if not self._stopping and kept.identity is None and kept.is_wanted and _is_due(kept):
                 self._start(kept)
 
     def _note_end(self, kept: _Kept) -> None:
         code = kept.child.poll() if kept.child is not None else None
         lived = time.monotonic() - kept.started_at
         kept.failures = 0 if lived >= STEADY_SECONDS else kept.failures + 1
-        pause = _pause_seconds(kept.failures)
+        pause = _pause_seconds(kept.failures, kept.pause_seconds_max)
         if not self._stopping:
             _log.warning("%s ended (%s) after %.1f s; starting it again in %.1f s", kept.name, code, lived, pause)
         if kept.pidfd is not None:
@@ -276,7 +294,7 @@ class Supervisor:
                 os.close(log)
         except OSError as error:
             kept.failures += 1
-            kept.start_again_at = time.monotonic() + RESTART_SECONDS_MAX
+            kept.start_again_at = time.monotonic() + kept.pause_seconds_max
             _log.error("cannot start %s: %s", kept.name, error)
             return
         kept.child = child
@@ -303,7 +321,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """In order: no new requests, then replicas and jobs, then the api; at last whatever is left."""
-        for name in ("gateway", "controller", "control"):
+        for name in ("gateway", "controller", "control", "mlflow"):
             kept = next(one for one in self._kept if one.name == name)
             if kept.identity is None:
                 if name != "controller":
@@ -322,7 +340,7 @@ class Supervisor:
         for pid in _descendants_of(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for path in (self._home.yard, self._home.processes):
+        for path in (self._home.yard, self._home.processes, self._home.tracking_wanted):
             path.unlink(missing_ok=True)
         self._home.remove_sockets()
         _log.info("down")
@@ -385,11 +403,15 @@ def _wait_until_it_listens(path: Path) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _pause_seconds(failures: int) -> float:
-    """How long to wait before the next start after so many failures in a row."""
+def _is_due(kept: _Kept) -> bool:
+    return kept.start_again_at is None or time.monotonic() >= kept.start_again_at
+
+
+def _pause_seconds(failures: int, most: float = RESTART_SECONDS_MAX) -> float:
+    """How long to wait before the next start after so many failures in a row, at `most`."""
     if not failures:
         return 0.0
-    return min(RESTART_SECONDS_MAX, RESTART_SECONDS_FIRST * 2.0 ** min(failures - 1, _DOUBLINGS_MAX))
+    return min(most, RESTART_SECONDS_FIRST * 2.0 ** min(failures - 1, _DOUBLINGS_MAX))
 
 
 def _written_processes(document: dict[str, Any]) -> list[tuple[str, Identity]]:
@@ -465,7 +487,7 @@ def clean(home: Home) -> int:
                 _end(identity)
                 ended += 1
         ended += _end_leftovers(home)
-        for path in (home.yard, home.processes):
+        for path in (home.yard, home.processes, home.tracking_wanted):
             path.unlink(missing_ok=True)
     sys.stdout.write(json.dumps({"ended": ended}) + "\n")
     return 0

@@ -2,16 +2,17 @@
 
 eval "$(modelyard env)"
 eval "$(modelyard env dvc)"
+eval "$(modelyard env mlflow)"
 """
 
 import shlex
 
 from modelyard.domain.names import check_name, nearest
 from modelyard.errors import InvalidValue, NotFound
-from modelyard.protocol.routes import AWS, DVC
+from modelyard.protocol.routes import AWS, DVC, MLFLOW
 from modelyard.sdk.address import Address
 
-CLIENTS = ("dvc", "aws")
+CLIENTS = ("mlflow", "dvc", "aws")
 """Other people's clients that this yard has a door for."""
 
 DVC_REMOTE = "yard"
@@ -27,6 +28,8 @@ def environment_lines(address: Address, client: str | None, remote: str) -> list
         return _own(address)
     if client == "dvc":
         return _dvc(address, check_name(remote, "data remote"))
+    if client == "mlflow":
+        return _mlflow(address)
     if client == "aws":
         return _aws(address)
     close = nearest(client, CLIENTS)
@@ -51,6 +54,14 @@ def _dvc(address: Address, remote: str) -> list[str]:
         f"dvc remote modify {DVC_REMOTE} auth basic",
         f"dvc remote modify {DVC_REMOTE} user yard",
         f"dvc remote modify --local {DVC_REMOTE} password {shlex.quote(_key(address))}",
+    ]
+
+
+def _mlflow(address: Address) -> list[str]:
+    """The key as a bearer token, which its clients 2.x and 3.x send alike."""
+    return [
+        f"export MLFLOW_TRACKING_URI={shlex.quote(address.url + MLFLOW)}",
+        f"export MLFLOW_TRACKING_TOKEN={shlex.quote(_key(address))}",
     ]
 
 

@@ -32,3 +32,9 @@ SESSIONS_MAX = 1000
 
 NAMES_COMPARED_MAX = 1000
 """Names that a mistyped one is compared with, newest first."""
+
+POINTS_OF_A_RUN_MAX = 200_000
+"""Values of metrics that are kept of one run; its last values go on being recorded."""
+
+POINTS_MAX = 2_000_000
+"""Values of metrics of all runs together, about 150 MB; beyond it those of the runs that began first go."""

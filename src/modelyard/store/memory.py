@@ -81,6 +81,7 @@ from modelyard.store.limits import (
     SENTENCE_LENGTH_MAX,
 )
 from modelyard.store.memory_access import MemoryAudit, MemoryKeys, MemoryUsers
+from modelyard.store.memory_tracking import MemoryTracking
 from modelyard.store.ports import Event, JsonObject, Place, TreeFile
 from modelyard.store.trees import check_digest, check_size, check_tree_size, decode_tree, encode_tree
 
@@ -833,6 +834,7 @@ class MemoryStore:
         self.keys = MemoryKeys(self.users)
         self.audit = MemoryAudit()
         self.alarms = MemoryAlarms()
+        self.tracking = MemoryTracking()
         self.secrets = MemorySecrets()
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
 from modelyard.domain.traces import LoadRecord
+from modelyard.domain.tracking import Point, Progress
 from modelyard.domain.transforms import Transform, TransformSpec, TransformStatus
 from modelyard.domain.users import ApiKey, Group, Session, User
 
@@ -555,6 +556,43 @@ class Secrets(Protocol):
         ...
 
 
+class Tracking(Protocol):
+    """Metrics of runs, point by point, and how far each run's came on its way to the tracking server.
+
+    A run's points and how much of its file they are of are written in one transaction, so a file that is read again
+    adds nothing twice."""
+
+    def progress(self, run: str) -> Progress:
+        """Of a run that nothing is known of: all at the beginning."""
+        ...
+
+    def unread(self) -> list[str]:
+        """Runs whose metrics files were not read to the end, in the order in which they were first seen."""
+        ...
+
+    def unsent(self, limit: int) -> list[Progress]:
+        """Runs that the tracking server has not all of, in the order in which they were first seen."""
+        ...
+
+    def add(self, run: str, points: Sequence[Point], read_bytes: int, *, read_all: bool) -> Progress:
+        """Keeps points, in this order, as far as the limits allow; its file was read up to `read_bytes`."""
+        ...
+
+    def note_sent(self, run: str, *, sent: int | None = None, begun: bool = False, closed: bool = False) -> None:
+        """Notes what the tracking server has: points up to number `sent`, the run itself, all of it."""
+        ...
+
+    def points(
+        self, run: str, *, name: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[tuple[int, Point]]:
+        """Points with their numbers, which rise in the order of logging; of one metric, or all."""
+        ...
+
+    def series(self, run: str) -> dict[str, int]:
+        """How many points each metric of a run has, by name."""
+        ...
+
+
 class Store(Protocol):
     @property
     def deployments(self) -> Deployments: ...
@@ -576,6 +614,8 @@ class Store(Protocol):
     def metrics(self) -> Metrics: ...
     @property
     def alarms(self) -> Alarms: ...
+    @property
+    def tracking(self) -> Tracking: ...
     @property
     def keys(self) -> Keys: ...
     @property

@@ -25,6 +25,7 @@ from modelyard.store.runs import SqlRuns
 from modelyard.store.scaling import SqlScaling
 from modelyard.store.seals import Seals
 from modelyard.store.secrets import SqlSecrets
+from modelyard.store.tracking import SqlTracking
 from modelyard.store.transforms import SqlTransforms
 from modelyard.store.users import SqlUsers
 
@@ -46,6 +47,7 @@ class SqliteStore:
         self.scaling = SqlScaling(self._history)
         self.metrics = SqlMetrics(self._history)
         self.alarms = SqlAlarms(self._history)
+        self.tracking = SqlTracking(self._history)
         self.keys = SqlKeys(self._yard)
         self.users = SqlUsers(self._yard)
         self.audit = SqlAudit(self._history)

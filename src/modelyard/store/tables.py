@@ -423,3 +423,34 @@ deliveries = Table(
     Index("deliveries_by_time", "due_at"),
 )
 """Messages of alarms; those without `due_at` are over."""
+
+run_points = Table(
+    "run_points",
+    history,
+    Column("number", Integer, primary_key=True),
+    Column("run_key", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("value", String, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("run_points_by_run", "run_key", "number"),
+)
+"""Every value of every metric of a run, in the order in which it was logged."""
+
+run_tracking = Table(
+    "run_tracking",
+    history,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("run", String, nullable=False),
+    Column("read_bytes", Integer, nullable=False),
+    Column("read_all", Boolean, nullable=False),
+    Column("kept", Integer, nullable=False),
+    Column("dropped", Integer, nullable=False),
+    Column("sent", Integer, nullable=False),
+    Column("begun", Boolean, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Index("run_tracking_unread", "read_all"),
+    Index("run_tracking_unsent", "closed"),
+)
+"""How far each run's metrics came: the outbox of the tracking server is what lies beyond `sent`."""

@@ -1,4 +1,4 @@
--- What the revisions up to r0005 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0006 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -92,3 +92,29 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_by_alarm ON deliveries (alarm_key, number);
 CREATE INDEX deliveries_by_time ON deliveries (due_at);
+CREATE TABLE run_points (
+	number INTEGER NOT NULL, 
+	run_key VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	value VARCHAR NOT NULL, 
+	step INTEGER NOT NULL, 
+	at FLOAT NOT NULL, 
+	PRIMARY KEY (number)
+);
+CREATE INDEX run_points_by_run ON run_points (run_key, number);
+CREATE TABLE run_tracking (
+	sequence INTEGER NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	run VARCHAR NOT NULL, 
+	read_bytes INTEGER NOT NULL, 
+	read_all BOOLEAN NOT NULL, 
+	kept INTEGER NOT NULL, 
+	dropped INTEGER NOT NULL, 
+	sent INTEGER NOT NULL, 
+	begun BOOLEAN NOT NULL, 
+	closed BOOLEAN NOT NULL, 
+	PRIMARY KEY (sequence), 
+	UNIQUE ("key")
+);
+CREATE INDEX run_tracking_unread ON run_tracking (read_all);
+CREATE INDEX run_tracking_unsent ON run_tracking (closed);
