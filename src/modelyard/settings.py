@@ -212,14 +212,25 @@ class YardSettings:
 
 @dataclass(frozen=True, slots=True)
 class CareSettings:
-    """How a yard keeps its disk in order. Each can be set by the environment variable of its name, in capitals after
-    `MODELYARD_`: MODELYARD_DISK_FREE_BYTES_MIN=5000000000. All are plain numbers in the unit that is in the name."""
+    """How a yard keeps its disk and its memory in order. Each can be set by the environment variable of its name, in
+    capitals after `MODELYARD_`: MODELYARD_DISK_FREE_BYTES_MIN=5000000000. All are plain numbers in the unit that is in
+    the name."""
 
     disk_free_bytes_min: float = 1 * 2**30
     """Below so much free space new work is refused, so that what runs can still write."""
 
     disk_free_share_min: float = 0.05
     """The same as a share of the disk; the smaller of the two counts, so that a small disk can be used too."""
+
+    memory_free_bytes_min: float = 1 * 2**30
+    """With so much memory available or less, endpoints that nobody asks go to zero, those first that were asked for
+    longest ago, if their `min_replicas` is 0."""
+
+    memory_free_share_min: float = 0.1
+    """The same as a share of the machine's memory; the smaller of the two counts."""
+
+    replicas_bytes_max: float = 0.0
+    """What all replicas together may hold for themselves before endpoints go to zero likewise; 0 sets no bound."""
 
     log_bytes_max: float = 16 * 2**20
     """A log that is larger becomes the earlier part of itself; one earlier part is kept."""

@@ -22,6 +22,7 @@ from modelyard.domain.autoscaling import (
     Sample,
     capacity_of,
     default_target,
+    evicted,
     proving,
     recommend,
 )
@@ -127,6 +128,12 @@ class _Watch:
     """Samples since load was last written down."""
 
 
+def may_be_evicted(endpoint: Endpoint) -> bool:
+    """Whether it may be at zero, and has proved that it comes back from there."""
+    settings = endpoint.governing.spec.autoscaling
+    return settings is not None and not settings.min_replicas and endpoint.wished.state is not VersionState.NEW
+
+
 class Autoscaler:
     def __init__(self, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
         self._store = store
@@ -171,11 +178,13 @@ class Autoscaler:
 
     # -- for the pass ------------------------------------------------------------------------------------------------
 
-    def scale(self, endpoint: Endpoint, present: int | None, living: int, room: int) -> tuple[Endpoint, float | None]:
+    def scale(
+        self, endpoint: Endpoint, present: int | None, living: int, room: int, evicted_for: str | None = None
+    ) -> tuple[Endpoint, float | None]:
         """The endpoint with the replicas that it should have now, and when to ask again at the latest.
 
         `present` is what was asked for before, None where nothing was yet; `living` are the replicas that there are,
-        `room` how many more fit.
+        `room` how many more fit. `evicted_for` is why it is to go to zero, which it does where no request is there.
         """
         settings = endpoint.governing.spec.autoscaling
         if settings is None or endpoint.deleting:
@@ -187,6 +196,12 @@ class Autoscaler:
             born_at = now if present is None else self._born_at
             watch = self._watches[name_key(endpoint.name)] = _Watch(born_at, 0.0, Meter(now), rests=present == 0)
         current = settings.begins_with if present is None else present
+        if evicted_for is not None and current and may_be_evicted(endpoint) and watch.meter.at_rest:
+            capacity = living + max(0, room)
+            self._record(endpoint, watch, evicted(settings, current, now, capacity, evicted_for))
+            watch.decide_at = now + IDLE_TICK_SECONDS
+            watch.samples.clear()
+            return endpoint.scaled(0), watch.decide_at
         if now >= watch.decide_at or watch.version != endpoint.wished.number:
             watch.version = endpoint.wished.number
             current = self._decide(endpoint, settings, watch, current, living, room, now)
@@ -196,6 +211,11 @@ class Autoscaler:
             # At rest at zero nothing of the past counts; thousands of them must not fill memory.
             del self._watches[name_key(endpoint.name)]
         return endpoint.scaled(current), None
+
+    def at_rest(self, key: str) -> bool:
+        """Whether no request is under way."""
+        watch = self._watches.get(key)
+        return watch is None or watch.meter.at_rest
 
     def forget(self, name: str) -> None:
         """The endpoint is gone."""
@@ -226,7 +246,7 @@ class Autoscaler:
             found = proving(found)
         if found.recommended is not None:
             watch.past.append(Past(now, found.recommended))
-        watch.decide_at = now + self._pause(watch, found)
+        watch.decide_at = now + self._pause(watch, settings, found)
         self._record(endpoint, watch, found)
         return found.requested
 
@@ -252,11 +272,15 @@ class Autoscaler:
         while watch.past and watch.past[0].at <= now - kept:
             watch.past.popleft()
 
-    def _pause(self, watch: _Watch, found: Recommendation) -> float:
+    def _pause(self, watch: _Watch, settings: Autoscaling, found: Recommendation) -> float:
         """How long until the next look: a load is watched closely, and what rests is looked at when something may
         change."""
         if not watch.meter.at_rest or any(one.demand or one.arrivals for one in watch.samples):
             return TICK_SECONDS
+        if found.rule is Rule.LAST_REPLICA and found.requested == found.current == 1:
+            # Load wakes it, and else nothing can change before its delay is over.
+            delay_left = settings.last_replica_delay_seconds - (found.idle_seconds or 0.0)
+            return max(IDLE_TICK_SECONDS, delay_left)
         if found.rule is Rule.LAST_REPLICA or found.requested != found.min_replicas or found.current != found.requested:
             return IDLE_TICK_SECONDS
         return float("inf")

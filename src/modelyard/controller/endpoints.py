@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelyard.clock import Clock
 from modelyard.controller.agenda import Agenda
-from modelyard.controller.autoscaling import Autoscaler
+from modelyard.controller.autoscaling import Autoscaler, may_be_evicted
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
 from modelyard.controller.idleness import Idleness
@@ -25,6 +25,8 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     VersionState,
 )
+from modelyard.domain.eviction import Loaded
+from modelyard.domain.idleness import idle_since
 from modelyard.domain.names import name_key
 from modelyard.domain.replicas import ReplicaFact, ReplicaState
 from modelyard.domain.rollouts import (
@@ -91,11 +93,14 @@ class EndpointsPass:
         self._metrics = metrics
         self._packages = packages
         self._clock = clock
+        self._wake = wake
         self._revision = 0
         self._agenda = Agenda()
         self._agenda.add(*published)
         self._held_back: set[str] = set()
         """Endpoints that wait for an environment, of whose progress nothing else tells."""
+        self._evicted: dict[str, str] = {}
+        """Endpoints that are to go to zero, and why."""
         self._endpoints: dict[str, Endpoint] = {}
         self._statuses: dict[str, EndpointStatus] = {}
         """What is known of endpoints that have replicas; the others are read when something wakes them."""
@@ -189,11 +194,29 @@ class EndpointsPass:
             self._statuses.pop(key, None)
         return None if endpoint.deleting else _entry(endpoint, decision, sights)
 
+    def loaded(self, held: Mapping[str, int]) -> list[Loaded]:
+        """Endpoints that have replicas; `held` is what each replica holds of memory, by id."""
+        found: list[Loaded] = []
+        for key, endpoint in self._endpoints.items():
+            staying = [one.id for one in self._engine.replicas(key) if one.alive and not one.stopping]
+            own = sum(held.get(one, 0) for one in staying)
+            used_at = idle_since(endpoint.wished.created_at, self.idleness.requests_of(key))
+            may_go = may_be_evicted(endpoint) and not endpoint.deleting and self.autoscaler.at_rest(key)
+            found.append(Loaded(key, used_at, own, may_go))
+        return found
+
+    def evict(self, key: str, sentence: str) -> None:
+        """Sends an endpoint to zero at the next pass, if no request has come by then."""
+        self._evicted[key] = sentence
+        self._agenda.add(key, urgent=True)
+        self._wake()
+
     def _forget(self, key: str) -> None:
         """The endpoint is gone."""
         self._endpoints.pop(key, None)
         self._statuses.pop(key, None)
         self._held_back.discard(key)
+        self._evicted.pop(key, None)
         self._agenda.put(key, None)
         self.idleness.forget(key)
 
@@ -201,7 +224,9 @@ class EndpointsPass:
         """The endpoint with as many replicas as its load asks for; what was asked for before is in its status."""
         before = self._statuses.get(name_key(endpoint.name))
         living = sum(one.live for one in facts)
-        return self.autoscaler.scale(endpoint, before.requested if before is not None else None, living, room)
+        requested = before.requested if before is not None else None
+        evicted_for = self._evicted.pop(name_key(endpoint.name), None)
+        return self.autoscaler.scale(endpoint, requested, living, room, evicted_for)
 
     def _end_strangers(self, key: str) -> None:
         """Replicas of no endpoint have no business here."""

@@ -11,6 +11,7 @@ from modelyard.controller.alarms import AlarmsPass
 from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
+from modelyard.controller.eviction import Eviction
 from modelyard.controller.messages import Messenger
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
@@ -87,6 +88,7 @@ class Controller:
         self._transforms = TransformsPass(store, artifacts, engine, self._environments, home, clock, self.wake)
         self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
+        self._eviction = Eviction(engine, self._endpoints, care or CareSettings(), clock)
 
     def wake(self) -> None:
         self._engine.changed.set()
@@ -135,6 +137,9 @@ class Controller:
         with _survived("metrics"):
             recorded = self.metrics()
             self.alarms(recorded=recorded)
+            self.metrics()
+        with _survived("memory"):
+            self._eviction()
         with _survived("the disk"):
             self._care()
         return wake_at
@@ -147,6 +152,7 @@ class Controller:
         await self._environments.close()
         await self._models.close()
         await self._care.close()
+        await self._eviction.close()
         await self.metrics.close()
         await self.alarms.close()
         await self._endpoints.replicas.close()

@@ -153,6 +153,7 @@ class Rule(StrEnum):
     TO_ZERO = "to zero"  # nothing asked for it throughout the delay
     BOUND = "bound"  # minimum or maximum
     CAPACITY = "capacity"  # the machine has no room for more
+    EVICTED = "evicted"  # memory is short and others were asked more recently
     PROVING = "proving"  # a new version has to show that it starts
 
 
@@ -377,6 +378,22 @@ def _reason_told(terms: Recommendation) -> str:
         terms=terms,
         way="raise" if (terms.recommended or 0) > terms.current else "cut",
         bound=f"at most {terms.max_replicas}" if at_most else f"at least {terms.min_replicas}",
+    )
+
+
+def evicted(settings: Autoscaling, current: int, now: float, capacity: int, reason: str) -> Recommendation:
+    """The decision that memory made, whatever the load was: at zero until the next request."""
+    return Recommendation(
+        at=now,
+        rule=Rule.EVICTED,
+        current=current,
+        requested=0,
+        sentence=f"{current} -> 0, {reason}",
+        target_in_flight=settings.target_in_flight or 1.0,
+        min_replicas=settings.min_replicas,
+        max_replicas=settings.max_replicas,
+        capacity=capacity,
+        recommended=0,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from modelyard.clock import Clock, SystemClock
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.eviction import Memory
 from modelyard.domain.names import name_key
 from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
@@ -51,6 +52,10 @@ class FakeEngine:
         self.changed = asyncio.Event()
         self.plans: deque[Plan] = deque()
         """For the next starts, in order; then all goes well."""
+        self.available_bytes = memory_bytes
+        """What memory the machine has available."""
+        self.held: dict[str, int] = {}
+        """What memory replicas hold."""
         self._clock = clock or SystemClock()
         self._cpu_millis = cpu_millis
         self._memory_bytes = memory_bytes
@@ -170,6 +175,12 @@ class FakeEngine:
 
     def replica(self, replica: str) -> ReplicaSight | None:
         return self._machine.replicas.get(replica)
+
+    def memory(self) -> Memory:
+        return Memory(self._memory_bytes, self.available_bytes)
+
+    async def private_memory(self) -> dict[str, int]:
+        return {one.id: self.held.get(one.id, 0) for one in self._machine.replicas.values() if one.alive}
 
     def take_changed(self) -> set[str]:
         changed, self._changed_endpoints = self._changed_endpoints, set()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.eviction import Memory
 from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
 
@@ -117,6 +118,14 @@ class Engine(Protocol):
         ...
 
     def replica(self, replica: str) -> ReplicaSight | None: ...
+
+    def memory(self) -> Memory:
+        """The machine's memory, or what of it a control group lets this yard have."""
+        ...
+
+    async def private_memory(self) -> dict[str, int]:
+        """Bytes that each living replica holds and shares with nobody, by id."""
+        ...
 
     def take_changed(self) -> set[str]:
         """Endpoints, by `name_key`, of whose replicas something else is seen than at the last call; at the first, all

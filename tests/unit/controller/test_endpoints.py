@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.rollouts import ENDED_KEPT
@@ -349,5 +350,36 @@ def test_a_request_that_comes_in_time_keeps_it(tell: Tell) -> None:
         assert stage.state == "live"
         await stage.restart()
         assert stage.store.endpoints.requests_of("iris").last_at is not None
+
+    tell(story)
+
+
+def test_when_memory_is_short_those_go_to_zero_that_nobody_asked_for_longest_and_come_back_when_asked(
+    tell: Tell,
+) -> None:
+    async def story(stage: Stage) -> None:
+        stage.controller.autoscaler.gateway_came("gateway")
+        zero = Autoscaling(min_replicas=0, init_replicas=1)
+        await stage.deploy("pinned")
+        for name in ("iris", "wine", "tea"):
+            await stage.deploy(name, autoscaling=zero)
+        for name in ("wine", "iris", "tea"):
+            stage.clock.advance(1.0)
+            stage.controller.idleness.take({name: Load(0, 0, 1, 0, 1)})
+        stage.controller.autoscaler.take("gateway", {"wine": Load(1, 0, 1, 1, 1)})
+        stage.engine.held = {one.id: 2**30 for one in stage.engine.replicas()}
+        stage.engine.available_bytes = 2**29
+        await stage.wait(1.0)
+        await stage.look(2)
+        assert [stage.status(name).requested for name in ("pinned", "iris", "wine", "tea")] == [1, 0, 1, 1]
+        (event,) = [one for one in stage.sentences("iris") if "evicted" in one]
+        assert event.startswith("scaling: 1 -> 0, evicted, the machine has 512 MiB available of the 1024 MiB")
+        stage.engine.finish_stopping()
+        stage.engine.available_bytes = 2**32
+        await stage.wait(5.0)
+        assert [one.endpoint for one in stage.alive()] == ["pinned", "wine", "tea"]
+        stage.controller.autoscaler.take("gateway", {"iris": Load(0, 1, 1, 0, 1)})
+        await stage.look(2)
+        assert stage.status("iris").ready == 1
 
     tell(story)

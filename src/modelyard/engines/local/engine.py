@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.eviction import Memory
 from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
 from modelyard.engines.local.jobs import Jobs
+from modelyard.engines.local.memory import available_memory, private_bytes
 from modelyard.engines.local.probe import PROBE_SECONDS
 from modelyard.engines.local.replicas import Replicas
 from modelyard.engines.local.templates import LINGER_SECONDS, SHARE_MODEL_BYTES, Templates
@@ -61,6 +63,13 @@ class LocalEngine:
 
     def replica(self, replica: str) -> ReplicaSight | None:
         return self._replicas.sight(replica)
+
+    def memory(self) -> Memory:
+        return available_memory(self._memory_bytes)
+
+    async def private_memory(self) -> dict[str, int]:
+        processes = self._replicas.processes()
+        return await asyncio.to_thread(lambda: {name: private_bytes(pid) for name, pid in processes.items()})
 
     def take_changed(self) -> set[str]:
         return self._replicas.take_changed()

@@ -9,8 +9,10 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from modelyard.domain.eviction import Memory
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRIVATE = re.compile(r"^(?:Private_Dirty|Swap): +(\d+) kB$", re.MULTILINE)
@@ -20,6 +22,19 @@ WATCHED_SECONDS = 5.0
 
 LIMIT_LOOK_SECONDS = 0.5
 """How often replicas with a limit are looked at: what one may take beyond it is what it can take meanwhile."""
+
+_AVAILABLE = re.compile(r"^MemAvailable: +(\d+) kB$", re.MULTILINE)
+_INACTIVE_FILE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)
+
+_GROUP_FILES = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
+)
+"""Limit, use, statistics; in a container these are its own."""
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
@@ -36,7 +51,35 @@ def oom_kills() -> int | None:
     return None
 
 
-def private_bytes(pid: int, beyond: int) -> int:
+def available_memory(total_bytes: int) -> Memory:
+    """The machine's, or our control group's where that is less."""
+    found = [_of_machine(total_bytes), *_of_groups()]
+    return min(found, key=lambda one: one.available_bytes)
+
+
+def _of_machine(total_bytes: int) -> Memory:
+    try:
+        available = _AVAILABLE.search(Path("/proc/meminfo").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        available = None
+    return Memory(total_bytes, int(available[1]) * 1024 if available else total_bytes)
+
+
+def _of_groups() -> Iterator[Memory]:
+    """What control groups of either version hold us to (cgroups(7)); the files of pages that can be dropped count as
+    held there, so that this is what is left in the worst case and only asked where there is a limit."""
+    for limit, used, statistics in _GROUP_FILES:
+        try:
+            most = int(Path(limit).read_text(encoding="ascii"))
+            held = int(Path(used).read_text(encoding="ascii"))
+            droppable = _INACTIVE_FILE.search(Path(statistics).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            continue
+        if most < 2**60:
+            yield Memory(most, max(0, most - held + (int(droppable[1]) if droppable else 0)))
+
+
+def private_bytes(pid: int, beyond: int = 0) -> int:
     """Memory that a process holds and shares with nobody, swapped out or not; 0 where it is gone, and anything up to
     `beyond` where it is certainly not more, which is quicker to know."""
     try:

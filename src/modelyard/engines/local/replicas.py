@@ -141,6 +141,12 @@ class Replicas:
         self._look()
         return [name for name, one in self._known.items() if one.alive]
 
+    def processes(self) -> dict[str, int]:
+        """Process ids of the living."""
+        return {
+            name: one.watched.identity.pid for name, one in self._known.items() if one.alive and one.watched is not None
+        }
+
     def _look(self) -> None:
         self._memory.look()
         self._look_at_limits()
