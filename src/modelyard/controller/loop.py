@@ -137,7 +137,6 @@ class Controller:
         with _survived("metrics"):
             recorded = self.metrics()
             self.alarms(recorded=recorded)
-            self.metrics()
         with _survived("memory"):
             self._eviction()
         with _survived("the disk"):
