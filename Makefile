@@ -24,7 +24,7 @@ help:
 	@echo "make test      setup, then every test (under 10 minutes)"
 	@echo "make test-all  the same, then the guests"
 	@echo "make demo      setup, then: train, deploy, predict; leaves a yard running"
-	@echo "make bench     the serving benchmark, peers beside us (needs wrk)"
+	@echo "make bench     the benchmarks: serving beside its peers, then stories (wants wrk)"
 	@echo "make format    what check would refuse, mended where a tool can"
 	@echo "make reference the generated pages of docs/reference anew, from the code"
 	@echo "make lock      locks/ anew, from pyproject.toml"
@@ -66,6 +66,7 @@ demo: setup
 
 bench: setup
 	@$(BIN)/python -m bench.serving
+	@$(BIN)/python -m bench.stories
 
 lock: setup
 	cd locks && ../$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

@@ -25,6 +25,7 @@ from bench.serving.promises import Evidence, judge
 from bench.serving.report import print_figures, print_streamed, print_verdicts
 from bench.serving.servers import PEERS
 from bench.serving.yard import OURS, PLATFORM, REGISTERED, Yard, running_yard
+from bench.yard import end_when_told
 from modelyard.version import VERSION
 
 DEPLOYS = 5
@@ -46,6 +47,7 @@ class Plan:
 def main() -> int:
     """Measures, prints, writes. Returns 1 where a request failed; with `--strict` also where a promise was missed."""
     plan = _read_plan()
+    end_when_told()
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)

@@ -1,10 +1,6 @@
-"""A yard of its own for the benchmark: started in a fresh home, ended with the block."""
+"""The benchmark's own yard, with an endpoint for every case."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,7 +14,7 @@ from bench.serving import work
 from bench.serving.cases import CASES_BY_NAME, asked
 from bench.serving.servers import Server
 from bench.serving.shapes import PLAIN
-from modelyard.sdk import Client
+from bench.yard import FreshYard, fresh_yard
 
 OURS = "modelyard"
 REGISTERED = "iris"
@@ -33,11 +29,9 @@ _HEADERS = {"content-type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Yard:
-    """A running yard. `url` is its address, `key` its owner's."""
+    """A running yard with every case's endpoint in it."""
 
-    url: str
-    key: str
-    client: Client
+    fresh: FreshYard
 
     def timed_deploy(self, name: str) -> float:
         """Puts the registered model live as `name`; seconds from the request to the first answered prediction."""
@@ -48,11 +42,11 @@ class Yard:
             "spec": {"replicas": 1},
         }
         deployment = {"project": PROJECT, "resources": [resource]}
-        body = PLAIN.body(asked(CASES_BY_NAME[REGISTERED]))
-        with httpx.Client(headers={"authorization": f"Bearer {self.key}"}) as http:
+        body, url = PLAIN.body(asked(CASES_BY_NAME[REGISTERED])), self.fresh.prediction_url(name)
+        with httpx.Client(headers={"authorization": f"Bearer {self.fresh.key}"}) as http:
             began = time.perf_counter()
-            http.post(f"{self.url}/api/v1/deployments", json=deployment).raise_for_status()
-            while not (answer := http.post(self.prediction_url(name), content=body, headers=_HEADERS)).is_success:
+            http.post(f"{self.fresh.url}/api/v1/deployments", json=deployment).raise_for_status()
+            while not (answer := http.post(url, content=body, headers=_HEADERS)).is_success:
                 if time.perf_counter() > began + FIRST_PREDICTION_SECONDS_MAX:
                     raise RuntimeError(f"cannot measure the deploy of {name}: {answer.text[:300]}")
                 time.sleep(_POLL_SECONDS)
@@ -60,44 +54,30 @@ class Yard:
 
     def delete(self, name: str) -> None:
         """Takes the endpoint away; returns when it is gone."""
-        self.client.delete_endpoint(name)
+        self.fresh.client.delete_endpoint(name)
 
     def server(self, endpoint: str) -> Server:
         """An endpoint as one of the compared."""
-        return Server(OURS, "this endpoint", self.prediction_url(endpoint), self.processes(endpoint))
+        return Server(OURS, "this endpoint", self.fresh.prediction_url(endpoint), self.processes(endpoint))
 
     def processes(self, endpoint: str) -> dict[str, list[int]]:
         """The platform's processes by role, the endpoint's replicas, and its templates: what forked the replicas."""
-        platform = self.client.status()["processes"]
+        client = self.fresh.client
+        platform = client.status()["processes"]
         roles = {process["name"]: [process["pid"]] for process in platform if process["pid"] is not None}
-        replicas = self.client.endpoint(endpoint)["replicas"]
+        replicas = client.endpoint(endpoint)["replicas"]
         roles["replica"] = [replica["pid"] for replica in replicas if replica["pid"] is not None]
         roles["template"] = sorted({psutil.Process(pid).ppid() for pid in roles["replica"]} - set(roles["supervisor"]))
         return roles
-
-    def prediction_url(self, name: str) -> str:
-        return f"{self.url}/endpoints/{name}/invocations"
 
 
 @contextmanager
 def running_yard(folder: Path, models: Path) -> Generator[Yard]:
     """A yard in a home below `folder` on a free port, with every case's endpoint live and one model registered."""
-    home = folder / "home"
-    environment = {**os.environ, "MODELYARD_HOME": str(home)}
-    for name in ("MODELYARD_URL", "MODELYARD_API_KEY"):
-        environment.pop(name, None)
-    command = [sys.executable, "-m", "modelyard.cli.main"]
-    subprocess.run([*command, "up", "--detach", "--port", "0"], env=environment, check=True)
-    try:
-        written = _written_project(folder / PROJECT, models)
-        subprocess.run([*command, "deploy", str(written)], env=environment, check=True, stdout=subprocess.DEVNULL)
-        url = str(json.loads((home / "yard.json").read_text())["url"]).rstrip("/")
-        key = (home / "key").read_text().strip()
-        with Client(url, key) as client:
-            client.register(REGISTERED, models / "iris.joblib", project=PROJECT)
-            yield Yard(url, key, client)
-    finally:
-        subprocess.run([*command, "down"], env=environment, check=True)
+    with fresh_yard(folder / "home") as fresh:
+        fresh.command("deploy", str(_written_project(folder / PROJECT, models)))
+        fresh.client.register(REGISTERED, models / "iris.joblib", project=PROJECT)
+        yield Yard(fresh)
 
 
 def _written_project(folder: Path, models: Path) -> Path:
