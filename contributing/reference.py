@@ -168,7 +168,16 @@ def _yard_rows() -> list[tuple[str, str, str]]:
         ("`MODELYARD_API_KEY`", "the home's file `key`", "The key that they send; for a yard on another machine."),
     ]
     options = dataclasses.fields(YardSettings)
-    return rows + [(f"`modelyard up --{one.name}`", f"`{one.default}`", described[one.name]) for one in options]
+    # What may be said several times is one thing each time: `names` is `--name`.
+    words = {one.name: one.name.removesuffix("s").replace("_", "-") for one in options if one.default == ()}
+    return rows + [
+        (
+            f"`modelyard up --{words.get(one.name, one.name.replace('_', '-'))}`",
+            f"`{one.default}`" if one.default else "",
+            described[one.name],
+        )
+        for one in options
+    ]
 
 
 def _care_rows() -> Iterator[tuple[str, str, str, str]]:

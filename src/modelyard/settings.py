@@ -40,6 +40,11 @@ class Home:
         return self.root / "retention.lock"
 
     @property
+    def tls(self) -> Path:
+        """The local authority and what it signed, where the yard makes its own certificate."""
+        return self.root / "tls"
+
+    @property
     def yard(self) -> Path:
         """What runs: address and identity of the supervisor, written by `up`; JSON."""
         return self.root / "yard.json"
@@ -208,6 +213,30 @@ class YardSettings:
 
     port: int = 8400
     """TCP port to listen on; 0 takes a free one."""
+
+    names: tuple[str, ...] = ()
+    """Host names under which the yard is reached, beside localhost and its addresses."""
+
+    tls_port: int | None = None
+    """TCP port for TLS beside the other; clients from elsewhere than this machine are sent there. None has no TLS."""
+
+    tls_certificate: str | None = None
+    """File with the certificate and its chain (PEM); None has the yard's own authority make one."""
+
+    tls_key: str | None = None
+    """File with the certificate's key (PEM)."""
+
+
+def settings_arguments(settings: YardSettings) -> list[str]:
+    """The settings as options of `modelyard up`, and of the supervisor that it starts."""
+    words = ["--host", settings.host, "--port", str(settings.port)]
+    for name in settings.names:
+        words += ["--name", name]
+    if settings.tls_port is not None:
+        words += ["--tls-port", str(settings.tls_port)]
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        words += ["--tls-certificate", settings.tls_certificate, "--tls-key", settings.tls_key]
+    return words
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelyard.errors import InvalidValue, StoreFailed
-from modelyard.settings import Home, home_from
+from modelyard.settings import Home, YardSettings, home_from, settings_arguments
 
 STOP_SECONDS = 120
 """More than the supervisor gives all of its processes together."""
@@ -23,11 +23,11 @@ _NOT_OURS_TO_KEEP = ("MODELYARD_HOME", "MODELYARD_URL", "MODELYARD_API_KEY")
 """The home is stated anyway; the others are a client's, and a key stands in no file but its own."""
 
 
-def install_unit(home: Home, host: str, port: int, environment: Mapping[str, str]) -> Path:
+def install_unit(home: Home, settings: YardSettings, environment: Mapping[str, str]) -> Path:
     """Writes the unit of this home; doing so again replaces it. Raises InvalidValue, StoreFailed."""
     folder = Path(environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".config")
     path = folder / "systemd" / "user" / unit_name(home, environment)
-    text = unit_text(home, host, port, environment)
+    text = unit_text(home, settings, environment)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -48,8 +48,8 @@ def unit_name(home: Home, environment: Mapping[str, str]) -> str:
     return f"modelyard-{hashlib.sha256(os.fsencode(home.root)).hexdigest()[:8]}.service"
 
 
-def unit_text(home: Home, host: str, port: int, environment: Mapping[str, str]) -> str:
-    command = [sys.executable, "-m", "modelyard.cli.main", "up", "--host", host, "--port", str(port)]
+def unit_text(home: Home, settings: YardSettings, environment: Mapping[str, str]) -> str:
+    command = [sys.executable, "-m", "modelyard.cli.main", "up", *settings_arguments(settings)]
     variables = {"MODELYARD_HOME": str(home.root), **_settings(environment)}
     lines = [
         "[Unit]",

@@ -14,7 +14,7 @@ from pathlib import Path
 from modelyard_worker.records import Identity, is_alive, read_json
 
 from modelyard.errors import Broken, StartFailed
-from modelyard.settings import Home
+from modelyard.settings import Home, YardSettings, settings_arguments
 
 MODULE = "modelyard.processes.supervisor"
 START_SECONDS = 15.0
@@ -46,18 +46,18 @@ def find_supervisor(home: Home) -> Supervisor | None:
         return None
 
 
-def become_supervisor(host: str, port: int) -> None:
+def become_supervisor(settings: YardSettings) -> None:
     """Turns this process into the supervisor; does not return."""
-    os.execv(sys.executable, _command(host, port))  # noqa: S606 (a list of arguments; no shell)
+    os.execv(sys.executable, _command(settings))  # noqa: S606 (a list of arguments; no shell)
 
 
-def start_supervisor(home: Home, host: str, port: int, answers: Callable[[str], bool]) -> Supervisor:
+def start_supervisor(home: Home, settings: YardSettings, answers: Callable[[str], bool]) -> Supervisor:
     """Starts a supervisor in a session of its own and waits until `answers(url)`. Raises StartFailed."""
     log = home.logs / "supervisor.log"
     began_at = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:
         process = subprocess.Popen(
-            _command(host, port),
+            _command(settings),
             cwd=home.root,
             env={**os.environ, "MODELYARD_HOME": str(home.root)},
             stdin=subprocess.DEVNULL,
@@ -134,8 +134,8 @@ def clean_up(home: Home) -> int:
         raise Broken(f"cannot tell what was cleaned up in {home.root}: {done.stdout[:100]!r}") from error
 
 
-def _command(host: str, port: int) -> list[str]:
-    return [sys.executable, "-m", MODULE, "--host", host, "--port", str(port)]
+def _command(settings: YardSettings) -> list[str]:
+    return [sys.executable, "-m", MODULE, *settings_arguments(settings)]
 
 
 def _last_lines(log: Path, began_at: int) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from modelyard.cli.output import Format, Output, first_line, say, say_json, say_
 from modelyard.cli.progress import waiting
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age, size
+from modelyard.errors import InvalidValue, NotFound
 from modelyard.settings import Home, YardSettings, home_from
 from modelyard.version import VERSION
 
@@ -28,6 +30,17 @@ def up(
     ] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULTS.host,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = DEFAULTS.port,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Host name under which the yard is reached. Repeatable.")
+    ] = None,
+    tls_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port for TLS beside the other; other machines are sent there."),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Certificate with its chain (PEM); without one the yard makes its own.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
     install: Annotated[
         bool, typer.Option("--install", help="Write a systemd user unit that starts it with the machine, and no more.")
     ] = False,
@@ -37,26 +50,44 @@ def up(
     from modelyard.cli import supervisor  # noqa: PLC0415 (start-up time of the other commands)
 
     home = home_from(os.environ)
+    settings = _settings(host, port, tuple(name or ()), tls_port, tls_certificate, tls_key)
     home.make()
     if install:
-        _install(home, host, port, output)
+        _install(home, settings, output)
         return
     found = supervisor.find_supervisor(home)
     if found is not None and found.alive:
         _say_up(f"a yard runs already in {home.root}", found, output, started=False)
         return
     if not detach:
-        supervisor.become_supervisor(host, port)
+        supervisor.become_supervisor(settings)
     with waiting() as shown:
         shown.show("starting")
-        found = supervisor.start_supervisor(home, host, port, _answers)
+        found = supervisor.start_supervisor(home, settings, _answers)
     _say_up("the yard is up", found, output, started=True)
 
 
-def _install(home: Home, host: str, port: int, output: Format) -> None:
+def _settings(
+    host: str, port: int, names: tuple[str, ...], tls_port: int | None, certificate: Path | None, key: Path | None
+) -> YardSettings:
+    """Raises InvalidValue where the options do not go together, NotFound for a file that is not there."""
+    if (certificate is None) != (key is None):
+        raise InvalidValue(
+            "cannot use TLS: a certificate and its key go together", "give --tls-certificate and --tls-key"
+        )
+    if certificate is not None and tls_port is None:
+        raise InvalidValue("cannot use TLS without a port of its own", "give --tls-port, such as 8443")
+    for file in (certificate, key):
+        if file is not None and not file.is_file():
+            raise NotFound(f"cannot find {file}", "name a PEM file")
+    given = (str(one.absolute()) if one is not None else None for one in (certificate, key))
+    return YardSettings(host, port, tuple(one.lower() for one in names), tls_port, *given)
+
+
+def _install(home: Home, settings: YardSettings, output: Format) -> None:
     from modelyard.cli.service_unit import install_unit  # noqa: PLC0415 (start-up time of the other commands)
 
-    unit = install_unit(home, host, port, os.environ)
+    unit = install_unit(home, settings, os.environ)
     commands = ["systemctl --user daemon-reload", f"systemctl --user enable --now {unit.name}"]
     lingering = "loginctl enable-linger"
     if output is Format.JSON:

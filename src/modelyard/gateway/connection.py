@@ -5,6 +5,7 @@ connection is not read. Work that answers at once and work that must wait share 
 """
 
 import asyncio
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,7 @@ from modelyard.domain.access import Role, allows
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_line, tensor_error
 from modelyard.gateway.event_stream import EventStream
+from modelyard.gateway.hosts import is_loopback
 from modelyard.gateway.inference import Inference, model_state, server_state
 from modelyard.gateway.metrics import Scrape
 from modelyard.gateway.patience import Sight
@@ -25,6 +27,9 @@ from modelyard.protocol import routes
 
 if TYPE_CHECKING:
     from modelyard.gateway.server import Gateway
+
+HOST_PORT = re.compile(rb":\d+$")
+HTTPS_PORT = 443
 
 PIPELINE_MAX = 16
 LINGER_SECONDS = 2.0
@@ -95,16 +100,21 @@ class HttpConnection(asyncio.Protocol):
         "client_is_slow",
         "gateway",
         "idle_since",
+        "is_encrypted",
         "last_heard",
         "lingers",
+        "must_encrypt",
         "speaks_1_1",
         "transport",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, gateway: "Gateway") -> None:
+    def __init__(self, gateway: "Gateway", *, is_encrypted: bool = False) -> None:
         self.gateway = gateway
+        self.is_encrypted = is_encrypted
+        self.must_encrypt = False
+        """Whether its requests are sent to the encrypted port."""
         self.active: Exchange | None = None
         self.client_is_slow = False
         self.lingers = False
@@ -122,6 +132,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream transport, as the listener makes them
+        self.must_encrypt = self.gateway.tls is not None and not self.is_encrypted and not is_loopback(self.address)
         self.gateway.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -184,11 +195,13 @@ class HttpConnection(asyncio.Protocol):
         gateway = self.gateway
         self.speaks_1_1 = self._parser.get_http_version() == "1.1"
         refused = self._refusal_by_headers(fields)
-        service = gateway.services_by_path.get(self._url) if refused is None else None
+        service = gateway.services_by_path.get(self._url) if refused is None and not self.must_encrypt else None
         if service is not None and self._parser.get_method() == b"POST" and service.is_open:
             exchange: Exchange = Prediction(self, service, headers, fields, None, _is_signed(fields))
         elif refused is not None:
             exchange = self._refusal(refused[0], fields, status=refused[1])
+        elif self.must_encrypt:
+            exchange = self._to_encrypted(fields)
         else:
             exchange = self._exchange_for(fields)
         self._current = exchange
@@ -351,6 +364,14 @@ class HttpConnection(asyncio.Protocol):
         if method not in (b"GET", b"HEAD"):
             return self._refusal(InvalidValue(f"cannot {method.decode()} this path", "use GET"), fields, status=405)
         return self._own_answer(lane, name, path, fields)
+
+    def _to_encrypted(self, fields: dict[bytes, bytes]) -> Reply:
+        """Sends the client to the encrypted port: same host, path and query (RFC 9110, 15.4.9)."""
+        tls = self.gateway.tls
+        host = HOST_PORT.sub(b"", fields.get(b"host", b"localhost"))
+        port = b"" if tls is None or tls.place.port == HTTPS_PORT else b":%d" % tls.place.port
+        target = self._url if self._url.startswith(b"/") else b"/"
+        return Reply(self, 308, b"location: https://%b%b%b\r\n" % (host, port, target), b"", self._id_for(fields))
 
     def _for_control(self, path: bytes, method: bytes, fields: dict[bytes, bytes], query: bytes) -> Exchange:
         short = short_name(path) if method == b"POST" else None

@@ -124,7 +124,8 @@ class Proxied(asyncio.Protocol):
         lines += [b"%b: %b\r\n" % (name, value) for name, value in headers if name not in _HOP_BY_HOP]
         if self._chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
-        lines.append(b"x-forwarded-for: %b\r\nx-forwarded-proto: http\r\n" % address)
+        scheme = b"https" if self._connection.is_encrypted else b"http"
+        lines.append(b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (address, scheme))
         lines.append(b"x-request-id: %b\r\nconnection: close\r\n\r\n" % self._request_id)
         return b"".join(lines)
 

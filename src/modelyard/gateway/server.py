@@ -18,6 +18,7 @@ from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.service import Service
+from modelyard.gateway.tls import LOOK_SECONDS, Tls
 from modelyard.protocol.table import Delta, EndpointEntry, Table
 from modelyard.settings import Home
 
@@ -57,6 +58,7 @@ class Gateway:
         self._swept_at = 0.0
         self.has_table = False
         self.draining = False
+        self.tls: Tls | None = None
         self.now = self.loop.time()
         self.date_line = b""
         self.id_prefix = secrets.token_hex(4).encode()
@@ -165,9 +167,25 @@ class Gateway:
 
     # -- life --------------------------------------------------------------------------------------------------------
 
-    async def serve(self, listening: list[socket.socket]) -> list[asyncio.Server]:
+    async def serve(
+        self, listening: socket.socket, encrypted: socket.socket | None = None, tls: Tls | None = None
+    ) -> list[asyncio.Server]:
+        """Answers on `listening` and, with `tls`, on `encrypted`."""
+        self.tls = tls
         self._turn()
-        return [await self.loop.create_server(lambda: HttpConnection(self), sock=one) for one in listening]
+        servers = [await self.loop.create_server(lambda: HttpConnection(self), sock=listening)]
+        if encrypted is not None and tls is not None:
+            servers.append(
+                await self.loop.create_server(
+                    lambda: HttpConnection(self, is_encrypted=True), sock=encrypted, ssl=tls.context
+                )
+            )
+            self._look_at_certificate(tls)
+        return servers
+
+    def _look_at_certificate(self, tls: Tls) -> None:
+        tls.look()
+        self.loop.call_later(LOOK_SECONDS, self._look_at_certificate, tls)
 
     async def drain(self, limit_seconds: float) -> None:
         """Lets what is under way finish; idle connections are closed at once."""

@@ -8,12 +8,14 @@ import resource
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
 from modelyard.gateway.follower import follow_table
 from modelyard.gateway.server import Gateway
+from modelyard.gateway.tls import Tls, TlsPlace
 from modelyard.log import start_log
 from modelyard.settings import Home
 
@@ -24,7 +26,16 @@ GC_THRESHOLD = 50_000
 """Young objects before a collection: requests leave no cycles, so looking for them often is waste."""
 
 
-async def serve(home: Home, listening: socket.socket, names: frozenset[str], predictions_are_open: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Sockets that were inherited, and what the encrypted one is encrypted with."""
+
+    plain: socket.socket
+    encrypted: socket.socket | None = None
+    tls: Tls | None = None
+
+
+async def serve(home: Home, listening: Listening, names: frozenset[str], predictions_are_open: bool) -> None:
     log = start_log("gateway")
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -33,12 +44,14 @@ async def serve(home: Home, listening: socket.socket, names: frozenset[str], pre
     _clear_spool(home.spool)
     gateway = Gateway(home, names, predictions_are_open)
     follower = loop.create_task(follow_table(gateway, home, gateway.id_prefix.decode()))
-    handover = _offer_socket(loop, home.gateway_socket, listening)
-    servers = await gateway.serve([listening])
+    handover = _offer_sockets(loop, home.gateway_socket, listening)
+    servers = await gateway.serve(listening.plain, listening.encrypted, listening.tls)
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 50)
-    log.info("listening on %s:%s", *listening.getsockname()[:2])
+    for one in listening.plain, listening.encrypted:
+        if one is not None:
+            log.info("listening on %s:%s", *one.getsockname()[:2])
     await stop.wait()
     for server in servers:
         server.close()
@@ -51,8 +64,8 @@ async def serve(home: Home, listening: socket.socket, names: frozenset[str], pre
     log.info("stopped")
 
 
-def _offer_socket(loop: asyncio.AbstractEventLoop, path: Path, listening: socket.socket) -> socket.socket:
-    """A supervisor that comes after a dead one gets the listening socket here, so that no client is ever refused."""
+def _offer_sockets(loop: asyncio.AbstractEventLoop, path: Path, listening: Listening) -> socket.socket:
+    """A supervisor that comes after a dead one gets the listening sockets here, so that no client is ever refused."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     offer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -66,7 +79,8 @@ def _offer_socket(loop: asyncio.AbstractEventLoop, path: Path, listening: socket
             asked, _ = offer.accept()
             with asked:
                 asked.setblocking(False)
-                socket.send_fds(asked, [b"listening"], [listening.fileno()])
+                sockets = [one.fileno() for one in (listening.plain, listening.encrypted) if one is not None]
+                socket.send_fds(asked, [b"listening"], sockets)
 
     loop.add_reader(offer, give)
     return offer
@@ -92,12 +106,23 @@ def main() -> int:
     parser.add_argument("--fd", type=int, required=True, help="inherited listening socket")
     parser.add_argument("--name", action="append", default=[], help="host name that is this yard's")
     parser.add_argument("--predictions-need-key", action="store_true")
+    parser.add_argument("--tls-fd", type=int, help="inherited listening socket for TLS")
+    parser.add_argument("--tls-certificate", type=Path)
+    parser.add_argument("--tls-key", type=Path)
     given = parser.parse_args()
     _allow_connections()
-    listening = socket.socket(fileno=given.fd)
     names = frozenset(str(name).lower() for name in given.name)
-    uvloop.run(serve(Home(given.home), listening, names, not given.predictions_need_key))
+    uvloop.run(serve(Home(given.home), _listening(given), names, not given.predictions_need_key))
     return 0
+
+
+def _listening(given: argparse.Namespace) -> Listening:
+    plain = socket.socket(fileno=given.fd)
+    if given.tls_fd is None:
+        return Listening(plain)
+    encrypted = socket.socket(fileno=given.tls_fd)
+    place = TlsPlace(given.tls_certificate, given.tls_key, int(encrypted.getsockname()[1]))
+    return Listening(plain, encrypted, Tls(place))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from modelyard_worker.records import Identity, is_alive, own_identity, read_iden
 
 from modelyard.errors import Conflict, ModelyardError, StartFailed
 from modelyard.log import start_log
-from modelyard.settings import Home, YardSettings, home_from
+from modelyard.settings import Home, YardSettings, home_from, settings_arguments
 from modelyard.store.admitted import anybody_is_admitted
 from modelyard.store.migrate import create_missing, needs_migration
 from modelyard.version import VERSION
@@ -55,6 +55,8 @@ START_SECONDS = 10.0
 """How long a controller that is started only to end everything may take to listen."""
 
 HANDOVER_SECONDS = 3.0
+LISTENING_MAX = 2
+"""Sockets that a gateway has: the plain one, and the one for TLS."""
 _DOUBLINGS_MAX = 16
 _PAUSE_SECONDS = 0.02
 PR_SET_CHILD_SUBREAPER = 36
@@ -104,13 +106,13 @@ class Supervisor:
             self._migrate()
             self._check_access()
             found = self._find_living()
-            listening = self._listening_socket(found)
-            self._plan(listening)
+            listening, encrypted = self._listening_sockets(found)
+            self._plan(listening, encrypted)
             self._adopt(found)
             for kept in self._kept:
                 if kept.identity is None and kept.is_wanted:
                     self._start(kept)
-            self._announce(listening)
+            self._announce(listening, encrypted)
             while not self._stopping:
                 self._wait()
                 self._look()
@@ -180,24 +182,55 @@ class Supervisor:
         return living
 
     def _arguments(self) -> list[str]:
-        return [self._settings.host, str(self._settings.port)]
+        return settings_arguments(self._settings)
 
-    def _listening_socket(self, found: dict[str, Identity]) -> socket.socket:
+    def _listening_sockets(self, found: dict[str, Identity]) -> tuple[socket.socket, socket.socket | None]:
+        """The plain one, and the one for TLS where it is asked for."""
+        settings = self._settings
+        wanted = 1 if settings.tls_port is None else 2
         if "gateway" in found:
             taken = _take_over(self._home.gateway_socket)
-            if taken is not None:
-                return taken
-            _log.warning("the living gateway does not hand over its socket; replacing it")
+            if len(taken) == wanted:
+                return taken[0], taken[1] if wanted > 1 else None
+            _log.warning("the living gateway does not hand over its sockets; replacing it")
+            for one in taken:
+                one.close()
             _end(found.pop("gateway"))
-        return _bind(self._settings)
+        plain = _bind(settings.host, settings.port)
+        return plain, _bind(settings.host, settings.tls_port) if settings.tls_port is not None else None
 
-    def _plan(self, listening: socket.socket) -> None:
+    def _certificate(self) -> tuple[str, str]:
+        """Paths of the certificate and its key: those given, else of what the yard's own authority makes for it."""
+        settings = self._settings
+        if settings.tls_certificate is not None and settings.tls_key is not None:
+            return settings.tls_certificate, settings.tls_key
+        names = {"localhost", "127.0.0.1", "::1", socket.gethostname().lower(), *settings.names}
+        if not _is_any(settings.host):
+            names.add(settings.host)
+        command = [sys.executable, "-m", "modelyard.processes.certificates", "--home", str(self._home.root)]
+        done = subprocess.run([*command, *sorted(names)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise StartFailed(
+                f"cannot make a certificate: {done.stderr.strip()[-500:]}", "give one with --tls-certificate"
+            )
+        return str(self._home.tls / "certificate.pem"), str(self._home.tls / "certificate.key")
+
+    def _plan(self, listening: socket.socket, encrypted: socket.socket | None) -> None:
         home = ["--home", str(self._home.root)]
         gateway = [*home, "--fd", str(listening.fileno())]
+        inherited = (listening.fileno(),)
+        names = list(self._settings.names)
         if not _is_loopback(self._settings.host):
-            gateway += ["--predictions-need-key", "--name", socket.gethostname().lower(), "--name", self._settings.host]
+            gateway += ["--predictions-need-key"]
+            names += [socket.gethostname().lower(), self._settings.host]
+        for name in names:
+            gateway += ["--name", name]
+        if encrypted is not None:
+            chain, key = self._certificate()
+            gateway += ["--tls-fd", str(encrypted.fileno()), "--tls-certificate", chain, "--tls-key", key]
+            inherited = (listening.fileno(), encrypted.fileno())
         self._kept = [
-            _Kept("gateway", gateway, (listening.fileno(),)),
+            _Kept("gateway", gateway, inherited),
             _Kept("control", home),
             _Kept("controller", home),
             _Kept(
@@ -220,8 +253,9 @@ class Supervisor:
                 kept.started_at = time.monotonic()
                 _log.info("adopted %s (pid %d)", kept.name, identity.pid)
 
-    def _announce(self, listening: socket.socket) -> None:
-        """Says where the yard is; written last, so whoever reads it finds a yard."""
+    def _announce(self, listening: socket.socket, encrypted: socket.socket | None) -> None:
+        """Says where the yard is; written last, so whoever reads it finds a yard. Clients on this machine use the plain
+        port: what they send does not leave it."""
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         write_json(
@@ -230,6 +264,7 @@ class Supervisor:
                 "url": f"http://{shown}:{port}",
                 "host": host,
                 "port": port,
+                "tls_port": encrypted.getsockname()[1] if encrypted is not None else None,
                 "version": VERSION,
                 "started_at": time.time(),
                 **own_identity()._asdict(),
@@ -365,32 +400,32 @@ def _lock(home: Home) -> Generator[None]:
         os.close(descriptor)
 
 
-def _bind(settings: YardSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
         listening.listen(LISTEN_BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()
         raise Conflict(
-            f"cannot listen on {settings.host}:{settings.port}: {getattr(error, 'strerror', None) or error}",
+            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",
             "choose another with --port, or --port 0 for a free one",
         ) from error
     return listening
 
 
-def _take_over(path: Path) -> socket.socket | None:
-    """The listening socket of a living gateway, or None where it does not give it."""
+def _take_over(path: Path) -> list[socket.socket]:
+    """The listening sockets of a living gateway; none where it does not give them."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(HANDOVER_SECONDS)
         try:
             asking.connect(str(path))
-            _, descriptors, _, _ = socket.recv_fds(asking, 64, 1)
+            _, descriptors, _, _ = socket.recv_fds(asking, 64, LISTENING_MAX)
         except OSError:
-            return None
-    return socket.socket(fileno=descriptors[0]) if descriptors else None
+            return []
+    return [socket.socket(fileno=one) for one in descriptors]
 
 
 def _wait_until_it_listens(path: Path) -> None:
@@ -421,6 +456,10 @@ def _written_processes(document: dict[str, Any]) -> list[tuple[str, Identity]]:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             found.append((str(one["name"]), Identity(str(one["boot"]), int(one["pid"]), int(one["start"]))))
     return found
+
+
+def _is_any(host: str) -> bool:
+    return host in ("0.0.0.0", "::")  # noqa: S104 (a comparison; nothing is bound by it)
 
 
 def _is_loopback(host: str) -> bool:
@@ -498,6 +537,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="modelyard-supervisor")
     parser.add_argument("--host", default=defaults.host)
     parser.add_argument("--port", type=int, default=defaults.port)
+    parser.add_argument("--name", action="append", default=[])
+    parser.add_argument("--tls-port", type=int)
+    parser.add_argument("--tls-certificate")
+    parser.add_argument("--tls-key")
     parser.add_argument("--clean", action="store_true", help="end what a dead supervisor left behind, and go")
     given = parser.parse_args()
     home = home_from(os.environ)
@@ -505,7 +548,9 @@ def main() -> int:
     try:
         if given.clean:
             return clean(home)
-        return Supervisor(home, YardSettings(host=given.host, port=given.port)).run()
+        names = tuple(str(name).lower() for name in given.name)
+        settings = YardSettings(given.host, given.port, names, given.tls_port, given.tls_certificate, given.tls_key)
+        return Supervisor(home, settings).run()
     except ModelyardError as error:
         sys.stderr.write(f"{error.message}\n" + (f"{error.hint}\n" if error.hint else ""))
         return 1

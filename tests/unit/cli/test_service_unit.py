@@ -8,7 +8,7 @@ import pytest
 
 from modelyard.cli.service_unit import install_unit, unit_name, unit_text
 from modelyard.errors import InvalidValue
-from modelyard.settings import Home
+from modelyard.settings import Home, YardSettings
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
@@ -16,7 +16,7 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
 
 
 def test_the_unit_starts_the_yard_of_its_home_and_tells_only_the_supervisor_to_end(tmp_path: Path) -> None:
-    path = install_unit(Home(tmp_path / ".modelyard"), "127.0.0.1", 8400, environment(tmp_path))
+    path = install_unit(Home(tmp_path / ".modelyard"), YardSettings(), environment(tmp_path))
     assert path == tmp_path / ".config" / "systemd" / "user" / "modelyard.service"
     text = path.read_text()
     assert f'ExecStart="{sys.executable}" "-m" "modelyard.cli.main" "up" "--host" "127.0.0.1" "--port" "8400"' in text
@@ -26,7 +26,7 @@ def test_the_unit_starts_the_yard_of_its_home_and_tells_only_the_supervisor_to_e
 
 def test_settings_are_kept_and_a_client_s_key_is_not(tmp_path: Path) -> None:
     more = {"MODELYARD_LOG_BYTES_MAX": "1000", "MODELYARD_API_KEY": "secret", "MODELYARD_URL": "http://x", "PATH": "/"}
-    text = unit_text(Home(tmp_path), "127.0.0.1", 8400, environment(tmp_path, **more))
+    text = unit_text(Home(tmp_path), YardSettings(), environment(tmp_path, **more))
     assert 'Environment="MODELYARD_LOG_BYTES_MAX=1000"' in text
     assert "secret" not in text
     assert "PATH" not in text
@@ -41,15 +41,15 @@ def test_each_home_has_a_unit_of_its_own(tmp_path: Path) -> None:
 
 def test_installing_again_replaces_the_unit(tmp_path: Path) -> None:
     home = Home(tmp_path / ".modelyard")
-    install_unit(home, "127.0.0.1", 8400, environment(tmp_path))
-    path = install_unit(home, "127.0.0.1", 8500, environment(tmp_path))
+    install_unit(home, YardSettings(), environment(tmp_path))
+    path = install_unit(home, YardSettings(port=8500), environment(tmp_path))
     assert '"8500"' in path.read_text()
     assert [one.name for one in path.parent.iterdir()] == ["modelyard.service"]
 
 
 def test_a_path_that_no_unit_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="control character"):
-        unit_text(Home(tmp_path / "a\nb"), "127.0.0.1", 8400, {})
+        unit_text(Home(tmp_path / "a\nb"), YardSettings(), {})
 
 
 def test_systemd_finds_nothing_wrong_with_it_whatever_the_home_is_called(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_systemd_finds_nothing_wrong_with_it_whatever_the_home_is_called(tmp_pat
     if analyze is None:
         pytest.skip("systemd-analyze is not here")
     home = Home(tmp_path / '100% of "$HOME" \\ here')
-    path = install_unit(home, "127.0.0.1", 8400, environment(tmp_path, MODELYARD_HOME=str(home.root)))
+    path = install_unit(home, YardSettings(), environment(tmp_path, MODELYARD_HOME=str(home.root)))
     assert verify(analyze, path, tmp_path) == []
 
 
