@@ -23,6 +23,7 @@ from modelyard.api.errors import STATUSES
 from modelyard.cli.main import app
 from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.strategies import Guard, UpdateStrategy
 from modelyard.errors import ModelyardError, error_types
 from modelyard.gateway.answers import face_of
 from modelyard.manifest import schema
@@ -213,6 +214,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`compute`", "compute.", schema.ComputeFields),
     ("`autoscaling`", "autoscaling.", schema.AutoscalingFields),
     ("`update_strategy`", "update_strategy.", schema.UpdateFields),
+    ("`update_strategy.auto_rollback`", "auto_rollback.", schema.AutoRollbackFields),
     ("`tracker`", "tracker.", schema.TrackerFields),
     ("`server_side_batching`", "server_side_batching.", schema.BatchingFields),
     ("`networking`", "networking.", schema.NetworkingFields),
@@ -231,6 +233,14 @@ _DOMAIN = {
     "autoscaling.threads_per_process": "threads_per_process",
     "update_strategy.max_surge": "max_surge",
     "update_strategy.max_unavailable": "max_unavailable",
+    "update_strategy.type": "type",
+    "update_strategy.steps": "steps",
+    "update_strategy.step_size": "step_percent",
+    "update_strategy.sample": "sample_percent",
+    "update_strategy.compare": "compare",
+    "update_strategy.tolerance": "tolerance",
+    "auto_rollback.error_rate": "error_rate",
+    "auto_rollback.min_requests": "min_requests",
     "max_batch_size": "max_batch_size",
     "max_in_flight": "max_in_flight",
     "max_queue_length": "max_queue_length",
@@ -261,6 +271,9 @@ _UNITS = (
     ("SizeBytes", "bytes (`6Mi`)"),
     ("PositiveSeconds", "duration (`500ms`, `60s`, `5m`), more than nothing"),
     ("Seconds", "duration (`500ms`, `60s`, `5m`)"),
+    (r"list\[Percent", "list of percentages (`10%`)"),
+    (r"list\[Name", "list of names"),
+    ("Percent", "percentage (`10%`)"),
     ("Share", "count (`1`) or percentage (`25%`)"),
     ("Environment", "map"),
     ("Access", "word or map"),
@@ -346,7 +359,7 @@ def _number(text: str) -> str:
 
 def _default(place: str, field: FieldInfo) -> str:
     name = _DOMAIN.get(place)
-    for owner in (EndpointSpec, Autoscaling, TrainingResource):
+    for owner in (EndpointSpec, Autoscaling, UpdateStrategy, Guard, TrainingResource):
         known = cast("dict[str, dataclasses.Field[Any]]", owner.__dataclass_fields__).get(name or "")
         if known is not None and known.default is not dataclasses.MISSING:
             return "" if known.default is None else _shown(name or "", known.default)
@@ -361,6 +374,12 @@ def _shown(name: str, value: Any) -> str:
         return f"`{str(value).lower()}`"
     if name.endswith("_seconds"):
         return f"`{value:g}s`"
+    if name == "steps":
+        return f"`{[f'{one:g}%' for one in value]}`".replace("'", "")
+    if name.endswith("_percent"):
+        return f"`{value:g}%`"
+    if name == "error_rate":
+        return f"`{value:.0%}`"
     return f"`{value // 2**20}Mi`" if name.endswith("_bytes") else f"`{value}`"
 
 

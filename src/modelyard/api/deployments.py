@@ -12,6 +12,7 @@ from modelyard.api.errors import SHAPE
 from modelyard.api.kinds import check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.permissions import check_role
+from modelyard.api.rollouts import StrategyWish
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
@@ -94,6 +95,7 @@ class Spec(Strict):
     drain_seconds: Annotated[float, Field(ge=0, le=SECONDS_MAX)] = 60.0
     max_surge: str = "25%"
     max_unavailable: str = "0"
+    update_strategy: StrategyWish | None = None
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
     """Variable -> name of the secret."""
@@ -223,7 +225,8 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
 def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
-    given = resource.spec.model_dump(exclude={"replicas", "autoscaling"})
+    given = resource.spec.model_dump(exclude={"replicas", "autoscaling", "update_strategy"})
+    given["update_strategy"] = (resource.spec.update_strategy or StrategyWish()).strategy()
     if resource.package is not None:
         return EndpointSpec(package=_check_package(yard, resource), **given, **_replicas(resource.spec))
     try:

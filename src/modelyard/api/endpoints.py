@@ -15,6 +15,7 @@ from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
 from modelyard.api.permissions import sees
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
+from modelyard.api.rollouts import RolloutView, rollout_view, shadow_view
 from modelyard.api.schemas import description_of, example_body, openapi_of
 from modelyard.api.secrets import secret_notes
 from modelyard.api.yard import Yard
@@ -88,6 +89,10 @@ class EndpointView:
     """What people should know of it, a sentence each."""
     example: str | None
     """A body that it can read, as JSON text; null until a replica has said."""
+    rollout: RolloutView | None
+    """The version that is on its way in steps; null where none is."""
+    shadow: dict[str, Any] | None
+    """What comparing the wished version's answers came to, where it is or was a shadow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ def endpoint_view(
     endpoint: Endpoint,
     seen: EndpointStatus | None,
     origin: str,
+    now: float,
     secrets: Sequence[Secret] = (),
     requests: Requests | None = None,
 ) -> EndpointView:
@@ -155,6 +161,8 @@ def endpoint_view(
         versions=[_version_view(one) for one in endpoint.versions],
         notes=secret_notes(wished.spec, seen, secrets),
         example=example_body(seen),
+        rollout=rollout_view(endpoint, now),
+        shadow=shadow_view(endpoint, seen),
     )
 
 
@@ -246,7 +254,14 @@ def routes(yard: Yard) -> APIRouter:
         secrets, requests = yard.store.secrets.select(), yard.store.endpoints.requests()
         return EndpointsView(
             endpoints=[
-                endpoint_view(one, seen.get(name_key(one.name)), origin, secrets, requests.get(name_key(one.name)))
+                endpoint_view(
+                    one,
+                    seen.get(name_key(one.name)),
+                    origin,
+                    yard.clock.now(),
+                    secrets,
+                    requests.get(name_key(one.name)),
+                )
                 for one in found
             ]
         )
@@ -256,7 +271,9 @@ def routes(yard: Yard) -> APIRouter:
         """One endpoint, with its replicas and versions."""
         found = yard.store.endpoints.get(name)
         seen, origin = yard.store.endpoints.status(name), own_origin(request.headers)
-        return endpoint_view(found, seen, origin, yard.store.secrets.select(), yard.store.endpoints.requests_of(name))
+        return endpoint_view(
+            found, seen, origin, yard.clock.now(), yard.store.secrets.select(), yard.store.endpoints.requests_of(name)
+        )
 
     @router.delete("/endpoints/{name}", status_code=202)
     def delete_endpoint(name: str, request: Request) -> EndpointView:
@@ -266,7 +283,7 @@ def routes(yard: Yard) -> APIRouter:
         if not already:
             yard.store.events.add("endpoint", endpoint.name, f"deleting {endpoint.name} (endpoint)", yard.clock.now())
         yard.poke()
-        return endpoint_view(endpoint, yard.store.endpoints.status(name), own_origin(request.headers))
+        return endpoint_view(endpoint, yard.store.endpoints.status(name), own_origin(request.headers), yard.clock.now())
 
     @router.get("/endpoints/{name}/history")
     def show_history(name: str) -> HistoryView:

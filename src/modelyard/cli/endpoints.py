@@ -39,6 +39,9 @@ _CONTENT_TYPES = {
 EXAMPLE_LENGTH_MAX = 400
 """Characters of a body that a line to paste may have; a longer one is a file's affair."""
 
+SAMPLE_LENGTH_MAX = 60
+"""Characters of each text of a shadow's difference; `-o json` has more."""
+
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Project = Annotated[str | None, typer.Option(help="Project; by default the name of the folder.")]
@@ -79,15 +82,18 @@ def deploy(
 
 
 def _wait_settled(client: "Client", outcome: "OutcomeView") -> "tuple[EndpointView, bool]":
-    """What an endpoint came to, and whether the version that was wished serves."""
-    from modelyard.sdk.waiting import endpoint_serves  # noqa: PLC0415 (start-up time of the other commands)
+    """What an endpoint came to, and whether the version that was wished serves, or waits for a word as it should."""
+    from modelyard.sdk.waiting import (  # noqa: PLC0415 (start-up time of the other commands)
+        endpoint_serves,
+        rollout_waits,
+    )
 
     name, version = outcome["name"], outcome["version"]
     with waiting() as shown:
         view = client.wait_endpoint(
             name, version, progress=lambda seen: shown.show(f"{name}: {seen['state']}, {seen['sentence']}")
         )
-    return view, endpoint_serves(view, version)
+    return view, endpoint_serves(view, version) or rollout_waits(view)
 
 
 def _say_live(url: str, view: "EndpointView") -> None:
@@ -183,6 +189,8 @@ def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
 
 def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
     lines = [*endpoint_table([view]), "", view["sentence"], *view["notes"], ""]
+    if view["rollout"] is not None or view["shadow"] is not None:
+        lines += [*_rollout_lines(view), ""]
     lines += [f"project: {view['project']}", f"model: {_model(view)}"]
     if view["expires_at"]:
         lines.append(f"ttl: deleted in {left(view['expires_at'])} unless it is asked before")
@@ -195,6 +203,30 @@ def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
         lines += ["", *table_lines(("replica", "version", "state", "pid", "age", "reason"), replicas)]
     versions = sorted(view["versions"], key=lambda one: one["number"], reverse=True)
     return [*lines, "", *version_table(versions, view["serving_version"])]
+
+
+def _rollout_lines(view: "EndpointView") -> list[str]:
+    """The version on its way, what can be done about it, and what its shadow showed."""
+    rollout, shadow, lines = view["rollout"], view["shadow"], list[str]()
+    if rollout is not None:
+        left = rollout["seconds_left"]
+        lines.append(
+            f"rollout: version {rollout['version']}, {rollout['type']}, step {rollout['step']} of {rollout['steps']},"
+            f" {rollout['percent']:g} % of the requests"
+            + (", paused" if rollout["paused"] else f", {left:.0f} s left" if left is not None else "")
+        )
+        verbs = ("promote", "resume" if rollout["paused"] else "pause", "rollback")
+        lines.append("  " + ", ".join(f"`modelyard {verb} {view['name']}`" for verb in verbs))
+    if shadow is not None:
+        lines.append(
+            f"shadow: {shadow['copied']} copies, {shadow['compared']} compared, {shadow['different']} different,"
+            f" {shadow['failed']} failed, {shadow['dropped']} dropped"
+        )
+        rows = [(one["request_id"], one["body"], one["given"], one["shadow"]) for one in shadow["samples"]]
+        if rows:
+            cut = [tuple(text[:SAMPLE_LENGTH_MAX] for text in row) for row in rows]
+            lines += table_lines(("request", "body", "answer", "shadow's answer"), cut)
+    return lines
 
 
 def history(
@@ -256,7 +288,7 @@ def rollback(
     """Go back to an earlier version of an endpoint; its number counts on."""
     with open_client() as client:
         _kind, found = client.resolve(name, ("endpoint",))
-        _tell_outcome(client, client.rollback(found, to), wait, output)
+        tell_outcome(client, client.rollback(found, to), wait, output)
 
 
 def refresh(
@@ -267,10 +299,10 @@ def refresh(
     """Replace every replica of an endpoint by a new one, without a gap."""
     with open_client() as client:
         _kind, found = client.resolve(name, ("endpoint",))
-        _tell_outcome(client, client.refresh(found), wait, output)
+        tell_outcome(client, client.refresh(found), wait, output)
 
 
-def _tell_outcome(client: "Client", outcome: "OutcomeView", wait: bool, output: Format) -> None:
+def tell_outcome(client: "Client", outcome: "OutcomeView", wait: bool, output: Format) -> None:
     """What was wished and, after a wait, what came of it. Exits with 1 where it does not serve."""
     if output is Format.PRETTY:
         say(outcome["sentence"])

@@ -17,6 +17,7 @@ from modelyard.cli import (
     metrics,
     models,
     packages,
+    rollouts,
     runs,
     scaling,
     secrets,
@@ -41,6 +42,7 @@ app = typer.Typer(
 for noun in (
     yard,
     endpoints,
+    rollouts,
     scaling,
     metrics,
     alarms,

@@ -208,13 +208,8 @@ def _say_decision(found: "ModelView", output: Format) -> None:
     say_json(found) if output is Format.JSON else say(f"{found['reference']} {_approval(found)}")
 
 
-def promote(
-    version: Version,
-    alias: Annotated[str, typer.Argument(help="Such as champion; another version that has it loses it.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take the alias away instead.")] = False,
-    output: Output = Format.PRETTY,
-) -> None:
-    """Give an alias to a version of a model; MODEL@ALIAS then means it."""
+def give_alias(version: str, alias: str, *, remove: bool, output: Format) -> None:
+    """What `promote` does where it is given an alias."""
     with open_client() as client:
         if remove:
             view = client.delete_alias(version.partition(":")[0].partition("@")[0], alias)
@@ -291,5 +286,5 @@ def register(
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(models)
-    for command in (promote, compare, register):
+    for command in (compare, register):
         app.command()(command)

@@ -12,16 +12,19 @@ from modelyard.controller.agenda import Agenda
 from modelyard.controller.autoscaling import Autoscaler, may_be_evicted
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
+from modelyard.controller.evidence import Watch
 from modelyard.controller.idleness import Idleness
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.replicas import Replicas, description_of, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
+from modelyard.controller.shadows import Shadows
 from modelyard.domain.access import policy_document
 from modelyard.domain.endpoints import (
     ERRORS,
     Endpoint,
     EndpointState,
     EndpointStatus,
+    EndpointVersion,
     ReplicaStatus,
     VersionState,
 )
@@ -36,13 +39,16 @@ from modelyard.domain.rollouts import (
     Kill,
     MarkFailed,
     MarkReady,
+    MarkRolledBack,
+    Proceed,
     Remove,
     Start,
+    Traffic,
     decide_rollout,
 )
 from modelyard.engines.ports import Engine, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
-from modelyard.protocol.table import EndpointEntry, ReplicaAddress
+from modelyard.protocol.table import Candidate, EndpointEntry, ReplicaAddress
 from modelyard.store.ports import Artifacts, Store
 
 LOOKED_AT_MAX = 500
@@ -86,6 +92,8 @@ class EndpointsPass:
         self.replicas = Replicas(engine, clock, wake, lambda text: mask(store, text))
         self.autoscaler = Autoscaler(store, clock, wake)
         self.idleness = Idleness(store, clock)
+        self.shadows = Shadows(clock)
+        self._watch = Watch(metrics.figures, store.alarms.firing, clock)
         self._store = store
         self._artifacts = artifacts
         self._engine = engine
@@ -175,7 +183,7 @@ class EndpointsPass:
         room = self._room(endpoint)
         wished = endpoint
         endpoint, scale_at = self._scale(endpoint, facts, room)
-        decision = decide_rollout(endpoint, facts, now, room)
+        decision = decide_rollout(endpoint, facts, now, room, self._watch.evidence(endpoint))
         ready = await self._environments.hold_back(endpoint, decision)
         self._held_back.add(key) if ready is not decision else self._held_back.discard(key)
         decision = ready
@@ -264,11 +272,21 @@ class EndpointsPass:
                         action.reason,
                         out_of_memory=action.out_of_memory,
                     )
+                case MarkRolledBack():
+                    self._store.endpoints.mark_version(
+                        endpoint.name, action.version, VersionState.ROLLED_BACK, action.reason
+                    )
+                    self._event(endpoint.name, f"version {action.version} was rolled back: {action.reason}")
+                case Proceed():
+                    self._store.endpoints.put_progress(endpoint.name, action.version, action.progress)
+                    if action.sentence is not None:
+                        self._event(endpoint.name, action.sentence)
                 case Remove():
                     self.replicas.forget_all(endpoint.name, sights)
                     self._store.endpoints.remove(endpoint.name)
                     self.autoscaler.forget(endpoint.name)
                     self._metrics.forget(endpoint.name)
+                    self.shadows.forget(endpoint.name)
                     self._event(endpoint.name, "deleted")
                     return True
         return False
@@ -323,6 +341,9 @@ class EndpointsPass:
             replicas=tuple(_replica_status(one) for one in facts if one.live),
             # Kept while nothing serves, so that a sleeping endpoint can still be described.
             description=description or (before.description if before is not None else ""),
+            shadow=self.shadows.told(
+                endpoint, before, mirrors=decision.traffic is not None and decision.traffic.mirrors
+            ),
         )
         if status == before:
             return
@@ -353,29 +374,57 @@ def _replica_status(fact: ReplicaFact) -> ReplicaStatus:
 def _entry(endpoint: Endpoint, decision: Decision, sights: list[ReplicaSight]) -> EndpointEntry:
     """What gateways must know. A replica that is to be drained in this very pass is left out already."""
     leaving = {action.replica for action in decision.actions if isinstance(action, Drain | Kill)}
-    serving = endpoint.version(decision.serving_version or 0) or endpoint.wished
-    addresses = tuple(
+    addresses = [
         ReplicaAddress(one.id, one.version, one.socket, one.token, one.package)
         for one in sights
         if is_ready(one) and one.id not in leaving
-    )
+    ]
+    serving = endpoint.version(decision.serving_version or 0) or endpoint.wished
+    serves = decision.serves
+    own = tuple(one for one in addresses if serves is None or one.version in serves)
     # A replica that is just being replaced is waited for; one that never was, or cannot be, is not.
     begins_at_zero = serving.spec.autoscaling is not None and not serving.spec.autoscaling.begins_with
     hopeless = decision.state is not EndpointState.LIVE and endpoint.wished.state is not VersionState.READY
     hopeless = hopeless and not begins_at_zero
     hopeless = hopeless or decision.state in (*ERRORS, EndpointState.COMPUTE_UNAVAILABLE)
-    spec = serving.spec
+    hopeless = hopeless and not decision.holds and not own
+    entry = _entry_of(endpoint, serving, decision.serving_version, own)
+    return replace(
+        entry,
+        why_not_ready=decision.sentence.splitlines()[0] if hopeless else None,
+        candidate=_candidate(endpoint, decision.traffic, addresses),
+    )
+
+
+def _candidate(endpoint: Endpoint, traffic: Traffic | None, addresses: list[ReplicaAddress]) -> Candidate | None:
+    version = endpoint.version(traffic.version) if traffic is not None else None
+    if traffic is None or version is None:
+        return None
+    own = tuple(one for one in addresses if one.version == version.number)
+    strategy = endpoint.strategy
+    return Candidate(
+        entry=_entry_of(endpoint, version, version.number, own),
+        percent=traffic.percent,
+        mirror_percent=strategy.sample_percent if traffic.mirrors else 0.0,
+        compare=strategy.compare,
+        tolerance=strategy.tolerance,
+    )
+
+
+def _entry_of(
+    endpoint: Endpoint, version: EndpointVersion, number: int | None, replicas: tuple[ReplicaAddress, ...]
+) -> EndpointEntry:
+    spec = version.spec
     return EndpointEntry(
         name=endpoint.name,
-        version=decision.serving_version,
-        replicas=addresses,
+        version=number,
+        replicas=replicas,
         max_in_flight=spec.max_in_flight,
         max_queue_length=spec.max_queue_length,
         max_queue_bytes=spec.max_queue_bytes,
         timeout_seconds=spec.timeout_seconds,
         max_body_bytes=spec.max_body_bytes,
         idempotent=spec.idempotent,
-        why_not_ready=decision.sentence.splitlines()[0] if hopeless and not addresses else None,
         project=endpoint.project,
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
     )

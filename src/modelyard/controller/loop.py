@@ -16,6 +16,7 @@ from modelyard.controller.messages import Messenger
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
+from modelyard.controller.splitters import splitter_entries
 from modelyard.controller.table import Publisher
 from modelyard.controller.tracking import TrackingPass, job_tracking
 from modelyard.controller.transforms import TransformsPass
@@ -48,8 +49,10 @@ class Controller:
     ) -> None:
         self.publisher = Publisher(home.table, home.table_journal)
         self.access = AccessPass(store, home.credentials, clock)
+        self._store = store
         self._engine = engine
         self._clock = clock
+        self._splitters = {key for key, one in self.publisher.table.entries.items() if one.members}
         self._stopping = False
         environments = Environments(home.root / FOLDER)
         self._environments = EnvironmentsPass(store, artifacts, environments, home.packages, clock, self.wake)
@@ -73,6 +76,7 @@ class Controller:
         self.metrics.table_number = lambda: self.publisher.table.number
         self.autoscaler = self._endpoints.autoscaler
         self.idleness = self._endpoints.idleness
+        self.shadows = self._endpoints.shadows
         tracker = Tracker(home, tracking.url if tracking is not None else None)
         self._tracking = TrackingPass(store, home.runs, tracker, clock, self.wake)
         self._runs = RunsPass(
@@ -128,7 +132,10 @@ class Controller:
             self._tracking()
         with _survived("endpoints"):
             changes, wake_at = await self._endpoints()
-            self.publisher.publish(changes.put, changes.drop)
+            splitters = splitter_entries(self._store)
+            put, gone = changes.put | splitters, changes.drop | self._splitters
+            self.publisher.publish(put, gone - put.keys())
+            self._splitters = set(splitters)
             self._endpoints.tell()
         with _survived("models"):
             self._models()

@@ -250,6 +250,11 @@ class Metrics:
 
     # -- for whoever asks --------------------------------------------------------------------------------------------
 
+    def figures(self, key: str) -> dict[int, Figures]:
+        """What was counted of each version of an endpoint, by `name_key`."""
+        whole = merged(self._only({key})).get(key)
+        return {} if whole is None else whole.figures
+
     def text(self) -> str:
         """Everything as Prometheus text."""
         known = merged(self._gateways.values())

@@ -13,6 +13,7 @@ from modelyard.controller.access import AccessPass
 from modelyard.controller.autoscaling import Autoscaler
 from modelyard.controller.idleness import Idleness
 from modelyard.controller.metrics import Metrics
+from modelyard.controller.shadows import Shadows
 from modelyard.controller.table import Publisher
 from modelyard.protocol import messages
 
@@ -32,6 +33,7 @@ class Server:
         metrics: Metrics,
         idleness: Idleness,
         access: AccessPass,
+        shadows: Shadows,
     ) -> None:
         self._publisher = publisher
         self._poke = poke
@@ -40,6 +42,7 @@ class Server:
         self._metrics = metrics
         self._idleness = idleness
         self._access = access
+        self._shadows = shadows
         self._server: asyncio.Server | None = None
 
     async def listen(self, path: Path) -> None:
@@ -71,6 +74,8 @@ class Server:
                 elif message.get("type") == "metrics":
                     for part in self._metrics.take(gateway, message):
                         self._write(writer, part)
+                elif message.get("type") == "shadows":
+                    self._shadows.take(gateway, messages.shadows_from(message))
                 else:
                     self._take(message)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -80,6 +85,7 @@ class Server:
             following.close()
             self._autoscaler.gateway_left(gateway)
             self._metrics.gateway_left(gateway)
+            self._shadows.gateway_left(gateway)
             writer.close()
 
     def _take(self, message: dict[str, Any]) -> None:

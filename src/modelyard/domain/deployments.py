@@ -1,7 +1,7 @@
 """A deploy: several resources of one project, applied together or not at all."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -9,6 +9,8 @@ from modelyard.domain.access import Policy
 from modelyard.domain.endpoints import Cause, Endpoint, EndpointSpec, EndpointVersion, Origin, VersionState
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, Resource, ResourceName, next_number
+from modelyard.domain.strategies import STAGED, stages_of
+from modelyard.domain.traffic import Steering
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
 ENDPOINT = "endpoint"
@@ -21,9 +23,17 @@ class Change(StrEnum):
     UPDATING = "updating"
     ROLLING_BACK = "rolling back"
     REFRESHING = "refreshing"
+    CALLING_BACK = "calling back"
+    PAUSING = "pausing"
+    RESUMING = "resuming"
+    PROMOTING = "promoting"
     UP_TO_DATE = "is up to date"
     ACCESS = "changing access to"
     DELETING = "deleting"
+
+
+STEERED = frozenset({Change.PAUSING, Change.RESUMING, Change.PROMOTING})
+"""Changes of a rollout under way; they make no version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class Outcome:
     change: Change
     version: int | None = None
     source: int | None = None
-    """The version that a rollback or a refresh repeats."""
+    """The version that a rollback or a refresh repeats; of a rollout under way, the version that is on its way."""
 
     @property
     def sentence(self) -> str:
@@ -76,6 +86,10 @@ class Outcome:
         sentence = f"{self.change.value} {self.name} ({self.kind})"
         if self.change is Change.ROLLING_BACK:
             return f"{sentence} to version {self.source} as version {self.version}"
+        if self.change is Change.CALLING_BACK:
+            return f"{sentence} from version {self.source} to version {self.version}"
+        if self.change in STEERED:
+            return f"{sentence}, version {self.version}"
         return f"{sentence} as version {self.version}" if self.change is Change.REFRESHING else sentence
 
     def origin(self, by: str | None) -> Origin:
@@ -127,7 +141,7 @@ def _decide_endpoint(project: str, name: str, spec: EndpointSpec, wanted: Wanted
         )
     if found.deleting:
         raise Conflict(f"cannot deploy endpoint {name}: it is being deleted", "wait for it to be gone, then deploy")
-    if found.wished.spec == spec and found.wished.state is not VersionState.FAILED:
+    if found.wished.spec == spec and not found.wished.given_up:
         change = Change.UP_TO_DATE if found.access == wanted.access.get(name) else Change.ACCESS
         return Outcome(ENDPOINT, found.name, change, found.wished.number)
     return Outcome(ENDPOINT, found.name, Change.UPDATING, found.wished.number + 1)
@@ -170,12 +184,18 @@ def _decide_pruning(project: str, wanted: Wanted, present: Present) -> list[Outc
 
 def decide_rollback(endpoint: Endpoint, to: int | None = None) -> Outcome:
     """What a rollback does: a new version equal to `to`, by default to the newest that was ready and is not the same.
+    While a version is on its way in steps and `to` is the one beside it, no new one: it is called back.
 
     Where the wished version is equal to `to` already and has not failed, nothing: asked twice, it is done once. Raises
     NotFound for a version that is not remembered, Conflict for one that was never ready or where there is none.
     """
     _check_stays(endpoint, "roll back")
     wished = endpoint.wished
+    old = endpoint.fallback
+    if endpoint.is_staged and old is not None and to in (None, old.number):
+        return Outcome(ENDPOINT, endpoint.name, Change.CALLING_BACK, old.number, wished.number)
+    if wished.state is VersionState.ROLLED_BACK and old is not None and to == old.number:
+        return Outcome(ENDPOINT, endpoint.name, Change.UP_TO_DATE, old.number)
     target = previous_ready(endpoint) if to is None else endpoint.version(to)
     if target is None and to is None:
         raise Conflict(
@@ -185,7 +205,7 @@ def decide_rollback(endpoint: Endpoint, to: int | None = None) -> Outcome:
     if target is None:
         known = ", ".join(str(one.number) for one in endpoint.versions)
         raise NotFound(f"cannot roll back endpoint {endpoint.name}: there is no version {to}", f"there are {known}")
-    if target.spec == wished.spec and wished.state is not VersionState.FAILED:
+    if target.spec == wished.spec and not wished.given_up:
         return Outcome("endpoint", endpoint.name, Change.UP_TO_DATE, wished.number)
     if target.state is not VersionState.READY:
         raise Conflict(
@@ -195,11 +215,16 @@ def decide_rollback(endpoint: Endpoint, to: int | None = None) -> Outcome:
     return Outcome("endpoint", endpoint.name, Change.ROLLING_BACK, wished.number + 1, target.number)
 
 
+def called_back_by(by: str | None) -> str:
+    """The reason of a version that people called back."""
+    return f"called back by {by}" if by else "called back by hand"
+
+
 def previous_ready(endpoint: Endpoint) -> EndpointVersion | None:
     """The version that a rollback goes to where none is named."""
     wished = endpoint.wished
     earlier = (one for one in reversed(endpoint.versions[:-1]) if one.state is VersionState.READY)
-    return next((one for one in earlier if one.spec != wished.spec or wished.state is VersionState.FAILED), None)
+    return next((one for one in earlier if one.spec != wished.spec or wished.given_up), None)
 
 
 def decide_refresh(endpoint: Endpoint, version: int | None = None) -> Outcome:
@@ -218,6 +243,45 @@ def decide_refresh(endpoint: Endpoint, version: int | None = None) -> Outcome:
             "look at it, then ask again",
         )
     return Outcome("endpoint", endpoint.name, Change.REFRESHING, wished.number + 1, wished.number)
+
+
+def decide_steering(
+    endpoint: Endpoint, change: Change, version: int | None = None, *, step: bool = False
+) -> tuple[Outcome, Steering]:
+    """What one of `STEERED` does to the rollout that is under way, and what is wished for it then.
+
+    A promotion skips what is left of all steps, with `step` what is left of the present one. `version` is what the
+    caller takes for the one on its way. Asked twice, it is done once; a promotion by a step counts from the step that
+    the rollout is at. Raises Conflict where nothing is on its way in steps, or another version is.
+    """
+    verb = {Change.PAUSING: "pause", Change.RESUMING: "resume"}.get(change, "promote")
+    _check_stays(endpoint, verb)
+    wished = endpoint.wished
+    if change is Change.PROMOTING and version == wished.number and wished.state is VersionState.READY:
+        return Outcome(ENDPOINT, endpoint.name, Change.UP_TO_DATE, wished.number), wished.steering
+    if not endpoint.is_staged:
+        staged = ", ".join(sorted(STAGED))
+        raise Conflict(
+            f"cannot {verb} endpoint {endpoint.name}: no new version is on its way in steps",
+            f"`update_strategy.type` of such a deploy is one of {staged}",
+        )
+    if version not in (None, wished.number):
+        raise Conflict(
+            f"cannot {verb} version {version} of endpoint {endpoint.name}: version {wished.number} is on its way",
+            "look at it, then ask again",
+        )
+    steering = _steered(endpoint, change, step=step)
+    if steering == wished.steering:
+        change = Change.UP_TO_DATE
+    return Outcome(ENDPOINT, endpoint.name, change, wished.number), steering
+
+
+def _steered(endpoint: Endpoint, change: Change, *, step: bool) -> Steering:
+    wished = endpoint.wished
+    if change is Change.PROMOTING:
+        to = wished.progress.step + 1 if step else len(stages_of(endpoint.strategy))
+        return replace(wished.steering, promoted_to=max(wished.steering.promoted_to, to), paused=False)
+    return replace(wished.steering, paused=change is Change.PAUSING)
 
 
 def _check_stays(endpoint: Endpoint, verb: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from modelyard.domain.access import Policy
 from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
+from modelyard.domain.strategies import UpdateStrategy, strategy_from
+from modelyard.domain.traffic import Progress, Steering
 
 VERSIONS_KEPT = 20
 """How many of an endpoint's newest versions are remembered, beside the one to fall back to."""
@@ -57,6 +59,8 @@ class EndpointSpec:
     """Without a request for so long, the endpoint is deleted (see `idleness`); None keeps it."""
     max_surge: str = "25%"
     max_unavailable: str = "0"
+    update_strategy: UpdateStrategy = field(default=UpdateStrategy(), compare=False)
+    """How it takes over from the version before; another way to come about makes no new version."""
     environment: dict[str, str] = field(default_factory=dict[str, str])
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     """Variable -> name of the secret whose value it has when a replica starts."""
@@ -66,6 +70,11 @@ class VersionState(StrEnum):
     NEW = "new"  # deployed, not ready yet
     READY = "ready"  # all its replicas have been ready once
     FAILED = "failed"  # could not start; an older ready version serves instead
+    ROLLED_BACK = "rolled back"  # was called back before it had all requests; likewise
+
+
+GIVEN_UP = frozenset({VersionState.FAILED, VersionState.ROLLED_BACK})
+"""States of a version that is wished and will not serve."""
 
 
 class Cause(StrEnum):
@@ -96,10 +105,18 @@ class EndpointVersion:
     created_at: float
     state: VersionState = VersionState.NEW
     reason: str | None = None
-    """Why it failed, with the last lines of its log."""
+    """Why it failed, with the last lines of its log; or why it was called back."""
     origin: Origin = Origin()
     out_of_memory: bool = False
     """Whether memory was what it failed for want of."""
+    progress: Progress = field(default_factory=Progress)
+    """How far its rollout has come, where that is staged."""
+    steering: Steering = field(default_factory=Steering)
+    """What people wish for it."""
+
+    @property
+    def given_up(self) -> bool:
+        return self.state in GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +142,22 @@ class Endpoint:
     @property
     def governing(self) -> EndpointVersion:
         """The version whose settings count: the wished one, or what serves in its stead where it cannot start."""
-        return (self.fallback or self.wished) if self.wished.state is VersionState.FAILED else self.wished
+        return (self.fallback or self.wished) if self.wished.given_up else self.wished
+
+    @property
+    def strategy(self) -> UpdateStrategy:
+        """How the wished version takes over. One that was shown to work before, as a rollback and a refresh repeat it,
+        and one that there is nothing beside, take no steps."""
+        strategy = self.wished.spec.update_strategy
+        repeated = self.wished.origin.cause is not Cause.DEPLOY
+        if strategy.is_staged and (repeated or self.fallback is None):
+            return UpdateStrategy()
+        return strategy
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the wished version is on its way in steps."""
+        return self.wished.state is VersionState.NEW and self.strategy.is_staged and not self.deleting
 
     def scaled(self, replicas: int) -> "Endpoint":
         """The same endpoint, with so many replicas wished wherever a version scales."""
@@ -200,6 +232,8 @@ class EndpointStatus:
     replicas: tuple[ReplicaStatus, ...] = ()
     description: str = ""
     """What the serving version takes and gives, as JSON; empty until one of its replicas has said."""
+    shadow: dict[str, Any] | None = None
+    """What comparing answers came to (`domain.shadows.Comparison`), while the wished version is a shadow."""
 
 
 def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
@@ -207,6 +241,8 @@ def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
     fields = {key: document[key] for key in EndpointSpec.__dataclass_fields__ if key in document}
     if fields.get("autoscaling") is not None:
         fields["autoscaling"] = autoscaling_from(fields["autoscaling"])
+    if "update_strategy" in fields:
+        fields["update_strategy"] = strategy_from(fields["update_strategy"])
     return EndpointSpec(**fields)
 
 

@@ -50,6 +50,9 @@ RETRY_AFTER_SECONDS = 1
 ORIGINAL_MESSAGE_BYTES_MAX = 8192
 """Of what a predictor answered with an error, so much is repeated to clients of SageMaker's."""
 
+HEADS_MAX = 256
+"""Heads of answers that are kept for use again, of each service."""
+
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
 
@@ -118,8 +121,9 @@ _UNSAFE = str.maketrans("", "", "\r\n\0")
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "content-type"})
 
 
-def answer_head(meta: Mapping[str, Any], version: int) -> tuple[int, bytes]:
-    """(status, status line and header lines) of a replica's answer, without length, date and request id.
+def answer_head(meta: Mapping[str, Any], version: int, variant: bytes | None = None) -> tuple[int, bytes]:
+    """(status, status line and header lines) of a replica's answer, without length, date and request id. `variant` is
+    what it says gave it, by default the version.
 
     Headers that frame the message are the gateway's own; a predictor cannot set them, nor break out of a line.
     """
@@ -132,5 +136,5 @@ def answer_head(meta: Mapping[str, Any], version: int) -> tuple[int, bytes]:
         if clean and clean not in _OURS and ":" not in clean:
             text = f"{clean}: {str(value).translate(_UNSAFE)}\r\n"
             lines.append(text.encode("latin-1", "replace"))
-    lines.append(b"x-amzn-invoked-production-variant: v%d\r\n" % version)
+    lines.append(b"x-amzn-invoked-production-variant: %b\r\n" % (variant or b"v%d" % version))
     return status, b"".join(lines)

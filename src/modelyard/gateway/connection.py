@@ -23,6 +23,7 @@ from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
 from modelyard.gateway.router import Lane, below_endpoint, inference_version, open_as_predictions, route, short_name
 from modelyard.gateway.service import Service
+from modelyard.gateway.split import TARGET_VARIANT
 from modelyard.protocol import routes
 
 if TYPE_CHECKING:
@@ -197,7 +198,10 @@ class HttpConnection(asyncio.Protocol):
         refused = self._refusal_by_headers(fields)
         service = gateway.services_by_path.get(self._url) if refused is None and not self.must_encrypt else None
         if service is not None and self._parser.get_method() == b"POST" and service.is_open:
-            exchange: Exchange = Prediction(self, service, headers, fields, None, _is_signed(fields))
+            prediction = Prediction(self, service, headers, fields, None, _is_signed(fields))
+            exchange: Exchange = prediction
+            if service.split is not None or TARGET_VARIANT in fields:
+                exchange = self._directed(prediction, fields)
         elif refused is not None:
             exchange = self._refusal(refused[0], fields, status=refused[1])
         elif self.must_encrypt:
@@ -394,7 +398,22 @@ class HttpConnection(asyncio.Protocol):
             service = self._service_for(name, fields)
         except ModelyardError as error:
             return self._refusal(error, fields, signed=signed)
-        return kind(self, service, self._headers, fields, query or None, signed)
+        return self._directed(kind(self, service, self._headers, fields, query or None, signed), fields)
+
+    def _directed(self, prediction: Prediction, fields: dict[bytes, bytes]) -> Exchange:
+        """The prediction, on its way to who is to answer it."""
+        service = prediction.service
+        if service.split is None and TARGET_VARIANT not in fields:
+            return prediction
+        try:
+            service.direct(prediction, fields)
+            member = prediction.service.whole
+            if member is not service and not member.is_open:
+                resource = f"endpoint/{member.name}"
+                self.gateway.access.check(member.policy, fields, self.address, member.entry.project, resource)
+        except ModelyardError as error:
+            return Reply(self, *prediction.word(error), prediction.request_id)
+        return prediction
 
     def _inference(
         self, name: str, version: str | None, method: bytes, fields: dict[bytes, bytes], query: bytes
@@ -408,7 +427,7 @@ class HttpConnection(asyncio.Protocol):
                     f"cannot infer: version {version} of {service.name} does not serve",
                     f"version {service.entry.version} does",
                 )
-            return Inference(self, service, self._headers, fields, query or None)
+            return self._directed(Inference(self, service, self._headers, fields, query or None), fields)
         except ModelyardError as error:
             request_id = self._id_for(fields)
             return Reply(self, *tensor_error(error, request_id.decode("latin-1")), request_id)

@@ -117,6 +117,9 @@ async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
                 report = gateway.metrics_report()
                 if report["metrics"]["endpoints"]:
                     writer.write(messages.encode(report))
+                shadows = gateway.shadows()
+                if shadows:
+                    writer.write(messages.encode(messages.shadows_message(shadows)))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REPORT_SECONDS):
                 await gateway.loads.urgent.wait()

@@ -8,12 +8,14 @@ from modelyard_worker.frames import Frame
 
 from modelyard.domain.access import Role, allows
 from modelyard.errors import ModelyardError, PredictorFailed, QueueFull, StoreFailed, TooLarge, error_types
-from modelyard.gateway.answers import answer_head, model_error, prediction_error, status_line
+from modelyard.gateway.answers import HEADS_MAX, answer_head, model_error, prediction_error, status_line
 from modelyard.gateway.kept_body import HAS_ANONYMOUS_MEMORY, IN_MEMORY_BYTES_MAX, KeptBody
-from modelyard.gateway.service import HEADS_MAX, Service
 
 if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
+    from modelyard.gateway.service import Service
+    from modelyard.gateway.shadow import Copy, Shadow
+    from modelyard.gateway.split import Choice
     from modelyard.gateway.target import Target
 
 KEEP_BYTES = frames.CHUNK_BYTES if HAS_ANONYMOUS_MEMORY else IN_MEMORY_BYTES_MAX
@@ -24,6 +26,9 @@ HELD_BYTES_MAX = 512 * 2**20
 
 
 class Prediction:
+    is_copy = False
+    """Whether nobody waits for its answer."""
+
     __slots__ = (
         "_chunked",
         "_kept",
@@ -36,6 +41,7 @@ class Prediction:
         "body",
         "connection",
         "content_type",
+        "copy",
         "deadline",
         "done",
         "given_id",
@@ -46,17 +52,19 @@ class Prediction:
         "query",
         "sent_at",
         "service",
+        "shadow",
         "signed",
         "started_at",
         "stream",
         "target",
         "times",
+        "variant",
     )
 
     def __init__(
         self,
         connection: "HttpConnection",
-        service: Service,
+        service: "Service",
         headers: list[tuple[bytes, bytes]],
         fields: dict[bytes, bytes],
         query: bytes | None,
@@ -77,6 +85,11 @@ class Prediction:
         self.keep_alive = True
         self.attempt = 1
         self.target: Target | None = None
+        self.variant: bytes | None = None
+        """Who the answer says gave it, where that is not the version."""
+        self.shadow: Shadow | None = None
+        """Who gets a copy."""
+        self.copy: Copy | None = None
         self.body = b""
         """What is sent: the body, or where it is kept."""
         self.begun = False
@@ -141,7 +154,17 @@ class Prediction:
     def start(self) -> None:
         # The loop's own time counts in whole milliseconds.
         self.started_at = time.monotonic()
+        if self.shadow is None:
+            self.service.submit(self)
+            return
+        copy = self.copy = self.shadow.copy(self)
         self.service.submit(self)
+        if copy is not None:
+            copy.start()
+
+    def follow(self, choice: "Choice") -> None:
+        """Goes where a split sends it."""
+        self.service, self.variant, self.shadow = choice
 
     def _begin_to_keep(self) -> None:
         gateway = self.connection.gateway
@@ -181,13 +204,14 @@ class Prediction:
             self._fail_as_told(packed)
             return
         heads = self.service.heads
-        head = heads.get((packed, version))
+        key = (packed, self.variant or version)
+        head = heads.get(key)
         if head is None:
             meta = frames.unpack_meta(packed)
-            head = (*answer_head(meta, version), meta.get("tracked"))
+            head = (*answer_head(meta, version, self.variant), meta.get("tracked"))
             if len(heads) >= HEADS_MAX:
                 heads.clear()
-            heads[packed, version] = head
+            heads[key] = head
         if head[2] is not None and self.target is not None:
             self.target.figures.tracked.track(head[2])
         self._answer_whole(head[0], head[1], frame.payload)
@@ -197,7 +221,7 @@ class Prediction:
         if self.done or self.begun:
             return
         self.begun = True
-        status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version)
+        status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version, self.variant)
         connection = self.connection
         self.service.count(self, status)
         self._chunked = connection.speaks_1_1
@@ -284,6 +308,8 @@ class Prediction:
     def _finish(self, status: int, head: bytes, body: bytes) -> None:
         connection = self.connection
         self.service.count(self, status)
+        if self.copy is not None:
+            self.copy.hear(status, body)
         self._release()
         connection.write_answer(head, body, self.request_id, self.keep_alive)
         connection.finished(self)

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelyard.domain.access import BY_KEY, PUBLIC, policy_from
 from modelyard.domain.names import nearest
+from modelyard.domain.shadows import Comparison
 from modelyard.gateway.access import Access
 from modelyard.gateway.connection import HttpConnection
 from modelyard.gateway.hosts import host_is_ours
@@ -109,6 +110,14 @@ class Gateway:
         """The message with what this gateway counted: what has changed, or everything."""
         return self.measurements.report(self.services.values(), len(self.connections), everything=everything)
 
+    def shadows(self) -> dict[str, Comparison]:
+        """What comparing has come to for each endpoint whose wished version is a shadow, by `name_key`."""
+        return {
+            key: one.shadow.comparison
+            for key, one in self.services.items()
+            if one.shadow is not None and one.entry.candidate is not None
+        }
+
     # -- the table ---------------------------------------------------------------------------------------------------
 
     def follow(self, table: Table) -> None:
@@ -119,6 +128,7 @@ class Gateway:
             self._drop(key)
         for key, entry in table.entries.items():
             self._put(key, entry)
+        self._split_anew()
         self.has_table = True
 
     def follow_delta(self, table: Table, delta: Delta) -> None:
@@ -128,6 +138,7 @@ class Gateway:
             self._drop(key)
         for key, entry in delta.put.items():
             self._put(key, entry)
+        self._split_anew()
 
     def service(self, key: str) -> Service | None:
         """The endpoint of that `name_key`, or None where there is none."""
@@ -155,8 +166,15 @@ class Gateway:
 
     def _update(self, service: Service, entry: EndpointEntry) -> None:
         service.update(entry)
+        if entry.members:
+            service.split_between(entry.members, self.service)
         service.policy = policy_from(entry.access) if entry.access is not None else self.access.by_default
         self.access.forget()
+
+    def _split_anew(self) -> None:
+        """Members of traffic splitters may have come or gone."""
+        for service in [one for one in self.services.values() if one.entry.members]:
+            service.split_between(service.entry.members, self.service)
 
     def _drop(self, key: str) -> None:
         service = self.services.pop(key, None)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from modelyard_worker.frames import TIMES
@@ -17,9 +17,11 @@ from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, Repl
 from modelyard.gateway.balancer import least_in_flight
 from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
+from modelyard.gateway.shadow import Shadow
+from modelyard.gateway.split import ALL_TRAFFIC, TARGET_VARIANT, Choice, Option, Split, no_variant
 from modelyard.gateway.target import Target
 from modelyard.protocol.messages import Load
-from modelyard.protocol.table import EndpointEntry
+from modelyard.protocol.table import Candidate, EndpointEntry, Member
 
 if TYPE_CHECKING:
     from modelyard.gateway.prediction import Prediction
@@ -29,9 +31,6 @@ ATTEMPTS_MAX = 2
 
 VERSIONS_COUNTED_MAX = 8
 """Versions of one endpoint whose figures are kept; beyond it those that were first used first go."""
-
-HEADS_MAX = 256
-"""Heads of answers that are kept for use again."""
 
 _log = logging.getLogger("modelyard.gateway")
 
@@ -47,28 +46,36 @@ class Service:
         loads: Loads,
         measurements: Measurements,
         note_busy: Callable[["Service"], None],
+        whole: "Service | None" = None,
     ) -> None:
-        """`note_busy` is told that `tick` wants to be called, until it says that it does no longer."""
+        """`note_busy` is told that `tick` wants to be called, until it says that it does no longer. `whole` is the
+        endpoint's own service where this one is its candidate's: load and figures are counted there."""
         self.entry = entry
         self.name = entry.name
         self.is_open = True
         """Whether everybody may call it: then nobody is asked who they are."""
         self._policy = PUBLIC
         self.entry_key = name_key(entry.name)
+        self.whole = whole or self
+        self.split: Split | None = None
+        """Who answers, where it is not simply this one."""
+        self.shadow: Shadow | None = None
         self.queue: deque[Prediction] = deque()
-        self.heads: dict[tuple[bytes, int], tuple[int, bytes, str | float | None]] = {}
-        self.figures: dict[int, Figures] = {}
+        self.heads: dict[tuple[bytes, int | bytes], tuple[int, bytes, str | float | None]] = {}
+        self.figures: dict[int, Figures] = {} if whole is None else whole.figures
         """By version; 0 stands for none, where nothing serves yet."""
         self.is_web_app: bool | None = None
         """Whether other paths than invocations reach it; None until a replica has said."""
-        self._arrivals = 0
+        self.arrivals = 0
         self._least = self._most = 0
         self._loads = loads
         self._measurements = measurements
-        self._queued_bytes = 0
-        self._deadlines: deque[Prediction] = deque()
-        self._targets: dict[str, Target] = {}
-        self._ready: list[Target] = []
+        self.queued_bytes = 0
+        self.deadlines: deque[Prediction] = deque()
+        self.targets: dict[str, Target] = {}
+        self.ready_targets: list[Target] = []
+        self._candidate: Service | None = None
+        self._successor: Service | None = None
         self._gateway_id = gateway_id
         self._report_stuck = report_stuck
         self._note_busy = note_busy
@@ -87,40 +94,161 @@ class Service:
     # -- the table ---------------------------------------------------------------------------------------------------
 
     def update(self, entry: EndpointEntry) -> None:
-        """Follows the table: connects to replicas that came, lets go of those that went."""
+        """Follows the table: connects to replicas that came, lets go of those that went. A replica that only changes
+        sides, between the version that serves and the candidate, keeps its connection and what it holds."""
         self.entry = entry
-        wanted = {one.id: one for one in entry.replicas}
-        for replica in [one for one in self._targets if one not in wanted]:
-            gone = self._targets.pop(replica)
-            self.target_leaves(gone)
+        others = self._candidate_for(entry.candidate)
+        free = dict(self.targets)
+        for one in (self._candidate, others):
+            free |= one.targets if one is not None else {}
+        self.take_replicas(entry, free)
+        if others is not None and entry.candidate is not None:
+            others.entry = entry.candidate.entry
+            others.take_replicas(entry.candidate.entry, free)
+        for gone in free.values():
+            gone.service.release(gone)
             gone.leave()
-        for replica, address in wanted.items():
-            if replica not in self._targets:
-                target = self._targets[replica] = Target(address, self, self._gateway_id)
-                target.connect()
-        if entry.why_not_ready is not None and not self._targets:
+        if self._candidate is not None and others is not self._candidate:
+            self._candidate.hand_over(self)
+        self._candidate = others
+        if others is not None and entry.candidate is not None:
+            self._split_with(others, entry.candidate)
+        elif not entry.members:
+            self.split = self.shadow = None
+        if entry.why_not_ready is not None and not self.targets:
             self._refuse_queue(NotReady(self._not_ready_message(), "`modelyard get` says more"))
+
+    def _candidate_for(self, candidate: Candidate | None) -> "Service | None":
+        if candidate is None:
+            return None
+        if self._candidate is not None and self._candidate.entry.version == candidate.entry.version:
+            return self._candidate
+        return Service(
+            candidate.entry,
+            self._gateway_id,
+            self._report_stuck,
+            self._loads,
+            self._measurements,
+            self._note_busy,
+            whole=self,
+        )
+
+    def take_replicas(self, entry: EndpointEntry, free: dict[str, Target]) -> None:
+        """Makes the replicas of `entry` this service's own: those among `free`, and new ones."""
+        for address in entry.replicas:
+            target = free.pop(address.id, None)
+            if target is None:
+                target = self.targets[address.id] = Target(address, self, self._gateway_id)
+                target.connect()
+            elif target.service is not self:
+                target.service.release(target)
+                target.service = self
+                self.targets[address.id] = target
+                if target.connected:
+                    self.target_ready(target)
+
+    def release(self, target: Target) -> None:
+        """A replica is no longer this service's."""
+        self.targets.pop(target.address.id, None)
+        self.target_leaves(target)
+
+    def _split_with(self, other: "Service", candidate: Candidate) -> None:
+        self.shadow = self._shadow_on(other, candidate)
+        names = [b"v%d" % (one.entry.version or 0) for one in (self, other)]
+        weights = [100.0 - candidate.percent, candidate.percent]
+        present = [] if self.split is None else [(one.service, one.weight, one.name) for one in self.split.options]
+        if (
+            self.split is None
+            or self.split.shadow is not self.shadow
+            or present != list(zip((self, other), weights, names, strict=True))
+        ):
+            options = [Option(*one) for one in zip((self, other), weights, names, strict=True)]
+            self.split = Split(options, self.shadow, avoids_unready=True)
+
+    def _shadow_on(self, other: "Service", candidate: Candidate) -> Shadow | None:
+        if not candidate.mirror_percent:
+            return None
+        shadow = self.shadow
+        if shadow is None or shadow.service is not other:
+            shadow = Shadow(other, compare=candidate.compare, tolerance=candidate.tolerance)
+        shadow.follow(candidate.mirror_percent, compare=candidate.compare, tolerance=candidate.tolerance)
+        return shadow
+
+    def split_between(self, members: Sequence[Member], service: "Callable[[str], Service | None]") -> None:
+        """Answers through other endpoints: those of a traffic splitter that there are."""
+        found = [(one, service(one.endpoint)) for one in members]
+        there = [(one, other) for one, other in found if other is not None]
+        options = [
+            Option(other, one.weight, one.variant.encode(), one.variant.encode())
+            for one, other in there
+            if not one.shadow
+        ]
+        copied = next((other for one, other in there if one.shadow), None)
+        if copied is None:
+            self.shadow = None
+        elif self.shadow is None or self.shadow.service is not copied:
+            self.shadow = Shadow(copied, compare=False)
+        present = [] if self.split is None else [(one.service, one.weight, one.name) for one in self.split.options]
+        changed = present != [(one.service, one.weight, one.name) for one in options]
+        if self.split is None or changed or self.split.shadow is not self.shadow:
+            self.split = Split(options, self.shadow)
+
+    def hand_over(self, successor: "Service") -> None:
+        """This version gets no more requests: what waits here waits there, and what is sent again goes there."""
+        self._successor = successor
+        deadlines, self.deadlines = self.deadlines, deque()
+        queue, self.queue, self.queued_bytes = self.queue, deque(), 0
+        for prediction in deadlines:
+            prediction.service = successor
+            if not prediction.is_copy:
+                successor.deadlines.append(prediction)
+        for prediction in queue:
+            if prediction.is_copy:
+                prediction.break_off()
+            else:
+                successor.queue.append(prediction)
+                successor.queued_bytes += prediction.held_bytes
+        successor.drain()
 
     def close(self) -> None:
         """The endpoint is deleted."""
+        self.split = None
         self.update(EndpointEntry(self.name, None, (), None, 0, 0, self.entry.timeout_seconds, 0, False))
         self._refuse_queue(NotFound(f"cannot predict: endpoint {self.name} was deleted"))
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
+    def direct(self, prediction: "Prediction", fields: dict[bytes, bytes]) -> None:
+        """Sends a request where weights or its own words want it; to be called where there are any. Raises NotFound for
+        a variant that there is not."""
+        prediction.follow(self.choose(fields.get(TARGET_VARIANT)))
+
+    def choose(self, wanted: bytes | None) -> Choice:
+        if self.split is not None:
+            choice = self.split.choose(wanted)
+            if choice.service is self or choice.service.split is None or choice.service.whole is self:
+                return choice
+            # A member of a traffic splitter may itself be on its way to another version.
+            below = choice.service.choose(None)
+            return Choice(below.service, choice.variant, choice.shadow or below.shadow)
+        own = b"v%d" % (self.entry.version or 0)
+        if wanted is not None and wanted.lower() not in (own, ALL_TRAFFIC):
+            raise no_variant(wanted, [own])
+        return Choice(self, None, None)
+
     def submit(self, prediction: "Prediction") -> None:
         """Sends the request to the replica with the fewest in flight, or queues it, or refuses it at once."""
         prediction.sent_at = prediction.started_at
         prediction.deadline = prediction.started_at + self.entry.timeout_seconds
-        if not self._deadlines:
+        if not self.deadlines:
             self._note_busy(self)
-        self._deadlines.append(prediction)
-        if not self._arrivals:
-            self._loads.begin(self.entry_key, self)
-            self._measurements.changed.add(self)
-        self._arrivals += 1
+        self.deadlines.append(prediction)
+        if not self.arrivals:
+            self._loads.begin(self.entry_key, self.whole)
+            self._measurements.changed.add(self.whole)
+        self.arrivals += 1
         if not self.queue:
-            target = least_in_flight(self._ready)
+            target = least_in_flight(self.ready_targets)
             if target is not None:
                 target.send(prediction)
                 return
@@ -128,11 +256,15 @@ class Service:
 
     def _enqueue(self, prediction: "Prediction") -> None:
         entry = self.entry
-        if entry.why_not_ready is not None and not self._targets:
+        if self._successor is not None:
+            # Its body came in while the version that it was meant for went.
+            self.queue.append(prediction)
+            self.hand_over(self._successor)
+        elif entry.why_not_ready is not None and not self.targets:
             prediction.fail(NotReady(self._not_ready_message(), "`modelyard get` says more"))
         elif (
             len(self.queue) >= entry.max_queue_length
-            or self._queued_bytes + prediction.held_bytes > entry.max_queue_bytes
+            or self.queued_bytes + prediction.held_bytes > entry.max_queue_bytes
         ):
             prediction.fail(
                 QueueFull(
@@ -143,18 +275,18 @@ class Service:
             )
         else:
             self.queue.append(prediction)
-            self._queued_bytes += prediction.held_bytes
-            if not self._targets and len(self.queue) == 1:
+            self.queued_bytes += prediction.held_bytes
+            if not self.targets and len(self.queue) == 1:
                 self._loads.urgent.set()
 
     def drain(self) -> None:
         """Sends what waits, as far as there is room."""
         while self.queue:
-            target = least_in_flight(self._ready)
+            target = least_in_flight(self.ready_targets)
             if target is None:
                 return
             prediction = self.queue.popleft()
-            self._queued_bytes -= prediction.held_bytes
+            self.queued_bytes -= prediction.held_bytes
             prediction.sent_at = time.monotonic()
             target.send(prediction)
 
@@ -164,21 +296,21 @@ class Service:
             prediction.target.cancel(prediction.stream, overdue=self._loop.time() >= prediction.deadline)
         elif prediction in self.queue:
             self.queue.remove(prediction)
-            self._queued_bytes -= prediction.held_bytes
+            self.queued_bytes -= prediction.held_bytes
 
     def figures_of(self, version: int | None) -> Figures:
         """What is counted of a version."""
         found = self.figures.get(version or 0)
         if found is None:
             if len(self.figures) >= VERSIONS_COUNTED_MAX:
-                used = {target.address.version for target in self._targets.values()}
+                used = {target.address.version for one in self.whole.parts for target in one.targets.values()}
                 self.figures.pop(next((one for one in self.figures if one not in used), 0), None)
             found = self.figures[version or 0] = Figures()
         return found
 
     def count(self, prediction: "Prediction", status: int) -> None:
         """Counts an answer, when its first byte leaves."""
-        self._measurements.changed.add(self)
+        self._measurements.changed.add(self.whole)
         seconds = time.monotonic() - prediction.started_at
         target = prediction.target
         if target is None:
@@ -194,7 +326,7 @@ class Service:
         """Answers what is past its deadline, forgets what is done, and reports calls that never end. False where
         nothing is under way any more."""
         waiting: deque[Prediction] = deque()
-        for prediction in self._deadlines:
+        for prediction in self.deadlines:
             if prediction.done or prediction.begun:
                 continue
             if prediction.deadline > now:
@@ -207,36 +339,38 @@ class Service:
                     "raise `timeout` of the endpoint, or make the prediction faster",
                 )
             )
-        self._deadlines = waiting
-        for target in self._targets.values():
+        self.deadlines = waiting
+        for target in self.targets.values():
             overdue = target.overdue_seconds(now)
             if overdue > STUCK_GRACE_SECONDS:
                 self._report_stuck(target.address.id, self.entry.timeout_seconds + overdue)
-        return bool(self._deadlines) or self.in_flight > 0
+        return bool(self.deadlines) or any(target.in_flight for target in self.targets.values())
 
     # -- replicas ----------------------------------------------------------------------------------------------------
 
     def target_ready(self, target: Target) -> None:
-        if not target.leaving and target not in self._ready:
-            self._ready.append(target)
+        if not target.leaving and target not in self.ready_targets:
+            self.ready_targets.append(target)
             self.drain()
 
     def target_leaves(self, target: Target) -> None:
-        if target in self._ready:
-            self._ready.remove(target)
+        if target in self.ready_targets:
+            self.ready_targets.remove(target)
 
     def target_lost(self, target: Target, orphans: Iterable["Prediction"]) -> None:
         """The connection closed with these requests unanswered: each goes once more to another replica, alone."""
         self.target_leaves(target)
+        heir = self._successor or self
         for prediction in reversed(list(orphans)):
             prediction.target = None
-            if prediction.begun:
+            if prediction.begun or prediction.is_copy:
                 prediction.break_off()
             elif prediction.attempt < ATTEMPTS_MAX and self.entry.idempotent:
                 prediction.attempt += 1
                 self.figures_of(target.address.version).retries += 1
-                self.queue.appendleft(prediction)
-                self._queued_bytes += prediction.held_bytes
+                prediction.service = heir
+                heir.queue.appendleft(prediction)
+                heir.queued_bytes += prediction.held_bytes
             else:
                 prediction.fail(
                     ReplicaDied(
@@ -245,7 +379,7 @@ class Service:
                         f"`modelyard logs {self.name}` shows its last words",
                     )
                 )
-        self.drain()
+        heir.drain()
 
     def note(self, sentence: str) -> None:
         _log.warning("endpoint %s: %s", self.name, sentence)
@@ -253,20 +387,28 @@ class Service:
     # -- what is measured --------------------------------------------------------------------------------------------
 
     @property
+    def parts(self) -> "tuple[Service, ...]":
+        """This one and its candidate's."""
+        return (self,) if self._candidate is None else (self, self._candidate)
+
+    @property
     def queued(self) -> int:
-        return len(self.queue)
+        """As `in_flight` and `ready`, of the whole endpoint."""
+        return sum(len(one.queue) for one in self.parts)
 
     @property
     def in_flight(self) -> int:
-        return sum(one.in_flight for one in self._targets.values())
+        return sum(target.in_flight for one in self.parts for target in one.targets.values())
 
     def take_load(self) -> Load:
         """What it holds now, and the arrivals since the last call."""
         self.look_at_load()
-        arrivals, least, most = self._arrivals, self._least, self._most
-        self._arrivals, self._least, self._most = 0, self.in_flight + self.queued, 0
-        one = self._ready[0] if self._ready else None
-        capacity, batches = (one.capacity, one.batches) if one is not None else (None, False)
+        arrivals, least, most = 0, self._least, self._most
+        for one in self.parts:
+            arrivals, one.arrivals = arrivals + one.arrivals, 0
+        self._least, self._most = self.in_flight + self.queued, 0
+        found = next((one for part in self.parts for one in part.ready_targets), None)
+        capacity, batches = (found.capacity, found.batches) if found is not None else (None, False)
         return Load(self.in_flight, self.queued, arrivals, least, most, capacity, batches)
 
     def look_at_load(self) -> None:
@@ -277,18 +419,23 @@ class Service:
 
     @property
     def ready(self) -> int:
-        return len(self._ready)
+        return sum(len(one.ready_targets) for one in self.parts)
+
+    @property
+    def ready_here(self) -> bool:
+        """Whether this very version can answer at once."""
+        return bool(self.ready_targets)
 
     @property
     def can_answer(self) -> bool:
         """Whether a request would be answered: at once, or by a replica that it wakes."""
-        return bool(self._ready) or (self.entry.version is not None and self.entry.why_not_ready is None)
+        return bool(self.ready_targets) or (self.entry.version is not None and self.entry.why_not_ready is None)
 
     def _not_ready_message(self) -> str:
         return f"cannot predict: endpoint {self.name} has no ready replica ({self.entry.why_not_ready})"
 
     def _refuse_queue(self, error: NotReady | NotFound) -> None:
         waiting, self.queue = self.queue, deque()
-        self._queued_bytes = 0
+        self.queued_bytes = 0
         for prediction in waiting:
             prediction.fail(error)

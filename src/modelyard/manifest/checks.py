@@ -10,6 +10,7 @@ from modelyard.manifest.document import Document, FieldPath, field_text
 from modelyard.manifest.problems import Problem, shown
 from modelyard.manifest.schema import (
     AlarmActionFields,
+    AutoRollbackFields,
     AutoscalingFields,
     BatchingFields,
     ChannelFields,
@@ -28,6 +29,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "compute": ComputeFields,
     "autoscaling": AutoscalingFields,
     "update_strategy": UpdateFields,
+    "auto_rollback": AutoRollbackFields,
     "networking": NetworkingFields,
     "tracker": TrackerFields,
     "monitoring": TrackerFields,
@@ -123,7 +125,7 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _fields_of(schema: type[BaseModel], path: FieldPath) -> list[str]:
-    found = _SECTIONS.get(str(path[0]), schema) if path else schema
+    found = _SECTIONS.get(str(path[-1])) or _SECTIONS.get(str(path[0]), schema) if path else schema
     return [field.alias or name for name, field in found.model_fields.items()]
 
 

@@ -11,6 +11,7 @@ from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.places import check_place
 from modelyard.manifest.schema import QUEUE_LENGTH_MAX, EndpointFields
+from modelyard.manifest.strategies import check_update, strategy_settings
 from modelyard.manifest.values import is_path
 from modelyard.manifest.variables import Variables
 from modelyard.protocol.routes import RESERVED_NAMES
@@ -74,6 +75,7 @@ def _check_together(document: Document, index: int, label: str, fields: Endpoint
     if name_key(fields.name) in RESERVED_NAMES:
         sentence = f"found {fields.name}; allowed: any name but those of the yard's own addresses (it answers at /NAME)"
         add_problem(document, index, label, ("name",), sentence)
+    check_update(document, index, label, fields.update_strategy)
     if fields.tracker and fields.monitoring:
         sentence = "found beside tracker; allowed: one of the two, they mean the same"
         add_problem(document, index, label, ("monitoring",), sentence)
@@ -141,6 +143,7 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         "ttl_seconds": fields.ttl,
         "max_surge": fields.update_strategy.max_surge,
         "max_unavailable": fields.update_strategy.max_unavailable,
+        "update_strategy": strategy_settings(fields.update_strategy),
         "environment": variables.plain or None,
         "secrets": variables.secrets or None,
     }

@@ -13,6 +13,7 @@ from modelyard.domain.access import policy_document, policy_from
 from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
+from modelyard.domain.strategies import STEP_PERCENT_MIN, STEPS_MAX
 from modelyard.errors import InvalidValue
 from modelyard.manifest.values import (
     Count,
@@ -23,6 +24,7 @@ from modelyard.manifest.values import (
     Model,
     ModelName,
     Name,
+    Percent,
     PositiveSeconds,
     ScalarText,
     Seconds,
@@ -38,6 +40,9 @@ BATCH_SIZE_MAX = 4096
 QUEUE_LENGTH_MAX = 1_000_000
 THREADS_MAX = 256
 LIMIT_SECONDS_MAX = 3600.0
+BAKE_SECONDS_MAX = 7 * 86400.0
+ALARMS_MAX = 10
+"""SageMaker's limit for the alarms of one update."""
 IDLE_SECONDS_MAX = 86400.0
 TTL_SECONDS_MAX = 365 * 86400.0
 RUNTIME_SECONDS_MAX = 28 * 86400.0
@@ -159,7 +164,40 @@ class AutoscalingFields(_Schema):
     """How long there must be no request before the last replica goes."""
 
 
+class AutoRollbackFields(_Schema):
+    error_rate: Percent | None = None
+    """So much more of the new version's answers may be errors than of the old one's; 100% looks at none."""
+    latency_factor: Annotated[float, Field(gt=1)] | None = None
+    """So many times the old version's latency (the 90th percentile) it may take; left out, latency is not looked at."""
+    min_requests: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
+    """Answers of the new version before anything is made of them."""
+    alarms: Annotated[list[Name], Field(max_length=ALARMS_MAX)] | None = None
+    """Names of alarms; where one of them fires, the new version is called back."""
+
+
 class UpdateFields(_Schema):
+    type: Literal["rolling", "canary", "linear", "blue_green", "shadow", "swap"] | None = None
+    """How a new version takes over: replica by replica (`rolling`), with a share of the requests that grows (`canary`,
+    `linear`), at once from a whole new fleet (`blue_green`), after copies of requests (`shadow`), or after an old
+    replica has gone (`swap`)."""
+    steps: Annotated[list[Percent], Field(min_length=1, max_length=STEPS_MAX)] | None = None
+    """Shares of the requests that a canary gets, one after the other; all of them follow by themselves."""
+    step_size: Annotated[Percent, Field(ge=STEP_PERCENT_MIN)] | None = None
+    """What each step of `linear` adds."""
+    bake_time: Annotated[Seconds, Field(le=BAKE_SECONDS_MAX)] | None = None
+    """How long each step stands before the next; of a shadow, until it is promoted unless a time is given."""
+    interval: Annotated[Seconds, Field(le=BAKE_SECONDS_MAX)] | None = None
+    """The same for `linear`."""
+    termination_wait: Annotated[Seconds, Field(le=BAKE_SECONDS_MAX)] | None = None
+    """How much longer the old version's replicas stay after the last step, to go back to at once."""
+    sample: Percent | None = None
+    """Share of the requests that a shadow gets copies of."""
+    compare: bool | None = None
+    """Whether what a shadow answers is compared with what was answered."""
+    tolerance: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Relative difference of two numbers that still counts as equal."""
+    auto_rollback: AutoRollbackFields | None = None
+    """What calls a new version back by itself."""
     max_surge: Share | None = None
     """How many replicas more than wished may live while versions change; rounded up."""
     max_unavailable: Share | None = None

@@ -82,6 +82,17 @@ def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
 
+def _percent(value: str | float) -> float:
+    text = str(value).strip().removesuffix("%").strip()
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise InvalidValue(f"cannot read {value!r} as a share")
+    return percent
+
+
 _CPU = "cores (0.5, 2) or thousandths of one (200m)"
 _MEMORY = "512Mi, 2Gi, 500M or bytes"
 _DURATION = "500ms, 60s, 5m, 1h30m or seconds"
@@ -105,6 +116,7 @@ SizeBytes = Annotated[int, BeforeValidator(_reads(_size, "6Mi, 500k or bytes, at
 Seconds = Annotated[float, BeforeValidator(_reads(duration_seconds, _DURATION, str, int, float))]
 PositiveSeconds = Annotated[float, BeforeValidator(_reads(_positive_seconds, _POSITIVE_DURATION, str, int, float))]
 Share = Annotated[str, BeforeValidator(_reads(_share, "a count (1) or a percentage (25%)", str, int))]
+Percent = Annotated[float, BeforeValidator(_reads(_percent, "a percentage (10%)", str, int, float))]
 Model = Annotated[str, BeforeValidator(_reads(_model, "a model's name (price, price:3, price@best) or a path", str))]
 ModelName = Annotated[str, BeforeValidator(_reads(check_name, "a model's name: a DNS label, without version", str))]
 ScalarText = Annotated[str, BeforeValidator(scalar_text)]

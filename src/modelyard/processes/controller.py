@@ -39,6 +39,7 @@ async def serve(home: Home) -> None:
         controller.metrics,
         controller.idleness,
         controller.access,
+        controller.shadows,
     )
     loop = asyncio.get_running_loop()
     # A terminal's interrupt is the supervisor's to hear; it ends its children in order.

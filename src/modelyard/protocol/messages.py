@@ -10,6 +10,7 @@ To the controller:
                                                          endpoint without replicas: it wakes it.
     {"type": "metrics", "metrics": {...}, "scrape"?: 7}  what a gateway counted since it started (`protocol.metrics`);
                                                          with `scrape`, a question for everything as text
+    {"type": "shadows", "endpoints": {"price": {...}}}   what comparing a shadow's answers has come to since it came
 
     {"type": "used", "keys": {"DIGEST": 1700000000.0}}   these keys were shown, at that time at last
 
@@ -22,8 +23,11 @@ From the controller, to gateways:
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from modelyard.domain.shadows import Comparison, comparison_document, comparison_from
 
 LINE_BYTES_MAX = 16 * 2**20
 
@@ -70,3 +74,12 @@ def loads_from(message: dict[str, Any]) -> dict[str, Load]:
         key: Load(**{field: one[field] for field in Load.__dataclass_fields__ if field in one})
         for key, one in message["endpoints"].items()
     }
+
+
+def shadows_message(shadows: Mapping[str, Comparison]) -> dict[str, Any]:
+    return {"type": "shadows", "endpoints": {key: comparison_document(one) for key, one in shadows.items()}}
+
+
+def shadows_from(message: dict[str, Any]) -> dict[str, Comparison]:
+    """The inverse of `shadows_message`. Raises KeyError or TypeError where it is none."""
+    return {str(key): comparison_from(one) for key, one in message["endpoints"].items()}

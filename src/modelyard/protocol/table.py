@@ -43,6 +43,39 @@ class EndpointEntry:
     project: str = ""
     access: dict[str, Any] | None = None
     """Who may call it (`domain.access.policy_document`); None leaves it to the yard."""
+    candidate: "Candidate | None" = None
+    """Another version beside the one that serves."""
+    members: tuple["Member", ...] = ()
+    """Other endpoints that answer in its place: a traffic splitter. Such a one has no replicas of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A version with a share of the requests, which may be nothing: it is connected then, and can be asked by name."""
+
+    entry: EndpointEntry
+    """As if it were all there is."""
+    percent: float
+    """Of the requests, answered by it."""
+    mirror_percent: float = 0.0
+    """Of the requests that the other version answers, copied to it."""
+    compare: bool = True
+    """Whether what it answers to copies is compared."""
+    tolerance: float = 0.0
+    """Relative difference of numbers that still counts as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One endpoint of a traffic splitter."""
+
+    endpoint: str
+    """Its `name_key`."""
+    weight: float
+    variant: str
+    """As requests name it."""
+    shadow: bool = False
+    """It gets copies of all requests; its weight does not count."""
 
 
 def entry_document(entry: EndpointEntry) -> dict[str, Any]:
@@ -52,7 +85,16 @@ def entry_document(entry: EndpointEntry) -> dict[str, Any]:
 def entry_from(document: dict[str, Any]) -> EndpointEntry:
     fields = {key: document[key] for key in EndpointEntry.__dataclass_fields__ if key in document}
     fields["replicas"] = tuple(ReplicaAddress(**one) for one in document["replicas"])
+    fields["members"] = tuple(Member(**one) for one in document.get("members", ()))
+    if fields.get("candidate") is not None:
+        fields["candidate"] = _candidate_from(fields["candidate"])
     return EndpointEntry(**fields)
+
+
+def _candidate_from(document: dict[str, Any]) -> Candidate:
+    fields = {key: document[key] for key in Candidate.__dataclass_fields__ if key in document}
+    fields["entry"] = entry_from(document["entry"])
+    return Candidate(**fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,14 @@ from modelyard.sdk.views import (
     StatusView,
     TransformView,
 )
-from modelyard.sdk.waiting import endpoint_settled, run_ended, transform_ended, wait_gone, wait_until
+from modelyard.sdk.waiting import (
+    endpoint_settled,
+    rollout_goes_on,
+    run_ended,
+    transform_ended,
+    wait_gone,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -179,9 +186,14 @@ class Client:
         limit_seconds: float = LIVE_SECONDS,
         progress: Callable[[EndpointView], None] | None = None,
     ) -> EndpointView:
-        """Waits until a version (default: the newest) serves with all its replicas, or cannot; the state says which."""
+        """Waits until a version (default: the newest) serves with all its replicas, or cannot; the state says which.
+
+        Of one that goes on in steps, to the end, however long the steps stand, or until only people can say when it
+        goes on.
+        """
         settled = endpoint_settled(version)
-        return wait_until(lambda: self._look(name, progress), settled, limit_seconds, f"endpoint {name}")
+        what = f"endpoint {name}"
+        return wait_until(lambda: self._look(name, progress), settled, limit_seconds, what, rollout_goes_on)
 
     def predict(
         self,
@@ -214,13 +226,32 @@ class Client:
         return self._connection.get(f"/endpoints/{_part(name)}/history")
 
     def rollback(self, name: str, to: int | None = None) -> OutcomeView:
-        """Wishes for a new version equal to version `to`, by default to the newest other one that was ready.
+        """Wishes for a new version equal to version `to`, by default to the newest other one that was ready; or calls
+        back the version that is on its way in steps.
 
         Raises NotFound, Conflict. `wait_endpoint` waits until it serves.
         """
         # Named here, so that the request is the same when it is sent again, and is then done only once.
         chosen = self.history(name)["rollback_version"] if to is None else to
         return self._connection.post(f"/endpoints/{_part(name)}/rollback", {"to": chosen, "by": caller()})
+
+    def pause(self, name: str) -> OutcomeView:
+        """Holds the version that is on its way at its present step. Raises Conflict where none is, as the next two."""
+        return self._steer(name, "pause")
+
+    def resume(self, name: str) -> OutcomeView:
+        """Lets it go on."""
+        return self._steer(name, "resume")
+
+    def promote_endpoint(self, name: str, *, step: bool = False) -> OutcomeView:
+        """Puts the version that is on its way in whole, or with `step` on to its next step, without waiting."""
+        return self._steer(name, "promote", {"step": step})
+
+    def _steer(self, name: str, verb: str, more: Mapping[str, Any] | None = None) -> OutcomeView:
+        # Named here, so that a version that is deployed meanwhile is not meant.
+        version = self.endpoint(name)["wished_version"]
+        document = {"version": version, "by": caller(), **(more or {})}
+        return self._connection.post(f"/endpoints/{_part(name)}/{verb}", document)
 
     def refresh(self, name: str) -> OutcomeView:
         """Wishes for a new version equal to the present one: every replica is replaced, without a gap."""

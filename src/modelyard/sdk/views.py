@@ -16,7 +16,7 @@ class ReplicaView(TypedDict):
 class VersionView(TypedDict):
     number: int
     state: str
-    """`new`, `ready` or `failed`."""
+    """`new`, `ready`, `failed` or `rolled back`."""
     reason: str | None
     model: str | None
     model_asked: str | None
@@ -38,6 +38,30 @@ class HistoryView(TypedDict):
     """Where a rollback goes that names no version."""
     versions: list[VersionView]
     """Newest first."""
+
+
+class RolloutView(TypedDict):
+    """A version on its way in steps."""
+
+    version: int
+    old_version: int
+    """The one beside it."""
+    type: str
+    """A value of `domain.strategies.StrategyType`."""
+    step: int
+    """From 1."""
+    steps: int
+    percent: float
+    """Share of the requests that the new version answers now."""
+    step_percent: float
+    step_seconds: float | None
+    """How long the step stands; None until it is promoted."""
+    elapsed_seconds: float
+    seconds_left: float | None
+    """Until the last step is over; None where only people can say."""
+    paused: bool
+    began_at: str | None
+    """When the step began; None while its replicas are not ready."""
 
 
 class EndpointView(TypedDict):
@@ -67,6 +91,10 @@ class EndpointView(TypedDict):
     """What people should know of it, a sentence each."""
     example: str | None
     """A body that it can read, as JSON text; null until a replica has said."""
+    rollout: RolloutView | None
+    """The version that is on its way in steps."""
+    shadow: dict[str, Any] | None
+    """Counts of `domain.shadows.Comparison` and samples, where the wished version is or was a shadow."""
 
 
 class RunView(TypedDict):
@@ -231,7 +259,8 @@ class OutcomeView(TypedDict):
     kind: str
     name: str
     change: str
-    """`creating`, `updating`, `rolling back`, `refreshing` or `is up to date`."""
+    """`creating`, `updating`, `rolling back`, `refreshing` or `is up to date`; of a rollout under way `calling back`,
+    `pausing`, `resuming` or `promoting`."""
     version: int | None
     source: NotRequired[int | None]
     sentence: str

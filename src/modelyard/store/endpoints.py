@@ -2,11 +2,20 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, null, select, true, update
 
 from modelyard.domain.access import Policy, policy_document, policy_from
-from modelyard.domain.deployments import Change, Outcome, decide_refresh, decide_rollback
+from modelyard.domain.deployments import (
+    STEERED,
+    Change,
+    Outcome,
+    called_back_by,
+    decide_refresh,
+    decide_rollback,
+    decide_steering,
+)
 from modelyard.domain.endpoints import (
     Endpoint,
     EndpointSpec,
@@ -20,6 +29,7 @@ from modelyard.domain.endpoints import (
 )
 from modelyard.domain.idleness import Requests
 from modelyard.domain.names import name_key, not_found
+from modelyard.domain.traffic import Progress, progress_from, steering_from
 from modelyard.store.counters import count_up
 from modelyard.store.database import Database
 from modelyard.store.tables import (
@@ -51,7 +61,18 @@ class SqlEndpoints:
             endpoint = _get(connection, name)
             outcome = decide(endpoint)
             source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
-            put_version(connection, endpoint.project, outcome, source.spec, now, by)
+            if outcome.change is Change.CALLING_BACK:
+                state, reason = VersionState.ROLLED_BACK, called_back_by(by)
+                _update_version(connection, name, source.number, state=state.value, reason=reason)
+            else:
+                put_version(connection, endpoint.project, outcome, source.spec, now, by)
+        return outcome
+
+    def steer(self, name: str, change: Change, version: int | None = None, *, step: bool = False) -> Outcome:
+        with self._yard.write() as connection:
+            outcome, steering = decide_steering(_get(connection, name), change, version, step=step)
+            if outcome.change in STEERED and outcome.version is not None:
+                _update_version(connection, name, outcome.version, steering=asdict(steering))
         return outcome
 
     def get(self, name: str) -> Endpoint:
@@ -103,12 +124,11 @@ class SqlEndpoints:
         self, name: str, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False
     ) -> None:
         with self._yard.write() as connection:
-            connection.execute(
-                update(endpoint_versions)
-                .where(endpoint_versions.c.endpoint_key == name_key(name), endpoint_versions.c.number == number)
-                .values(state=state.value, reason=reason, out_of_memory=out_of_memory)
-            )
-            note_change(connection, name_key(name))
+            _update_version(connection, name, number, state=state.value, reason=reason, out_of_memory=out_of_memory)
+
+    def put_progress(self, name: str, number: int, progress: Progress) -> None:
+        with self._yard.write() as connection:
+            _update_version(connection, name, number, progress=asdict(progress))
 
     def put_statuses(self, statuses: Mapping[str, EndpointStatus]) -> None:
         by_key = {name_key(name): status for name, status in statuses.items()}
@@ -189,6 +209,15 @@ def put_access(connection: Connection, name: str, access: Policy | None) -> None
     note_change(connection, name_key(name))
 
 
+def _update_version(connection: Connection, name: str, number: int, **values: Any) -> None:
+    connection.execute(
+        update(endpoint_versions)
+        .where(endpoint_versions.c.endpoint_key == name_key(name), endpoint_versions.c.number == number)
+        .values(**values)
+    )
+    note_change(connection, name_key(name))
+
+
 def mark_deleting(connection: Connection, name: str, now: float) -> None:
     """Without effect where it is marked, or not there."""
     connection.execute(
@@ -225,6 +254,8 @@ def load_endpoints(connection: Connection, which: ColumnElement[bool]) -> dict[s
             row.reason,
             origin_from(row.origin or {}),
             bool(row.out_of_memory),
+            progress_from(row.progress or {}),
+            steering_from(row.steering or {}),
         )
         versions.setdefault(row.key, []).append(version)
     return {

@@ -14,13 +14,16 @@ from modelyard.domain.alarms import AlarmChange, AlarmState, Delivery
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import (
     ENDPOINT,
+    STEERED,
     Change,
     Outcome,
     Present,
     Wanted,
+    called_back_by,
     decide_deployment,
     decide_refresh,
     decide_rollback,
+    decide_steering,
     wanted_keys,
 )
 from modelyard.domain.endpoints import (
@@ -59,6 +62,7 @@ from modelyard.domain.secrets import (
     check_secret_value,
 )
 from modelyard.domain.traces import LoadRecord
+from modelyard.domain.traffic import Progress as RolloutProgress
 from modelyard.domain.transforms import (
     Transform,
     TransformSpec,
@@ -109,7 +113,17 @@ class MemoryEndpoints:
             endpoint = self.get(name)
             outcome = decide(endpoint)
             source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
-            self.put_version(endpoint.project, outcome, source.spec, now, by)
+            if outcome.change is Change.CALLING_BACK:
+                self.mark_version(name, source.number, VersionState.ROLLED_BACK, called_back_by(by))
+            else:
+                self.put_version(endpoint.project, outcome, source.spec, now, by)
+            return outcome
+
+    def steer(self, name: str, change: Change, version: int | None = None, *, step: bool = False) -> Outcome:
+        with self._lock:
+            outcome, steering = decide_steering(self.get(name), change, version, step=step)
+            if outcome.change in STEERED and outcome.version is not None:
+                self._update_version(name, outcome.version, steering=steering)
             return outcome
 
     def get(self, name: str) -> Endpoint:
@@ -161,16 +175,17 @@ class MemoryEndpoints:
     def mark_version(
         self, name: str, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False
     ) -> None:
+        self._update_version(name, number, state=state, reason=reason, out_of_memory=out_of_memory)
+
+    def put_progress(self, name: str, number: int, progress: RolloutProgress) -> None:
+        self._update_version(name, number, progress=progress)
+
+    def _update_version(self, name: str, number: int, **values: Any) -> None:
         key = name_key(name)
         with self._lock:
             found = self._endpoints.get(key)
             if found is not None:
-                marked = [
-                    replace(one, state=state, reason=reason, out_of_memory=out_of_memory)
-                    if one.number == number
-                    else one
-                    for one in found.versions
-                ]
+                marked = [replace(one, **values) if one.number == number else one for one in found.versions]
                 self._put(key, replace(found, versions=kept_versions(marked)))
 
     def put_statuses(self, statuses: Mapping[str, EndpointStatus]) -> None:

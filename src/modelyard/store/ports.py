@@ -13,7 +13,7 @@ from modelyard.domain.access import Grant, Principal
 from modelyard.domain.alarms import AlarmChange, Delivery
 from modelyard.domain.audit import Audited
 from modelyard.domain.autoscaling import Recommendation
-from modelyard.domain.deployments import Outcome, Wanted
+from modelyard.domain.deployments import Change, Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
 from modelyard.domain.idleness import Requests
 from modelyard.domain.metrics import Figures, MetricRecord
@@ -24,6 +24,7 @@ from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.secrets import Masks, Secret
 from modelyard.domain.traces import LoadRecord
 from modelyard.domain.tracking import Point, Progress
+from modelyard.domain.traffic import Progress as RolloutProgress
 from modelyard.domain.transforms import Transform, TransformSpec, TransformStatus
 from modelyard.domain.users import ApiKey, Group, Session, User
 
@@ -63,7 +64,12 @@ class Endpoints(Protocol):
     """Wishes for endpoints and what was last seen of them. Names are compared by `name_key`."""
 
     def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
-        """Applies `decide_rollback` in one transaction: a new version or nothing. Raises alike, and NotFound."""
+        """Applies `decide_rollback` in one transaction: a new version, the one on its way called back, or nothing.
+        Raises alike, and NotFound."""
+        ...
+
+    def steer(self, name: str, change: Change, version: int | None = None, *, step: bool = False) -> Outcome:
+        """Applies `decide_steering` in one transaction. Raises alike, and NotFound."""
         ...
 
     def refresh(self, name: str, version: int | None, now: float, by: str | None = None) -> Outcome:
@@ -103,6 +109,10 @@ class Endpoints(Protocol):
         self, name: str, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False
     ) -> None:
         """Without effect where the version is gone."""
+        ...
+
+    def put_progress(self, name: str, number: int, progress: RolloutProgress) -> None:
+        """How far a version's rollout has come. Without effect where the version is gone."""
         ...
 
     def put_statuses(self, statuses: Mapping[str, EndpointStatus]) -> None:

@@ -54,6 +54,8 @@ endpoint_versions = Table(
     Column("reason", String),
     Column("origin", JSON),
     Column("out_of_memory", Boolean),
+    Column("progress", JSON),
+    Column("steering", JSON),
 )
 
 endpoint_statuses = Table(

@@ -38,6 +38,7 @@ class Peers:
             stage.controller.metrics,
             stage.controller.idleness,
             stage.controller.access,
+            stage.controller.shadows,
         )
         self._writers: list[asyncio.StreamWriter] = []
 

@@ -17,10 +17,14 @@ from modelyard.domain.rollouts import (
     Kill,
     MarkFailed,
     MarkReady,
+    MarkRolledBack,
+    Proceed,
     Remove,
     Start,
     decide_rollout,
 )
+from modelyard.domain.strategies import StrategyType
+from modelyard.domain.verdicts import Evidence
 
 READY = ReplicaState.READY
 START_SECONDS = 2.0
@@ -57,6 +61,7 @@ class World:
     facts: dict[str, ReplicaFact] = field(default_factory=dict)
     removed: bool = False
     decision: Decision | None = None
+    evidence: Evidence = field(default_factory=Evidence)
     _ids: itertools.count = field(default_factory=itertools.count)
     _fates: dict[str, FailureKind | None] = field(default_factory=dict)
 
@@ -80,7 +85,7 @@ class World:
 
     def decide(self) -> Decision:
         ready_before, staying_before = len(self.ready), len(self.staying)
-        decision = decide_rollout(self.endpoint, self.facts.values(), self.now, self.room)
+        decision = decide_rollout(self.endpoint, self.facts.values(), self.now, self.room, self.evidence)
         for action in decision.actions:
             self._carry_out(action)
         self.decision = decision
@@ -148,6 +153,10 @@ class World:
                 self._mark(number, VersionState.READY, None)
             case MarkFailed(number, reason, out_of_memory):
                 self._mark(number, VersionState.FAILED, reason, out_of_memory=out_of_memory)
+            case MarkRolledBack(number, reason):
+                self._mark(number, VersionState.ROLLED_BACK, reason)
+            case Proceed(number, progress):
+                self._put(number, progress=progress)
             case Remove():
                 assert not self.live, "an endpoint was forgotten while something of it lived"
                 self.removed = True
@@ -160,18 +169,21 @@ class World:
         )
 
     def _mark(self, number: int, state: VersionState, reason: str | None, *, out_of_memory: bool = False) -> None:
-        marked = [
-            replace(one, state=state, reason=reason, out_of_memory=out_of_memory) if one.number == number else one
-            for one in self.endpoint.versions
-        ]
-        self.endpoint = replace(self.endpoint, versions=tuple(marked))
+        self._put(number, state=state, reason=reason, out_of_memory=out_of_memory)
+
+    def _put(self, number: int, **values: Any) -> None:
+        put = [replace(one, **values) if one.number == number else one for one in self.endpoint.versions]
+        self.endpoint = replace(self.endpoint, versions=tuple(put))
 
     def _check_laws(self, decision: Decision, ready_before: int, staying_before: int) -> None:
         if self.endpoint.deleting:
             assert not any(isinstance(action, Start) for action in decision.actions)
             return
+        if self.endpoint.is_staged or self.endpoint.strategy.type is StrategyType.SWAP:
+            # These have laws of their own.
+            return
         wished = self.endpoint.wished
-        target = self.endpoint.fallback if wished.state is VersionState.FAILED else wished
+        target = self.endpoint.fallback if wished.given_up else wished
         if target is None:
             assert len(self.ready) == ready_before, "a replica that served was sent away with nothing to replace it"
             assert len(self.staying) <= staying_before

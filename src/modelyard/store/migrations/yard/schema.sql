@@ -1,4 +1,4 @@
--- What the revisions up to r0008 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0009 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -16,7 +16,7 @@ CREATE TABLE endpoint_versions (
 	spec JSON NOT NULL, 
 	created_at FLOAT NOT NULL, 
 	state VARCHAR NOT NULL, 
-	reason VARCHAR, origin JSON, out_of_memory BOOLEAN, 
+	reason VARCHAR, origin JSON, out_of_memory BOOLEAN, progress JSON, steering JSON, 
 	PRIMARY KEY (endpoint_key, number), 
 	FOREIGN KEY(endpoint_key) REFERENCES endpoints ("key")
 );
