@@ -115,7 +115,7 @@ def test_a_canary_is_paused_stepped_resumed_and_goes_on_through_a_kill_of_the_co
         load.wait_for_answers(50)
         assert client.promote_endpoint("steered", step=True)["change"] == "promoting"
         eventually(lambda: step_of(shared_yard, "steered") == 2, saying="the second step, after the kill")
-        assert client.endpoint("steered")["sentence"].startswith("version 2: canary 50 %")
+        eventually(lambda: client.endpoint("steered")["sentence"].startswith("version 2: canary 50 %"))
         shared_yard.kill("gateway")
         client.resume("steered")
         client.promote_endpoint("steered")
@@ -147,8 +147,8 @@ def test_a_shadow_tells_what_it_would_have_answered_and_answers_nobody(shared_ya
     client = shared_yard.client()
     with Load(shared_yard, "shadowed", {}, clients=2) as load:
         deploy("shadowed", "two", "{type: shadow}")
-        view = client.wait_endpoint("shadowed")
-        assert "shadow until it is promoted" in view["sentence"]
+        client.wait_endpoint("shadowed")
+        eventually(lambda: "shadow until it is promoted" in client.endpoint("shadowed")["sentence"])
         eventually(lambda: (client.endpoint("shadowed")["shadow"] or {}).get("different"), saying="differences")
     assert set(load.bodies) == {b'"one"'}
     assert load.failures == []
