@@ -80,6 +80,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("POST", "/runs"): _some(_DEPLOYER),
         ("GET", "/runs"): _some(_VIEWER),
         ("GET", "/runs/{run_id}"): _on("run", _VIEWER, "run_id"),
+        ("GET", "/runs/{run_id}/metrics"): _on("run", _VIEWER, "run_id"),
         ("POST", "/runs/{run_id}/stop"): _on("run", _DEPLOYER, "run_id"),
         ("POST", "/runs/{run_id}/trees"): _on("run", _DEPLOYER, "run_id"),
         ("GET", "/runs/{run_id}/logs"): _on("run", _VIEWER, "run_id"),

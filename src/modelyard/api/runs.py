@@ -1,6 +1,7 @@
 """Training runs: what may be asked for, and how a run is shown."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ RUNS_LOOKED_AT_MAX = 10_000
 """Newest runs among which somebody's own are looked for."""
 RUNS_MAX = 1000
 """Most runs of one answer."""
+
+POINTS_OF_ANSWER_MAX = 10_000
 
 RUNTIME_SECONDS_MAX = 28 * 86400.0
 """SageMaker's limit for MaxRuntimeInSeconds."""
@@ -116,6 +119,24 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
+class PointView:
+    name: str
+    value: float | None
+    """Null where it was no finite number."""
+    step: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointsView:
+    run: str
+    series: dict[str, int]
+    """How many values each metric has."""
+    points: list[PointView]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunsView:
     runs: list[RunView]
 
@@ -182,6 +203,27 @@ def routes(yard: Yard) -> APIRouter:
     def get_run(run_id: str) -> RunView:
         """One run."""
         return run_view(yard.store.runs.get(run_id))
+
+    @router.get("/runs/{run_id}/metrics")
+    def get_metrics(
+        run_id: str,
+        name: str | None = None,
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=POINTS_OF_ANSWER_MAX)] = 1000,
+    ) -> PointsView:
+        """Every value that was logged, of one metric or of all, in the order of logging; `next` is the `after` of the
+        following page."""
+        run = yard.store.runs.get(run_id)
+        found = yard.store.tracking.points(run.id, name=name, after=after, limit=limit)
+        return PointsView(
+            run=run.id,
+            series=yard.store.tracking.series(run.id),
+            points=[
+                PointView(point.name, point.value if math.isfinite(point.value) else None, point.step, iso(point.at))
+                for _, point in found
+            ],
+            next=found[-1][0] if len(found) == limit else None,
+        )
 
     @router.post("/runs/{run_id}/stop", status_code=202)
     def stop_run(run_id: str) -> RunView:

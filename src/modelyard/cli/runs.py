@@ -1,7 +1,7 @@
 """Training runs: train, runs, stop."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -9,13 +9,17 @@ from modelyard.cli.output import Format, Output, remark, say, say_json, say_tabl
 from modelyard.cli.progress import sending, waiting
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age, between
-from modelyard.errors import Unavailable
+from modelyard.domain.run_queries import Condition, Field, differing, parse_field, parse_filter, select_runs
+from modelyard.errors import InvalidValue, Unavailable
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
     from modelyard.sdk.views import RunView, TransformView
 
 COMPLETED = "Completed"
+RUNS_SEARCHED_MAX = 1000
+"""How many of the newest runs a filter or an order looks at."""
+
 STEP_OF_END = frozenset({"Completed", "Failed", "Stopped", "Lost", "MaxRuntimeExceeded"})
 
 
@@ -98,11 +102,20 @@ def _step_rows(run: "RunView") -> list[tuple[str, str, str]]:
 def runs(
     name: Annotated[str | None, typer.Argument(help="Training, or one run.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    only: Annotated[
+        str | None, typer.Option("--filter", help="Such as: metrics.rmse < 3 and params.eta = 0.1.")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="metrics.NAME, params.NAME or an attribute; -FIELD descends.")
+    ] = None,
     output: Output = Format.PRETTY,
 ) -> None:
     """List runs, newest first, or show one."""
+    conditions = parse_filter(only) if only is not None else []
+    order = parse_field(sort.removeprefix("-")) if sort else None
+    asked = RUNS_SEARCHED_MAX if conditions or order else limit
     with open_client() as client:
-        found = client.runs(training=name.removeprefix("training/") if name else None, limit=limit)
+        found = client.runs(training=name.removeprefix("training/") if name else None, limit=asked)
         if name and not found:
             _kind, run = client.resolve(name, ("run",))
             view = client.run(run)
@@ -112,12 +125,62 @@ def runs(
                 for line in run_lines(view):
                     say(line)
             return
+    chosen = cast(
+        "list[RunView]", select_runs(found, conditions, order, descending=(sort or "").startswith("-"))[:limit]
+    )
     if output is Format.JSON:
-        say_json({"runs": found})
-    elif not found:
-        say("no runs yet; `modelyard train` starts one")
+        say_json({"runs": chosen})
+    elif not chosen:
+        say("no such runs" if found else "no runs yet; `modelyard train` starts one")
     else:
-        say_table(("run", "status", "step", "model", "took", "started"), [_row(run) for run in found])
+        fields = _shown_fields(conditions, order)
+        heads = ("run", "status", "step", "model", "took", "started", *(str(one) for one in fields))
+        say_table(heads, [(*_row(run), *(_shown(one.of(run)) for one in fields)) for run in chosen])
+
+
+def _shown_fields(conditions: "list[Condition]", order: "Field | None") -> "list[Field]":
+    """Columns for what was asked about: metrics and parameters, once each."""
+    asked = [condition.field for condition in conditions] + ([order] if order is not None else [])
+    return list(dict.fromkeys(one for one in asked if one.kind))
+
+
+def _shown(value: Any) -> str | None:
+    return f"{value:.6g}" if isinstance(value, float) else None if value is None else str(value)
+
+
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="RUN RUN ...", help="Runs.")],
+    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+    output: Output = Format.PRETTY,
+) -> None:
+    """Compare runs side by side: parameters, metrics, and what they read."""
+    if len(names) < 2:
+        raise InvalidValue("cannot compare one run with nothing", "name two or more")
+    with open_client() as client:
+        found = [client.run(client.resolve(name, ("run",))[1]) for name in names]
+    sections = {
+        "parameter": differing([run["hyperparameters"] for run in found]),
+        "metric": differing([run["metrics"] for run in found]),
+        "input": differing([{name: digest[:12] for name, digest in run["inputs"].items()} for run in found]),
+    }
+    if output is Format.JSON:
+        say_json({"runs": found, "differing": {kind: _differing(rows) for kind, rows in sections.items()}})
+        return
+    for kind, rows in sections.items():
+        shown = [
+            (name, *(_shown(value) for value in values)) for name, values, differs in rows if differs or everything
+        ]
+        if shown:
+            for line in table_lines((kind, *(run["id"] for run in found)), shown):
+                say(line)
+            say()
+    same = sum(not differs for rows in sections.values() for _, _, differs in rows)
+    if same and not everything:
+        say(f"{same} more are the same in all of them; --all shows them")
+
+
+def _differing(rows: list[tuple[str, list[Any], bool]]) -> list[str]:
+    return [name for name, _, differs in rows if differs]
 
 
 def _row(run: "RunView") -> tuple[str | None, ...]:
@@ -155,5 +218,5 @@ def stop(
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (train, runs, stop):
+    for command in (train, runs, compare, stop):
         app.command()(command)

@@ -46,7 +46,7 @@ def as_mlflow_model(blobs: Blobs, files: list[PackedFile], words: Mapping[str, s
     root = Path(packages.__file__).parent
     for path in sorted(root.rglob("*.py")):
         inner = path.relative_to(root)
-        if inner.parts[0] not in ("mlflow_server", "algorithms"):
+        if inner.parts[0] not in ("mlflow_server", "transform"):
             found.append(_stored(blobs, f"code/modelyard_worker/{inner.as_posix()}", path.read_bytes()))
     return found
 

@@ -36,6 +36,7 @@ from modelyard.sdk.views import (
     ModelView,
     OutcomeView,
     PackageView,
+    PointView,
     ResourceView,
     RunView,
     SecretView,
@@ -65,6 +66,9 @@ GONE_SECONDS = 120.0
 LOG_LINES = 100
 LOG_LINES_ALL = 10_000
 """As many as the yard hands out at once."""
+
+
+POINTS_AT_ONCE = 5000
 
 
 class Client:
@@ -399,6 +403,15 @@ class Client:
 
     def run(self, run: str) -> RunView:
         return self._connection.get(f"/runs/{_part(run)}")
+
+    def run_metrics(self, run: str, name: str | None = None) -> Iterator[PointView]:
+        """Every value that a run logged, of one metric or of all, in the order of logging."""
+        after: int | None = 0
+        while after is not None:
+            asked = {"name": name, "after": after, "limit": POINTS_AT_ONCE}
+            answer = self._connection.get(f"/runs/{_part(run)}/metrics", asked)
+            yield from answer["points"]
+            after = answer["next"]
 
     def wait_run(
         self, run: str, *, limit_seconds: float | None = None, progress: Callable[[RunView], None] | None = None

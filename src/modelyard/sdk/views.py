@@ -166,6 +166,14 @@ class TransformView(TypedDict):
     progress: TransformProgressView | None
 
 
+class PointView(TypedDict):
+    name: str
+    value: float | None
+    """None where it was no finite number."""
+    step: int
+    at: str
+
+
 class ApprovalView(TypedDict):
     state: str
     """`pending`, `approved` or `rejected`."""
