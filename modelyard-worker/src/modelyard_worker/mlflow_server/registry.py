@@ -170,7 +170,13 @@ class YardRegistry(SqlAlchemyStore):
             there = self._versions(name)
             document = {"project": there[0]["project"] if there else PROJECT, "tree": tree}
             made = _check(self._api.post, document, "models", name, "versions")
-        words = {SOURCE: source, RUN: run_id, RUN_LINK: run_link, DESCRIPTION: description, MODEL_ID: model_id}
+        words = {
+            SOURCE: source,
+            RUN: run_id or _run_of(source, model_id),
+            RUN_LINK: run_link,
+            DESCRIPTION: description,
+            MODEL_ID: model_id,
+        }
         kept = {**{tag.key: tag.value for tag in tags or ()}, **{key: str(word) for key, word in words.items() if word}}
         if kept:
             self._tag(made["model"], made["version"], kept)
@@ -333,6 +339,14 @@ class YardRegistry(SqlAlchemyStore):
         _check(self._api.post, {"tags": tags}, "models", name, "versions", str(_number(version)), "tags")
 
 
+def _run_of(source, model_id):
+    """The run that logged a model of MLflow 3, which its clients name by the model alone; None where it is none."""
+    from mlflow.server.handlers import _get_tracking_store
+
+    logged = model_id or (source[len("models:/") :] if source.startswith("models:/m-") else None)
+    return _get_tracking_store().get_logged_model(logged).source_run_id if logged else None
+
+
 def _check(ask, *arguments, **options):
     try:
         return ask(*arguments, **options)
@@ -428,7 +442,8 @@ def _is_prompt_tags(tags):
 
 
 def _asks_for_prompts(filter_string):
-    return IS_PROMPT_TAG_KEY in (filter_string or "") and "'true'" in (filter_string or "").lower()
+    # Clients ask for models with `!=`.
+    return re.search(rf"{re.escape(IS_PROMPT_TAG_KEY)}`?\s*=\s*'true'", filter_string or "", re.IGNORECASE) is not None
 
 
 def _page(found, max_results, token):
