@@ -225,6 +225,9 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`inputs.CHANNEL`", "inputs.", schema.ChannelFields),
     ("`compute` of a training", "", schema.TrainingComputeFields),
     ("`retries`", "", schema.RetryFields),
+    ("`kind: tuning`", "", schema.TuningFields),
+    ("`objective`", "", schema.ObjectiveFields),
+    ("`parameters.NAME`", "", schema.ParameterFields),
 )
 
 _DOMAIN = {

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from typing import Dict, Optional
+from typing import Dict, List, Optional, Tuple
 
 METRICS_FILE = "MODELYARD_METRICS_FILE"
 """Environment variable with the path of the file."""
@@ -51,11 +51,30 @@ def last_values(path: str) -> Dict[str, float]:
     return values
 
 
-def _take(line: str, values: Dict[str, float]) -> None:
+def values_of(path: str, wanted: str) -> List[float]:
+    """Every finite value of one metric in the order in which they were logged, empty where there is no file."""
+    values: List[float] = []
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                name, value = _read(line)
+                if name == wanted and math.isfinite(value):
+                    values.append(value)
+    except OSError:
+        return []
+    return values
+
+
+def _read(line: str) -> Tuple[str, float]:
+    """NaN where the line is torn or none of ours."""
     try:
         entry = json.loads(line)
-        name, value = str(entry["name"]), float(entry["value"])
+        return str(entry["name"]), float(entry["value"])
     except (ValueError, TypeError, KeyError):
-        return
+        return "", math.nan
+
+
+def _take(line: str, values: Dict[str, float]) -> None:
+    name, value = _read(line)
     if math.isfinite(value) and (name in values or len(values) < NAMES_MAX):
         values[name] = value

@@ -28,6 +28,7 @@ from modelyard.api import (
     sessions,
     status,
     transforms,
+    tunings,
     users,
 )
 from modelyard.api.access import Access
@@ -47,6 +48,7 @@ _NOUNS = (
     resources,
     runs,
     transforms,
+    tunings,
     inputs,
     models,
     mlflow_models,

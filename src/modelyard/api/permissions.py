@@ -89,6 +89,10 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/transforms/{transform_id}"): _on("transform", _VIEWER, "transform_id"),
         ("POST", "/transforms/{transform_id}/stop"): _on("transform", _DEPLOYER, "transform_id"),
         ("GET", "/transforms/{transform_id}/logs"): _on("transform", _VIEWER, "transform_id"),
+        ("POST", "/tunings"): _some(_DEPLOYER),
+        ("GET", "/tunings"): _some(_VIEWER),
+        ("GET", "/tunings/{tuning_id}"): _on("tuning", _VIEWER, "tuning_id"),
+        ("POST", "/tunings/{tuning_id}/stop"): _on("tuning", _DEPLOYER, "tuning_id"),
         ("GET", "/models"): _some(_VIEWER),
         ("GET", "/models/{name}"): _on("model", _VIEWER),
         ("POST", "/models/{name}/versions"): _some(_DEPLOYER),
@@ -142,6 +146,7 @@ _PROJECTS: Mapping[str, Callable[[Yard, str], str]] = MappingProxyType(
     {
         "endpoint": lambda yard, name: yard.store.endpoints.get(name).project,
         "run": lambda yard, name: yard.store.runs.get(name).spec.project,
+        "tuning": lambda yard, name: yard.store.tunings.get(name).spec.project,
         "transform": lambda yard, name: yard.store.transforms.get(name).spec.project,
         "model": lambda yard, name: yard.store.models.get(name).project,
     }

@@ -22,6 +22,7 @@ from modelyard.cli import (
     scaling,
     secrets,
     transforms,
+    tunings,
     yard,
 )
 from modelyard.cli.output import say_error
@@ -47,6 +48,7 @@ for noun in (
     metrics,
     alarms,
     runs,
+    tunings,
     transforms,
     models,
     packages,

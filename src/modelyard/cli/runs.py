@@ -9,8 +9,10 @@ from modelyard.cli.output import Format, Output, remark, say, say_json, say_tabl
 from modelyard.cli.progress import sending, waiting
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age, between
+from modelyard.cli.tunings import stop_tuning, tune
 from modelyard.domain.run_queries import Condition, Field, differing, parse_field, parse_filter, select_runs
 from modelyard.errors import InvalidValue, Unavailable
+from modelyard.sdk.trainings import choose_started, variants
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
@@ -29,13 +31,30 @@ def train(
         Path | None, typer.Option("-f", "--file", help="Yard file; by default the present folder's.")
     ] = None,
     project: Annotated[str | None, typer.Option(help="Project; by default the name of the folder.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of a hyperparameter; NAME=VALUE,VALUE starts a run for each."),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when the run is accepted.")] = False,
     output: Output = Format.PRETTY,
 ) -> None:
-    """Run a training, follow what it prints, and say how it ended."""
+    """Run a training, follow what it prints, and say how it ended; or a tuning, and show its trials."""
     with open_client() as client:
+        read = client.read_file(file)
+        chosen = choose_started(read, name)
+        if chosen.kind == "tuning":
+            tune(client, chosen, read, project, output, detach=detach)
+            return
+        several = variants(chosen, set_ or ())
         with sending() as progress:
-            run = client.train_file(file, name, project=project, progress=progress)
+            started = [
+                client.start_training(one, read.folder, project=project, yard_file=read.path, progress=progress)
+                for one in several
+            ]
+        if len(started) > 1:
+            _say_several(client, started, output, detach=detach)
+            return
+        run = started[0]
         remark(f"started {run['id']}")
         if not detach:
             run = _follow(client, run["id"], output)
@@ -46,6 +65,34 @@ def train(
     else:
         _say_end(run)
     if not detach and run["status"] != COMPLETED:
+        raise typer.Exit(1)
+
+
+def _say_several(client: "Client", started: "list[RunView]", output: Format, *, detach: bool) -> None:
+    """Waits for all, and shows them side by side by what differs."""
+    if not detach:
+        with waiting() as shown:
+            started = [
+                client.wait_run(one["id"], progress=lambda view: shown.show(f"{view['id']}: {view['step']}"))
+                for one in started
+            ]
+    if output is Format.JSON:
+        say_json({"runs": started})
+    else:
+        first = started[0]["hyperparameters"]
+        names = [one for one in first if any(run["hyperparameters"][one] != first[one] for run in started)]
+        metrics = sorted({name for run in started for name in run["metrics"]})
+        rows = [
+            (
+                run["id"],
+                run["status"],
+                *(run["hyperparameters"][name] for name in names),
+                *(f"{run['metrics'][name]:.6g}" if name in run["metrics"] else None for name in metrics),
+            )
+            for run in started
+        ]
+        say_table(("run", "status", *names, *metrics), rows)
+    if not detach and any(run["status"] != COMPLETED for run in started):
         raise typer.Exit(1)
 
 
@@ -206,7 +253,10 @@ def stop(
         def show(seen: "RunView | TransformView") -> None:
             shown.show(f"{found}: {seen['status']}")
 
-        kind, found = client.resolve(name, ("run", "transform"))
+        kind, found = client.resolve(name, ("run", "transform", "tuning"))
+        if kind == "tuning":
+            stop_tuning(client, found, output, wait=wait)
+            return
         view: RunView | TransformView
         if kind == "run":
             view = client.stop_run(found)

@@ -20,6 +20,7 @@ from modelyard.controller.splitters import splitter_entries
 from modelyard.controller.table import Publisher
 from modelyard.controller.tracking import TrackingPass, job_tracking
 from modelyard.controller.transforms import TransformsPass
+from modelyard.controller.tunings import TuningsPass
 from modelyard.engines.ports import Engine
 from modelyard.packaging.environments import FOLDER, Environments
 from modelyard.settings import CareSettings, Home, MailSettings, TrackingSettings
@@ -89,6 +90,7 @@ class Controller:
             self.wake,
             tracking=lambda run: job_tracking(home, tracker, run),
         )
+        self._tunings = TuningsPass(store, home.runs, clock, self.wake, self._runs.register)
         self._transforms = TransformsPass(store, artifacts, engine, self._environments, home, clock, self.wake)
         self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
@@ -126,6 +128,8 @@ class Controller:
             self.access()
         with _survived("runs"):
             self._runs()
+        with _survived("tunings"):
+            self._tunings()
         with _survived("transforms"):
             self._transforms()
         with _survived("metrics"):
@@ -153,6 +157,7 @@ class Controller:
     async def _end(self) -> None:
         """Nothing new is begun, everything is ended, and what became of it is written down."""
         self._runs.leave()
+        await self._tunings.close()
         self._transforms.leave()
         self.idleness.write_down(at_once=True)
         await self._environments.close()

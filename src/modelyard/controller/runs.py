@@ -193,14 +193,16 @@ class RunsPass:
     async def _upload(self, run: Run, fact: JobFact) -> None:
         """Raises Conflict where a stop was asked for meanwhile; the next pass completes it all the same."""
         self._store.runs.move(run.id, run.status, RunStep.UPLOADING, self._clock.now(), metrics=fact.metrics)
-        version = await asyncio.to_thread(self._register, run, fact) if run.spec.model else None
+        model = run.spec.model
+        version = await asyncio.to_thread(self.register, run, model, fact.metrics) if model else None
         self._end(run, RunStatus.COMPLETED, RunStep.COMPLETED, fact, None, version)
 
-    def _register(self, run: Run, fact: JobFact) -> int:
+    def register(self, run: Run, model: str, metrics: dict[str, float] | None = None) -> int:
+        """Makes what a run left a version of a model: once, however often it is called. Raises StoreFailed."""
         folder = self._folder / run.id / "ml" / "model"
         if not any(one.is_file() for one in folder.rglob("*")):
             raise StoreFailed(
-                f"cannot register a version of model {run.spec.model}: the run wrote nothing to its model folder",
+                f"cannot register a version of model {model}: the run wrote nothing to its model folder",
                 "write the model to the folder that SM_MODEL_DIR names",
             )
         tree = self._artifacts.put_folder(folder)
@@ -209,14 +211,14 @@ class RunsPass:
             run=run.id,
             inputs=run.spec.inputs,
             hyperparameters=run.spec.hyperparameters,
-            metrics=fact.metrics,
+            metrics=run.metrics if metrics is None else metrics,
             code_digest=run.spec.code or f"builtin:{run.spec.algorithm}@{VERSION}",
             git_commit=run.spec.git_commit,
             sources=run.spec.sources,
             parents=run.spec.parents,
         )
         registered = self._store.models.register(
-            str(run.spec.model),
+            model,
             run.spec.project,
             tree,
             sum(one.size_bytes for one in files),

@@ -64,7 +64,7 @@ class Sampler:
                     answer = json.loads(await self._ask(json.dumps(question).encode() + b"\n"))
             except (OSError, ValueError, TimeoutError) as error:
                 await self.close()
-                raise StartFailed(f"cannot choose what to try next: {error!r}", "`modelyard logs controller`") from error
+                raise StartFailed(f"cannot choose what to try next: {error!r}", "see the controller's log") from error
             except asyncio.CancelledError:
                 await self.close()
                 raise
@@ -181,7 +181,7 @@ class TuningsPass:
         except ModelyardError as error:
             _log.warning("tuning %s: %s", name, error)
             self._failed(name, error)
-        except Exception:
+        except Exception:  # noqa: BLE001 (whatever it was, the next pass begins from what is then there)
             _log.exception("tuning %s", name)
         else:
             self._failures.pop(name, None)

@@ -9,7 +9,7 @@ from modelyard.errors import Ambiguous, InvalidValue, NotFound
 RESOURCE_KINDS: tuple[str, ...] = ("alarm",)
 """Kinds of `domain.resources`, as the yard file writes them: what a deploy wishes beside endpoints."""
 
-KINDS = ("endpoint", "training", "model", "run", "transform", *RESOURCE_KINDS)
+KINDS = ("endpoint", "training", "tuning", "model", "run", "transform", *RESOURCE_KINDS)
 """Kinds that a verb may name before the slash: `endpoint/price`."""
 
 NAME_LENGTH_MAX = 63

@@ -115,6 +115,8 @@ class RunSpec:
     """How often it is tried again."""
     retry_on: list[str] = field(default_factory=lambda: [RunEnd.INTERRUPTED.value, RunEnd.FAILED.value])
     """Values of `RunEnd` after which it is."""
+    tuning: str | None = None
+    """Id of the tuning that this is a trial of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,9 +114,10 @@ class TuningSpec:
 
 def tuning_spec_from(document: dict[str, Any]) -> TuningSpec:
     """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
-    known = {key: document[key] for key in TuningSpec.__dataclass_fields__ if key in document}
-    ranges = [Range(**one) for one in document["ranges"]]
-    return TuningSpec(**{**known, "training": run_spec_from(document["training"]), "ranges": ranges})
+    known: dict[str, Any] = {key: document[key] for key in TuningSpec.__dataclass_fields__ if key in document}
+    known["training"] = run_spec_from(document["training"])
+    known["ranges"] = [Range(**one) for one in document["ranges"]]
+    return TuningSpec(**known)
 
 
 @dataclass(frozen=True, slots=True)

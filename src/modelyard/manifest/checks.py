@@ -16,6 +16,8 @@ from modelyard.manifest.schema import (
     ChannelFields,
     ComputeFields,
     NetworkingFields,
+    ObjectiveFields,
+    ParameterFields,
     PredictorFields,
     RetryFields,
     TrackerFields,
@@ -37,6 +39,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "inputs": ChannelFields,
     "actions": AlarmActionFields,
     "retries": RetryFields,
+    "objective": ObjectiveFields,
+    "parameters": ParameterFields,
 }
 
 _FOREIGN = {
@@ -90,7 +94,7 @@ def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
     for key, value in fields.items():
         if value is None:
             continue
-        section = isinstance(value, dict) and key in _SECTIONS and key != "inputs"
+        section = isinstance(value, dict) and key in _SECTIONS and key not in ("inputs", "parameters")
         kept[key] = _without_nothing(cast("dict[str, Any]", value)) if section else value
     return kept
 

@@ -14,6 +14,7 @@ from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
 from modelyard.domain.strategies import STEP_PERCENT_MIN, STEPS_MAX
+from modelyard.domain.tunings import PARALLEL_TRIALS_MAX, RANGES_MAX, TRIALS_MAX, VALUES_MAX
 from modelyard.errors import InvalidValue
 from modelyard.manifest.values import (
     Count,
@@ -437,3 +438,72 @@ class AlarmFields(_Schema):
     """One version of the endpoint alone."""
     actions: AlarmActionFields = AlarmActionFields()
     """What follows when its state changes."""
+
+
+def _parameter(value: Any) -> Any:
+    if isinstance(value, list):
+        return {"values": cast("list[Any]", value)}
+    if not isinstance(value, dict):
+        raise refuse("a map of min and max, or a list of values")
+    return cast("dict[str, Any]", value)
+
+
+class ParameterFields(_Schema):
+    type: Literal["continuous", "integer", "categorical"] | None = None
+    """By default integer where both ends are whole numbers, categorical where there are values, else continuous."""
+    min: float | int | None = None
+    """Where the range begins."""
+    max: float | int | None = None
+    """Where the range ends; it belongs to it."""
+    values: Annotated[list[Any], Field(min_length=1, max_length=VALUES_MAX)] | None = None
+    """What there is to choose among; a list in place of the map says the same."""
+    scaling: Literal["auto", "linear", "logarithmic", "reverse_logarithmic"] | None = None
+    """How the range is searched: `auto` is logarithmic where it spans three magnitudes."""
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        ends = self.min is not None and self.max is not None
+        if ends == (self.values is not None) or (self.type == "categorical" and ends):
+            raise refuse("either `min` and `max` or `values`")
+        if self.min is not None and self.max is not None and not self.min < self.max:
+            raise refuse("`min` below `max`")
+        return self
+
+
+Parameter = Annotated[ParameterFields, BeforeValidator(_parameter)]
+
+
+class ObjectiveFields(_Schema):
+    metric: Annotated[str, Field(min_length=1)]
+    """A metric that the training logs, such as `validation-rmse`."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+    """Which way is better."""
+
+
+class TuningFields(_Schema):
+    name: Name
+    """What it is called; tunings are NAME-1, NAME-2, ..., their trials NAME-1-1, NAME-1-2, ..."""
+    kind: Literal["tuning"]
+    """Says that this is a tuning."""
+    training: str
+    """A training of this file, which every trial runs."""
+    objective: ObjectiveFields
+    """What is to become best."""
+    parameters: Annotated[dict[str, Parameter], Field(min_length=1, max_length=RANGES_MAX)]
+    """Hyperparameters to search, by name: a map of min and max, or a list of values."""
+    strategy: Literal["bayesian", "random", "grid"] | None = None
+    """How the next trial is chosen. A grid tries every combination and has no continuous ranges."""
+    max_trials: Annotated[Count, Field(le=TRIALS_MAX)] | None = None
+    """How many trials there are."""
+    parallel_trials: Annotated[Count, Field(le=PARALLEL_TRIALS_MAX)] | None = None
+    """How many run at the same time, where there is room."""
+    early_stopping: bool | None = None
+    """Whether a trial is stopped that is worse than the median of those before it at the same step."""
+    target: float | int | None = None
+    """A value of the metric that is good enough: a trial that reaches it ends the tuning."""
+    max_runtime: Annotated[PositiveSeconds, Field(le=RUNTIME_SECONDS_MAX)] | None = None
+    """How long the tuning may run; then its trials are stopped."""
+    seed: Annotated[CountOrNone, Field(lt=2147483648)] | None = None
+    """Where random numbers begin."""
+    model: ModelName | None = None
+    """Name under which the best trial's model is registered."""

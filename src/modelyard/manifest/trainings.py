@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from modelyard.manifest.checks import check_fields
 from modelyard.manifest.document import Document
@@ -27,6 +28,8 @@ class ChannelSource:
 class TrainingResource:
     """A training as a yard file has it. Hyperparameters are text, as SageMaker has them: `5` is "5", `0.10` is "0.1",
     `true` is "true", as JSON writes them."""
+
+    kind: ClassVar[Literal["training"]] = "training"
 
     name: str
     line: int = 0

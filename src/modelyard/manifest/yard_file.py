@@ -14,19 +14,20 @@ from modelyard.manifest.endpoints import EndpointResource, read_endpoint
 from modelyard.manifest.problems import Problem, refusal, shown
 from modelyard.manifest.resources import OtherResource
 from modelyard.manifest.trainings import TrainingResource, read_training
+from modelyard.manifest.tunings import TuningResource, read_tuning
 
 FILE_NAMES = ("modelyard.yaml", "modelyard.yml", "cortex.yaml")
 """Looked for in this order."""
 
 RESOURCES_MAX = 1000
 
-Resource = EndpointResource | TrainingResource | OtherResource
+Resource = EndpointResource | TrainingResource | TuningResource | OtherResource
 
 Reader = Callable[[Document, int, str, Path], Resource | None]
 """Reads the resource at an index, whose label is for problems; None where the document got problems."""
 
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {"endpoint": read_endpoint, "training": read_training, "alarm": read_alarm}
+    {"endpoint": read_endpoint, "training": read_training, "tuning": read_tuning, "alarm": read_alarm}
 )
 """By kind. A new kind is a module of its own on each floor, and a line here."""
 
@@ -55,6 +56,10 @@ class YardFile:
     @property
     def trainings(self) -> tuple[TrainingResource, ...]:
         return tuple(one for one in self.resources if isinstance(one, TrainingResource))
+
+    @property
+    def tunings(self) -> tuple[TuningResource, ...]:
+        return tuple(one for one in self.resources if isinstance(one, TuningResource))
 
     @property
     def others(self) -> tuple[OtherResource, ...]:

@@ -78,7 +78,7 @@ def main() -> int:
             answer: dict[str, Any] = {"parameters": choose(json.loads(line))}
         except Exception as error:  # noqa: BLE001 (whatever it was, the one who asks must hear it)
             answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)  # noqa: T201 (this is the answer)
+        print(json.dumps(answer), flush=True)
     return 0
 
 

@@ -21,7 +21,7 @@ from modelyard.sdk.packages import SUFFIX, Built, deploy_archive, export_archive
 from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.scaling import LoadView, ScalingView
-from modelyard.sdk.trainings import choose_training, start_training
+from modelyard.sdk.trainings import choose_training, start_training, start_tuning
 from modelyard.sdk.transforms import start_transform
 from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import (
@@ -42,12 +42,14 @@ from modelyard.sdk.views import (
     SecretView,
     StatusView,
     TransformView,
+    TuningView,
 )
 from modelyard.sdk.waiting import (
     endpoint_settled,
     rollout_goes_on,
     run_ended,
     transform_ended,
+    tuning_ended,
     wait_gone,
     wait_until,
 )
@@ -56,10 +58,11 @@ if TYPE_CHECKING:
     import httpx
 
     from modelyard.manifest.trainings import TrainingResource
+    from modelyard.manifest.tunings import TuningResource
     from modelyard.manifest.yard_file import YardFile
 
 Kind = str
-"""`endpoint`, `model`, `run`, `transform`, or one of `domain.names.RESOURCE_KINDS`."""
+"""`endpoint`, `model`, `run`, `transform`, `tuning`, or one of `domain.names.RESOURCE_KINDS`."""
 
 LIVE_SECONDS = 300.0
 GONE_SECONDS = 120.0
@@ -127,7 +130,7 @@ class Client:
         prefix = text.partition("/")[0] if "/" in text else None
         known: list[tuple[str, str]] = []
         asked = [prefix] if prefix in wanted else wanted
-        for kind in ("endpoint", "model", "run", "transform"):
+        for kind in ("endpoint", "model", "run", "transform", "tuning"):
             known += [(kind, name) for name in self._names(kind)] if kind in asked else []
         if any(kind in RESOURCE_KINDS for kind in asked):
             known += [(one["kind"], one["name"]) for one in self.resources() if one["kind"] in asked]
@@ -138,6 +141,8 @@ class Client:
             return [one["name"] for one in self.endpoints()]
         if kind == "model":
             return [one["model"] for one in self.models()]
+        if kind == "tuning":
+            return [one["id"] for one in self.tunings(limit=1000)]
         if kind == "transform":
             return [one["id"] for one in self.transforms(limit=1000)]
         return [one["id"] for one in self.runs(limit=1000)]
@@ -376,13 +381,18 @@ class Client:
         progress: Progress = no_progress,
     ) -> RunView:
         """Starts the training called `name` (default: the only one) of a yard file (default: the present folder's)."""
-        from modelyard.manifest.yard_file import find_yard_file, read_yard_file  # noqa: PLC0415 (as above)
-
-        if file is None or isinstance(file, str | Path):
-            place = Path(file or ".")
-            file = read_yard_file(find_yard_file(place) if place.is_dir() else place)
+        file = self.read_file(file)
         training = choose_training(file, name)
         return self.start_training(training, file.folder, project=project, yard_file=file.path, progress=progress)
+
+    def read_file(self, file: "str | Path | YardFile | None" = None) -> "YardFile":
+        """A yard file as it was read: by default that of the present folder. Raises NotFound, InvalidValue."""
+        from modelyard.manifest.yard_file import find_yard_file, read_yard_file  # noqa: PLC0415 (loaded when needed)
+
+        if file is not None and not isinstance(file, str | Path):
+            return file
+        place = Path(file or ".")
+        return read_yard_file(find_yard_file(place) if place.is_dir() else place)
 
     def start_training(
         self,
@@ -396,6 +406,42 @@ class Client:
         return start_training(
             self._connection, training, folder, project=project, yard_file=yard_file, progress=progress
         )
+
+    def start_tuning(
+        self,
+        tuning: "TuningResource",
+        file: "YardFile",
+        *,
+        project: str | None = None,
+        progress: Progress = no_progress,
+    ) -> TuningView:
+        """Starts a tuning of a yard file; `wait_tuning` waits for its end."""
+        return start_tuning(self._connection, tuning, file, project=project, progress=progress)
+
+    def tunings(self, name: str | None = None, limit: int = 100) -> list[TuningView]:
+        """Newest first, without their trials."""
+        return self._connection.get("/tunings", {"name": name, "limit": limit})["tunings"]
+
+    def tuning(self, tuning: str) -> TuningView:
+        """One tuning with its trials."""
+        return self._connection.get(f"/tunings/{_part(tuning)}")
+
+    def wait_tuning(
+        self, tuning: str, *, limit_seconds: float | None = None, progress: Callable[[TuningView], None] | None = None
+    ) -> TuningView:
+        """Waits until a tuning has ended, however; its status says how."""
+
+        def look() -> TuningView:
+            view = self.tuning(tuning)
+            if progress is not None:
+                progress(view)
+            return view
+
+        return wait_until(look, tuning_ended, limit_seconds, f"tuning {tuning}")
+
+    def stop_tuning(self, tuning: str) -> TuningView:
+        """Asks a tuning and its trials to stop; harmless where it is stopping or has ended."""
+        return self._connection.post(f"/tunings/{_part(tuning)}/stop", {})
 
     def runs(self, training: str | None = None, limit: int = 100) -> list[RunView]:
         """Newest first."""

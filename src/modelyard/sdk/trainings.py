@@ -1,5 +1,8 @@
 """From a training, as a yard file or a call has it, to a run that the yard has taken on."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +14,16 @@ from modelyard.sdk.inputs import send_inputs
 from modelyard.sdk.labels import project_of
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.uploads import send_tree
-from modelyard.sdk.views import RunView
+from modelyard.sdk.views import RunView, TuningView
 
 if TYPE_CHECKING:
     from modelyard.manifest.trainings import TrainingResource
+    from modelyard.manifest.tunings import TuningResource
     from modelyard.manifest.yard_file import YardFile
+
+
+VARIANTS_MAX = 1000
+"""Most runs that one command starts."""
 
 
 def choose_training(file: "YardFile", name: str | None) -> "TrainingResource":
@@ -36,6 +44,88 @@ def choose_training(file: "YardFile", name: str | None) -> "TrainingResource":
     raise NotFound(f"cannot find training {wanted!r} in {file.path.name}", hint)
 
 
+def choose_started(file: "YardFile", name: str | None) -> "TrainingResource | TuningResource":
+    """The training or the tuning called `name`, a training where both are; without a name the only training. Raises
+    NotFound, Ambiguous."""
+    if name is None:
+        return choose_training(file, None)
+    kind, _, wanted = name.rpartition("/")
+    trainings = file.trainings if kind in ("", "training") else ()
+    tunings = file.tunings if kind in ("", "tuning") else ()
+    for one in (*trainings, *tunings):
+        if name_key(one.name) == name_key(wanted):
+            return one
+    names = [one.name for one in (*file.trainings, *file.tunings)]
+    near = nearest(wanted, names)
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(names) or 'none'}"
+    raise NotFound(f"cannot find a training or a tuning {wanted!r} in {file.path.name}", hint)
+
+
+def variants(training: "TrainingResource", changes: Sequence[str]) -> list["TrainingResource"]:
+    """The training once for each combination of `NAME=VALUE,VALUE` in `changes`. Raises InvalidValue.
+
+    A comma inside quotes or brackets belongs to the value.
+    """
+    values: dict[str, list[str]] = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals or not name.strip():
+            raise InvalidValue(f"cannot read {change!r} as a hyperparameter", "write NAME=VALUE or NAME=VALUE,VALUE")
+        values.setdefault(name.strip(), []).extend(_split(text))
+    combined = list(product(*values.values()))
+    if len(combined) > VARIANTS_MAX:
+        raise InvalidValue(f"cannot start {len(combined)} runs at once: at most {VARIANTS_MAX}", "write a tuning")
+    return [
+        replace(training, hyperparameters={**training.hyperparameters, **dict(zip(values, one, strict=True))})
+        for one in combined
+    ]
+
+
+def _split(text: str) -> list[str]:
+    """Parts between commas outside of quotes and brackets."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "[({":
+            depth += 1
+        elif letter in "])}":
+            depth -= 1
+        elif letter == "," and depth <= 0:
+            parts.append("")
+            continue
+        parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+def start_tuning(
+    connection: Connection,
+    tuning: "TuningResource",
+    file: "YardFile",
+    *,
+    project: str | None = None,
+    progress: Progress = no_progress,
+) -> TuningView:
+    """Sends inputs and code of the training, and starts a tuning of it."""
+    training = choose_training(file, tuning.training)
+    tuned = {one["name"] for one in tuning.ranges}
+    fixed = {name: value for name, value in training.hyperparameters.items() if name not in tuned}
+    training = replace(training, hyperparameters=fixed)
+    run = _request(connection, training, file.folder, project, file.path, progress)
+    request = {
+        "name": tuning.name,
+        "project": run["project"],
+        "training": run,
+        "metric": tuning.metric,
+        "minimize": tuning.minimize,
+        "ranges": tuning.ranges,
+        **tuning.options,
+    }
+    return connection.post("/tunings", request)
+
+
 def start_training(
     connection: Connection,
     training: "TrainingResource",
@@ -46,12 +136,24 @@ def start_training(
     progress: Progress = no_progress,
 ) -> RunView:
     """Sends inputs and code, and starts a run. Paths of the training begin at `folder`."""
+    return connection.post("/runs", _request(connection, training, folder, project, yard_file, progress))
+
+
+def _request(
+    connection: Connection,
+    training: "TrainingResource",
+    folder: Path,
+    project: str | None,
+    yard_file: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """What `POST /runs` takes; what it reads has been sent."""
     if (training.algorithm is None) == (training.entry is None):
         raise InvalidValue(f"cannot train {training.name}: give exactly one of an algorithm and an entry")
     named = {channel: source.path for channel, source in training.inputs.items()}
     inputs = send_inputs(connection, named, folder, progress)
     code = _send_code(connection, training, folder, yard_file, progress)
-    spec: dict[str, Any] = {
+    return {
         "training": check_name(training.name, "training name"),
         "project": check_name(project, "project name") if project else project_of(folder),
         "algorithm": training.algorithm,
@@ -76,7 +178,6 @@ def start_training(
         "git_commit": commit_of(folder),
         "python_path": _inner(training.python_path),
     }
-    return connection.post("/runs", spec)
 
 
 def _inner(path: str | None) -> str | None:

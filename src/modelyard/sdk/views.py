@@ -145,6 +145,38 @@ class FailedObjectView(TypedDict):
     reason: str
 
 
+class TrialView(TypedDict):
+    run: str
+    status: str
+    value: float | None
+    """Of the metric; None where it gave none."""
+    hyperparameters: dict[str, str]
+    """Those that are tuned."""
+
+
+class TuningView(TypedDict):
+    id: str
+    name: str
+    project: str
+    status: str
+    """A value of `domain.tunings.TuningStatus`."""
+    reason: str | None
+    created_at: str
+    ended_at: str | None
+    metric: str
+    minimize: bool
+    strategy: str
+    max_trials: int
+    parallel_trials: int
+    counts: dict[str, int]
+    """completed, in_progress, stopped, failed."""
+    best: TrialView | None
+    trials: list[TrialView]
+    """In the order in which they began; empty in a list of tunings."""
+    model: str | None
+    model_version: int | None
+
+
 class TransformView(TypedDict):
     id: str
     project: str

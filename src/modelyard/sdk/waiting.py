@@ -8,7 +8,7 @@ from modelyard.domain.endpoints import ERRORS, EndpointState, VersionState
 from modelyard.domain.runs import ENDED
 from modelyard.domain.transforms import ENDED as TRANSFORM_ENDED
 from modelyard.errors import DeadlinePassed, NotFound, Unavailable
-from modelyard.sdk.views import EndpointView, RunView, TransformView
+from modelyard.sdk.views import EndpointView, RunView, TransformView, TuningView
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 15.0
@@ -120,6 +120,10 @@ def wait_gone(look: Callable[[], EndpointView], limit_seconds: float, what: str)
         return False
 
     wait_until(gone, bool, limit_seconds, what)
+
+
+def tuning_ended(view: TuningView) -> bool:
+    return view["status"] in ("Completed", "Failed", "Stopped")
 
 
 def transform_ended(view: TransformView) -> bool:

@@ -72,6 +72,7 @@ from modelyard.domain.transforms import (
     start_transform,
     stop_transform,
 )
+from modelyard.domain.tunings import Tuning, TuningSpec, TuningStatus, end_tuning, stop_tuning
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
@@ -593,6 +594,59 @@ class MemoryTransforms:
         return transform
 
 
+class MemoryTunings:
+    """Implements `ports.Tunings`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._tunings: dict[str, Tuning] = {}
+
+    def create(self, spec: TuningSpec, now: float) -> Tuning:
+        name = check_name(spec.name, "tuning name")
+        with self._lock:
+            number = 1
+            while name_key(f"{name}-{number}") in self._tunings:
+                number += 1
+            return self._put(Tuning(f"{name}-{number}", spec, TuningStatus.IN_PROGRESS, now))
+
+    def get(self, tuning: str) -> Tuning:
+        with self._lock:
+            found = self._tunings.get(name_key(tuning))
+            if found is None:
+                raise not_found("tuning", tuning, [one.id for one in self.select(limit=NAMES_COMPARED_MAX)])
+            return found
+
+    def select(self, name: str | None = None, limit: int = 100) -> list[Tuning]:
+        with self._lock:
+            newest_first = list(reversed(self._tunings.values()))
+        return [one for one in newest_first if name is None or name_key(one.spec.name) == name_key(name)][:limit]
+
+    def unfinished(self) -> list[Tuning]:
+        with self._lock:
+            return [one for one in self._tunings.values() if not one.ended]
+
+    def request_stop(self, tuning: str) -> Tuning:
+        with self._lock:
+            return self._put(stop_tuning(self.get(tuning)))
+
+    def end(
+        self,
+        tuning: str,
+        status: TuningStatus,
+        now: float,
+        *,
+        reason: str | None = None,
+        best_run: str | None = None,
+        model_version: int | None = None,
+    ) -> Tuning:
+        with self._lock:
+            return self._put(end_tuning(self.get(tuning), status, now, reason, best_run, model_version))
+
+    def _put(self, tuning: Tuning) -> Tuning:
+        self._tunings[name_key(tuning.id)] = tuning
+        return tuning
+
+
 class MemoryEvents:
     """Implements `ports.Events`."""
 
@@ -841,6 +895,7 @@ class MemoryStore:
         self.deployments = MemoryDeployments(self.endpoints, self.resources)
         self.models = MemoryModels()
         self.runs = MemoryRuns()
+        self.tunings = MemoryTunings()
         self.transforms = MemoryTransforms()
         self.events = MemoryEvents(events_max)
         self.scaling = MemoryScaling()

@@ -26,6 +26,7 @@ from modelyard.domain.traces import LoadRecord
 from modelyard.domain.tracking import Point, Progress
 from modelyard.domain.traffic import Progress as RolloutProgress
 from modelyard.domain.transforms import Transform, TransformSpec, TransformStatus
+from modelyard.domain.tunings import Tuning, TuningSpec, TuningStatus
 from modelyard.domain.users import ApiKey, Group, Session, User
 
 JsonObject = dict[str, Any]
@@ -283,6 +284,44 @@ class Transforms(Protocol):
 
     def request_stop(self, transform: str) -> Transform:
         """Wishes a stop. Harmless on one that is stopping or has ended. Raises NotFound."""
+        ...
+
+
+class Tunings(Protocol):
+    """Tunings, from acknowledgement to end. Their trials are runs."""
+
+    def create(self, spec: TuningSpec, now: float) -> Tuning:
+        """Gives the tuning the id `NAME-N`, the smallest N from 1 that was never used. Raises InvalidValue for a bad
+        name."""
+        ...
+
+    def get(self, tuning: str) -> Tuning:
+        """Raises NotFound, with the nearest id as hint."""
+        ...
+
+    def select(self, name: str | None = None, limit: int = 100) -> list[Tuning]:
+        """Newest first."""
+        ...
+
+    def unfinished(self) -> list[Tuning]:
+        """Oldest first."""
+        ...
+
+    def request_stop(self, tuning: str) -> Tuning:
+        """Wishes a stop. Harmless on one that is stopping or has ended. Raises NotFound."""
+        ...
+
+    def end(
+        self,
+        tuning: str,
+        status: TuningStatus,
+        now: float,
+        *,
+        reason: str | None = None,
+        best_run: str | None = None,
+        model_version: int | None = None,
+    ) -> Tuning:
+        """Writes down how it ended; the first time counts. Raises NotFound, Conflict where it ended another way."""
         ...
 
 
@@ -614,6 +653,8 @@ class Store(Protocol):
     def models(self) -> Models: ...
     @property
     def runs(self) -> Runs: ...
+    @property
+    def tunings(self) -> Tunings: ...
     @property
     def transforms(self) -> Transforms: ...
     @property

@@ -27,6 +27,7 @@ from modelyard.store.seals import Seals
 from modelyard.store.secrets import SqlSecrets
 from modelyard.store.tracking import SqlTracking
 from modelyard.store.transforms import SqlTransforms
+from modelyard.store.tunings import SqlTunings
 from modelyard.store.users import SqlUsers
 
 
@@ -42,6 +43,7 @@ class SqliteStore:
         self.endpoints = SqlEndpoints(self._yard)
         self.models = SqlModels(self._yard)
         self.runs = SqlRuns(self._queue)
+        self.tunings = SqlTunings(self._queue)
         self.transforms = SqlTransforms(self._queue)
         self.events = SqlEvents(self._history, events_max)
         self.scaling = SqlScaling(self._history)

@@ -250,9 +250,7 @@ def test_a_controller_killed_while_it_registers_registers_once(tell: Tell) -> No
         (stage.base() / "model" / "model.txt").write_text("learnt")
         stage.engine.finish_job("fit-1")
         run = stage.run()
-        fact = stage.engine.job("fit-1")
-        assert fact is not None
-        stage.controller._runs._register(run, fact)
+        stage.controller._runs.register(run, "price")
         await stage.restart()
         await stage.look(2)
         assert stage.run().model_version == 1
