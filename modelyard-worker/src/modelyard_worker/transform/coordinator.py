@@ -443,6 +443,7 @@ class _Coordinator:
             "failed": [{"name": name, "reason": reason} for name, reason in failed[:FAILURES_TOLD_MAX]],
             "objects_failed": len(failed),
             "records": records,
+            "seconds": self._progress.seconds,
         }
         write_json(os.path.join(self._plan.base, RESULT), document)
         seconds = time.monotonic() - self._began

@@ -48,8 +48,13 @@ class Progress:
         except OSError:
             return
 
+    @property
+    def seconds(self) -> float:
+        """Since the first piece was given out."""
+        return time.monotonic() - self._began if self._began is not None else 0.0
+
     def document(self) -> Dict[str, Any]:
-        seconds = time.monotonic() - self._began if self._began is not None else 0.0
+        seconds = self.seconds
         rate = (self.records - self._begun_records) / seconds if seconds > 0 else None
         return {
             "objects": len(self._objects),
