@@ -1,0 +1,114 @@
+"""The lessons of examples/, on the data that stands in where the real data is not: every step, as its page has it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import a_yard
+from tests.acceptance.yard import Yard
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+
+
+class Lesson:
+    """A copy of an example, prepared, in a yard."""
+
+    def __init__(self, yard: Yard, root: Path, name: str) -> None:
+        self.yard = yard
+        # As deep as in a checkout, beside which there is no data.
+        self.folder = root / "checkout" / "examples" / name
+        shutil.copytree(
+            EXAMPLES / name, self.folder, ignore=shutil.ignore_patterns("data", "__pycache__", "predictions")
+        )
+        self.prepared = self.script("prepare.py")
+
+    def script(self, name: str) -> str:
+        done = subprocess.run(
+            [sys.executable, self.folder / name],
+            env={name: value for name, value in os.environ.items() if name != "MODELYARD_DATA"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def train(self, name: str) -> dict[str, float]:
+        started = self.yard.client().train_file(self.folder, name, project="lessons")
+        ended = self.yard.client().wait_run(started["id"], limit_seconds=180)
+        assert ended["status"] == "Completed", ended["failure_reason"]
+        return ended["metrics"]
+
+    def transform(self, model: str, **options: str) -> None:
+        target = self.folder / "predictions"
+        started = self.yard.client().transform(model, self.folder / "data" / "test.csv", target, **options)
+        ended = self.yard.client().wait_transform(started["id"], limit_seconds=120)
+        assert ended["status"] == "Completed", ended["failure_reason"]
+
+    def deploy(self, name: str) -> None:
+        self.yard.client().deploy(self.folder, project="lessons")
+        assert self.yard.client().wait_endpoint(name)["state"] == "live"
+
+
+def figure(printed: str, name: str) -> float:
+    line = next(line for line in printed.splitlines() if line.startswith(name))
+    return float(line.rpartition(": ")[2])
+
+
+@pytest.fixture(scope="module")
+def school() -> Iterator[Yard]:
+    with a_yard() as yard:
+        yield yard
+
+
+def test_house_prices_are_scored_by_the_file_and_live(school: Yard, tmp_path: Path) -> None:
+    lesson = Lesson(school, tmp_path, "03-house-prices")
+    assert "in place of boston" in lesson.prepared
+    lesson.train("house-training")
+    lesson.transform("house", input_filter="$[1:]", join="Input", output_filter="$[0,-1]")
+    printed = lesson.script("compare.py")
+    assert figure(printed, "test RMSE of the yard's model") < figure(printed, "test RMSE of always saying")
+    lesson.deploy("house")
+    first = (lesson.folder / "data" / "test.csv").read_text().splitlines()[0].split(",")
+    scored = (lesson.folder / "predictions" / "test.csv.out").read_text().splitlines()[0].split(",")
+    live = school.client().predict("house", [[float(value) for value in first[1:]]])
+    assert scored == [first[0], str(live[0])]
+
+
+def test_abnormal_heartbeats_are_told_by_a_threshold_that_validation_chose(school: Yard, tmp_path: Path) -> None:
+    lesson = Lesson(school, tmp_path, "04-heartbeat-anomalies")
+    narrow, wide = lesson.train("beats-narrow"), lesson.train("beats-wide")
+    better = 1 if narrow["validation:f1"] >= wide["validation:f1"] else 2
+    school.client().promote(f"beats:{better}", "champion")
+    lesson.deploy("beats")
+    lesson.transform("endpoint/beats")
+    printed = lesson.script("measure.py")
+    assert figure(printed, "abnormal F1") > 0.85
+    assert figure(printed, "AUC") > 0.9
+
+
+def test_spikes_in_a_series_are_found_where_they_were_put(school: Yard, tmp_path: Path) -> None:
+    lesson = Lesson(school, tmp_path, "05-search-trends")
+    assert lesson.train("spikes-measured")["train-f1"] > 0.8
+
+
+def test_text_is_foretold_better_than_by_chance_and_streams(school: Yard, tmp_path: Path) -> None:
+    lesson = Lesson(school, tmp_path, "06-text-generation")
+    docs = lesson.folder.parents[1] / "docs"
+    docs.mkdir()
+    shutil.copy(EXAMPLES.parent / "docs" / "how-to" / "transform.md", docs)
+    lesson.script("prepare.py")
+    assert lesson.train("text-training")["test:bits_per_character"] < 5
+    lesson.deploy("text")
+    asked = {"prompt": "the ", "length": 40, "seed": 3}
+    answers = [school.client().predict("text", asked, accept="text/plain") for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 40
