@@ -1,5 +1,9 @@
 """Saves the model as MLflow has it: `mlflow_model.py MODEL FOLDER`."""
 
+# What it imports is in an environment of its own, where its values get their types only as they run.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import sys
 from typing import Any
 

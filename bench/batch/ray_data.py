@@ -3,6 +3,10 @@
 Prints the records and the seconds from the first read to the last write, after Ray itself is up.
 """
 
+# What it imports is in an environment of its own, where its values get their types only as they run.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import json
 import sys
 import time

@@ -1,5 +1,8 @@
 """F1 and AUC on the held-out beats, from what a transform wrote: `measure.py [FOLDER]`."""
 
+# scikit-learn's and joblib's values get their types only as they run.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import sys
 from pathlib import Path
 

@@ -1,5 +1,8 @@
 """How badly each beat comes back, and whether that is over the threshold which training chose."""
 
+# scikit-learn's and joblib's values get their types only as they run.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from pathlib import Path
 from typing import Any
 

@@ -4,6 +4,9 @@ It learns from normal beats alone. How badly a beat comes back is its score; the
 the labelled beats of the validation channel best, by F1. What is saved is the network with its threshold.
 """
 
+# scikit-learn's and joblib's values get their types only as they run.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import argparse
 import os
 from pathlib import Path

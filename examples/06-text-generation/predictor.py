@@ -16,8 +16,8 @@ class Predictor:
     def __init__(self, config: dict[str, Any], model_dir: str) -> None:
         self.length = int(config.get("length", 300))
         with gzip.open(Path(model_dir) / "characters.json.gz", "rt") as file:
-            found = json.load(file)
-        counts = {context: Counter(after) for context, after in found["counts"].items()}
+            found: dict[str, Any] = json.load(file)
+        counts: dict[str, Counter[str]] = {context: Counter(after) for context, after in found["counts"].items()}
         self.model = CharacterModel(found["order"], counts)
 
     def predict(self, payload: dict[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ class Lesson:
         assert ended["status"] == "Completed", ended["failure_reason"]
         return ended["metrics"]
 
-    def transform(self, model: str, **options: str) -> None:
+    def transform(self, model: str, **options: Any) -> None:
         target = self.folder / "predictions"
         started = self.yard.client().transform(model, self.folder / "data" / "test.csv", target, **options)
         ended = self.yard.client().wait_transform(started["id"], limit_seconds=120)
