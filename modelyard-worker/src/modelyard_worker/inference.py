@@ -27,6 +27,8 @@ class WithTensors:
         self.batches = inner.batches
         self.asynchronous = inner.asynchronous
         self.wants: Tuple[str, ...] = inner.wants
+        self.reads_tables = bool(getattr(inner, "reads_tables", True))
+        """One request may hold many rows: true of all but predictors that take one thing."""
         self.open = inner.open
         self.close = inner.close
         self.describe = inner.describe

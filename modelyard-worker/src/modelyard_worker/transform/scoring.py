@@ -20,7 +20,6 @@ from modelyard_worker import bodies, media
 from modelyard_worker.answers import Parts
 from modelyard_worker.batching import summary
 from modelyard_worker.frames import ERROR, unpack_meta
-from modelyard_worker.predictor_class import PredictorClass
 from modelyard_worker.request import Meta, Raw, Refusal, Request
 from modelyard_worker.servable import Answer, Servable
 from modelyard_worker.transform import json_paths, tables
@@ -57,8 +56,7 @@ def strategy_for(plan: TransformPlan, servable: Servable) -> str:
     """The plan's, or what suits the model: whole pieces for what reads tables, lines for what takes one thing."""
     if plan.strategy != AUTO:
         return plan.strategy
-    one_by_one = isinstance(servable, PredictorClass) and not servable.reads_tables
-    return SINGLE_RECORD if one_by_one else MULTI_RECORD
+    return MULTI_RECORD if getattr(servable, "reads_tables", True) else SINGLE_RECORD
 
 
 class Scoring:
