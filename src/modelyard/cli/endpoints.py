@@ -47,6 +47,14 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Project = Annotated[str | None, typer.Option(help="Project; by default the name of the folder.")]
 
 
+Limit = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", min=0, help="Seconds to wait at most; by default 300, an environment's build not counted."
+    ),
+]
+
+
 def deploy(
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Yard file, project folder, or model file.")
@@ -57,6 +65,7 @@ def deploy(
         bool, typer.Option("--prune", help="Delete what this file wished before and does not any more.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every endpoint serves or cannot.")] = True,
+    timeout: Limit = None,
     output: Output = Format.PRETTY,
 ) -> None:
     """Put everything of a yard file live, or a model's file without any."""
@@ -69,7 +78,7 @@ def deploy(
         for outcome in deployment.outcomes if pretty else []:
             say(outcome["sentence"])
         expected = [one for one in deployment.outcomes if one["kind"] == "endpoint" and one["change"] != "deleting"]
-        settled = [_wait_settled(client, outcome) for outcome in expected] if wait else []
+        settled = [_wait_settled(client, outcome, timeout) for outcome in expected] if wait else []
     if pretty:
         for view, _serves in settled:
             say()
@@ -81,7 +90,9 @@ def deploy(
         raise typer.Exit(1)
 
 
-def _wait_settled(client: "Client", outcome: "OutcomeView") -> "tuple[EndpointView, bool]":
+def _wait_settled(
+    client: "Client", outcome: "OutcomeView", limit_seconds: float | None = None
+) -> "tuple[EndpointView, bool]":
     """What an endpoint came to, and whether the version that was wished serves, or waits for a word as it should."""
     from modelyard.sdk.waiting import (  # noqa: PLC0415 (start-up time of the other commands)
         endpoint_serves,
@@ -91,7 +102,10 @@ def _wait_settled(client: "Client", outcome: "OutcomeView") -> "tuple[EndpointVi
     name, version = outcome["name"], outcome["version"]
     with waiting() as shown:
         view = client.wait_endpoint(
-            name, version, progress=lambda seen: shown.show(f"{name}: {seen['state']}, {seen['sentence']}")
+            name,
+            version,
+            limit_seconds=limit_seconds,
+            progress=lambda seen: shown.show(f"{name}: {seen['state']}, {seen['sentence']}"),
         )
     return view, endpoint_serves(view, version) or rollout_waits(view)
 
@@ -283,30 +297,34 @@ def rollback(
     name: Annotated[str, typer.Argument(help="Endpoint.")],
     to: Annotated[int | None, typer.Option(min=1, help="Version; by default the newest other that was ready.")] = None,
     wait: Wait = True,
+    timeout: Limit = None,
     output: Output = Format.PRETTY,
 ) -> None:
     """Go back to an earlier version of an endpoint; its number counts on."""
     with open_client() as client:
         _kind, found = client.resolve(name, ("endpoint",))
-        tell_outcome(client, client.rollback(found, to), wait, output)
+        tell_outcome(client, client.rollback(found, to), wait, output, timeout)
 
 
 def refresh(
     name: Annotated[str, typer.Argument(help="Endpoint.")],
     wait: Wait = True,
+    timeout: Limit = None,
     output: Output = Format.PRETTY,
 ) -> None:
     """Replace every replica of an endpoint by a new one, without a gap."""
     with open_client() as client:
         _kind, found = client.resolve(name, ("endpoint",))
-        tell_outcome(client, client.refresh(found), wait, output)
+        tell_outcome(client, client.refresh(found), wait, output, timeout)
 
 
-def tell_outcome(client: "Client", outcome: "OutcomeView", wait: bool, output: Format) -> None:
+def tell_outcome(
+    client: "Client", outcome: "OutcomeView", wait: bool, output: Format, timeout: float | None = None
+) -> None:
     """What was wished and, after a wait, what came of it. Exits with 1 where it does not serve."""
     if output is Format.PRETTY:
         say(outcome["sentence"])
-    view, serves = _wait_settled(client, outcome) if wait else (None, True)
+    view, serves = _wait_settled(client, outcome, timeout) if wait else (None, True)
     if output is Format.JSON:
         say_json({"outcome": outcome, "endpoint": view})
     elif view is not None:

@@ -16,7 +16,7 @@ from modelyard_worker.packages import Package, read_package
 from modelyard_worker.records import EXIT, ORDER, write_exit, write_json
 
 from modelyard.clock import Clock
-from modelyard.domain.endpoints import Endpoint, EndpointState, VersionState
+from modelyard.domain.endpoints import BUILDING, Endpoint, EndpointState, VersionState
 from modelyard.domain.names import name_key
 from modelyard.domain.rollouts import Action, Decision, MarkFailed, Start
 from modelyard.errors import ModelyardError
@@ -161,7 +161,7 @@ class EnvironmentsPass:
 
     def _waiting(self, endpoint: Endpoint, number: int, key: tuple[str, int], build: _Build) -> _Waiting:
         if build.failed_at is None:
-            return _Waiting(f"building its environment: {build.step}")
+            return _Waiting(f"{BUILDING}: {build.step}")
         error = build.task.exception()
         reason = reason_of(error) if isinstance(error, ModelyardError) else f"cannot build its environment: {error!r}"
         version = endpoint.version(number)

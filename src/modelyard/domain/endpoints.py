@@ -201,6 +201,9 @@ class EndpointState(StrEnum):
     DELETING = "deleting"
 
 
+BUILDING = "building its environment"
+"""What a status's sentence has while nothing can start yet: minutes may be right then, and another limit bounds it."""
+
 ERRORS = frozenset({EndpointState.ERROR, EndpointState.OUT_OF_MEMORY})
 """States in which the wished version does not serve and will not by itself."""
 

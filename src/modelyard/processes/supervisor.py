@@ -145,7 +145,8 @@ class Supervisor:
         aside = path.with_name(f"key.{os.getpid()}.tmp")
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+            # Other programs take it as an argument, dvc for one, and what begins with a hyphen for an option.
+            file.write("k" + secrets.token_urlsafe(32) + "\n")
             file.flush()
             os.fsync(file.fileno())
         aside.rename(path)

@@ -46,6 +46,7 @@ from modelyard.sdk.views import (
 )
 from modelyard.sdk.waiting import (
     endpoint_settled,
+    environment_is_built,
     rollout_goes_on,
     run_ended,
     transform_ended,
@@ -192,17 +193,24 @@ class Client:
         name: str,
         version: int | None = None,
         *,
-        limit_seconds: float = LIVE_SECONDS,
+        limit_seconds: float | None = None,
         progress: Callable[[EndpointView], None] | None = None,
     ) -> EndpointView:
         """Waits until a version (default: the newest) serves with all its replicas, or cannot; the state says which.
 
         Of one that goes on in steps, to the end, however long the steps stand, or until only people can say when it
-        goes on.
+        goes on. Raises DeadlinePassed after `limit_seconds`; by default after LIVE_SECONDS, not counting the time that
+        its environment takes to be built.
         """
         settled = endpoint_settled(version)
         what = f"endpoint {name}"
-        return wait_until(lambda: self._look(name, progress), settled, limit_seconds, what, rollout_goes_on)
+        patient = limit_seconds is None
+
+        def on_time(view: EndpointView) -> bool:
+            return rollout_goes_on(view) or (patient and environment_is_built(view))
+
+        limit = LIVE_SECONDS if limit_seconds is None else limit_seconds
+        return wait_until(lambda: self._look(name, progress), settled, limit, what, on_time)
 
     def predict(
         self,

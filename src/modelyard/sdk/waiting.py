@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from modelyard.domain.endpoints import ERRORS, EndpointState, VersionState
+from modelyard.domain.endpoints import BUILDING, ERRORS, EndpointState, VersionState
 from modelyard.domain.runs import ENDED
 from modelyard.domain.transforms import ENDED as TRANSFORM_ENDED
 from modelyard.errors import DeadlinePassed, NotFound, Unavailable
@@ -83,6 +83,11 @@ def _has_come_to(view: EndpointView, wanted: int) -> bool:
         return view["state"] in (*ERRORS, EndpointState.LIVE) and view["serving_version"] != wanted
     failed_later = own == VersionState.READY and view["state"] in ERRORS
     return failed_later or serves or rollout_waits(view)
+
+
+def environment_is_built(view: EndpointView) -> bool:
+    """Whether it waits for its environment, for which the yard has a limit of its own."""
+    return BUILDING in view["sentence"]
 
 
 def endpoint_serves(view: EndpointView, version: int | None) -> bool:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.acceptance.conftest import yard
 from tests.acceptance.yard import Yard
-from tests.guests.dvc.project import DVC, Project
+from tests.guests.dvc.project import Project
+from tests.guests.guest_environment import guest_python
 
 REMOTE = "houses"
 
@@ -15,16 +16,16 @@ __all__ = ["yard"]
 """A fixture: pytest finds it by its name here."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _installed() -> None:
-    if not DVC.exists():
-        pytest.skip("`tests/guests/dvc/run` builds the environment with DVC")
+@pytest.fixture(scope="session")
+def dvc() -> Path:
+    """The command, in an environment of its own."""
+    return Path(guest_python("dvc")).with_name("dvc")
 
 
 @pytest.fixture
-def project(yard: Yard, tmp_path: Path) -> Project:
+def project(yard: Yard, tmp_path: Path, dvc: Path) -> Project:
     """A project with the yard as its remote."""
-    one = Project(tmp_path / "project").begin()
+    one = Project(tmp_path / "project", dvc).begin()
     one.use_remote(f"{yard.url}/dvc/{REMOTE}", yard.key)
     return one
 
@@ -34,7 +35,7 @@ def clone(yard: Yard, project: Project, tmp_path: Path) -> Callable[[], Project]
     """Another work tree of the project, on a machine that has none of its data."""
 
     def make() -> Project:
-        other = Project(tmp_path / "clone")
+        other = Project(tmp_path / "clone", project.command)
         project.git("clone", "--quiet", str(project.folder), str(other.folder))
         other.give_key(yard.key)
         return other

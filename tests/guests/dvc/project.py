@@ -4,13 +4,14 @@ import os
 import subprocess
 from pathlib import Path
 
-DVC = Path(__file__).parent / ".venv" / "bin" / "dvc"
 LIMIT_SECONDS = 120
 
 
 class Project:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dvc: Path) -> None:
+        """`dvc` is the command of that name."""
         self.folder = folder
+        self.command = dvc
         self._home = folder.parent / "home"
         self._home.mkdir(exist_ok=True)
 
@@ -42,7 +43,7 @@ class Project:
     def start_dvc(self, *words: str) -> subprocess.Popen[str]:
         """Begins a command, whose output comes together."""
         return subprocess.Popen(
-            [str(DVC), *words],
+            [str(self.command), *words],
             cwd=self.folder,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -76,7 +77,7 @@ class Project:
         }
         return {
             **author,
-            "PATH": f"{DVC.parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{self.command.parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self._home),
             "GIT_CONFIG_NOSYSTEM": "1",
             "DVC_NO_ANALYTICS": "true",

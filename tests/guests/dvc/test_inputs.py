@@ -10,7 +10,7 @@ from modelyard.errors import NotFound
 from modelyard.sdk.client import Client
 from modelyard.sdk.views import RunView
 from tests.acceptance.yard import Yard
-from tests.guests.dvc.project import DVC, Project
+from tests.guests.dvc.project import Project
 
 SCRIPT = """
 import os, pathlib
@@ -102,5 +102,5 @@ def test_another_remotes_data_comes_with_dvcs_own_help(
     versions.dvc("remote", "add", "--default", "--force", "elsewhere", str(tmp_path / "elsewhere"))
     versions.dvc("push", "--all-tags")
     forget_data(versions)
-    monkeypatch.setenv("PATH", f"{DVC.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{versions.command.parent}{os.pathsep}{os.environ['PATH']}")
     assert train(yard.client(), versions, "dvc:data/train.csv@v1")[1] == ["train.csv rows of v1"]

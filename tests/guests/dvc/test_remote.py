@@ -66,8 +66,10 @@ def test_a_wrong_key_is_refused(project: Project) -> None:
     assert "401" in project.dvc("push", fails=True)
 
 
-def test_what_the_yard_prints_makes_it_the_remote_of_a_project_and_does_so_twice(yard: Yard, tmp_path: Path) -> None:
-    other = Project(tmp_path / "other").begin()
+def test_what_the_yard_prints_makes_it_the_remote_of_a_project_and_does_so_twice(
+    yard: Yard, tmp_path: Path, dvc: Path
+) -> None:
+    other = Project(tmp_path / "other", dvc).begin()
     printed = environment_lines(Address(yard.url, yard.key), "dvc", "rents")
     for _ in range(2):
         for line in printed:
