@@ -133,6 +133,21 @@ class Home:
         return self.root / "credentials.json"
 
     @property
+    def invocations(self) -> Path:
+        """Bodies and results of queued invocations that are too long for the database; made with the first."""
+        return self.root / "invocations"
+
+    @property
+    def webhook_key(self) -> Path:
+        """What the secrets of webhooks are derived from (0600); made with the first of them."""
+        return self.root / "webhooks.key"
+
+    @property
+    def dispatcher_lock(self) -> Path:
+        """Held by the dispatcher as long as it lives: each invocation has one sender."""
+        return self.root / "dispatcher.lock"
+
+    @property
     def spool(self) -> Path:
         """Request bodies too large for memory, while they are under way."""
         return self.root / "spool"
@@ -153,6 +168,21 @@ class Home:
     @property
     def controller_socket(self) -> Path:
         return self.sockets / "controller.sock"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """Where the supervisor is asked for a process that runs only when there is work for it."""
+        return self.sockets / "supervisor.sock"
+
+    @property
+    def dispatcher_socket(self) -> Path:
+        """Where the dispatcher is told that something was queued."""
+        return self.sockets / "dispatcher.sock"
+
+    @property
+    def predictions_socket(self) -> Path:
+        """Where the gateway takes predictions of the yard's own processes."""
+        return self.sockets / "predictions.sock"
 
     @property
     def gateway_socket(self) -> Path:

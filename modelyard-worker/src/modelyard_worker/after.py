@@ -31,6 +31,7 @@ class Context(NamedTuple):
 
     request_id: str
     attempt: int
+    """From 1; more where an earlier one may have run already: its replica died, or its sender did."""
     endpoint: str
     version: int
 

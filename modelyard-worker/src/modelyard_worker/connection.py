@@ -192,7 +192,7 @@ class Connection(asyncio.Protocol):
         alone = bool(flags & ALONE)
         if flags & FILE:
             path, _, inode = payload.decode(errors="surrogateescape").partition("\0")
-            request = Request(self, stream, read, b"", 2 if alone else 1, path, time.monotonic())
+            request = Request(self, stream, read, b"", _attempt(read, alone), path, time.monotonic())
             request.inode = int(inode) if inode else None
             self._admit(request)
             return
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         if body is None:
             return  # refused or cancelled, and the gateway had not heard of it yet
         size = body.size_bytes + len(payload)
-        limit = self._service.order.max_body_bytes
+        limit = body.meta.max_body_bytes or self._service.order.max_body_bytes
         if size > limit:
             self._forget(stream)
             refusal = too_large(size, limit)
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
             return
         del self._unfinished[stream]
         self._service.intake.finish((self, stream), len(payload))
-        attempt = 2 if body.alone else 1
+        attempt = _attempt(body.meta, body.alone)
         request = Request(self, stream, body.meta, b"".join(body.chunks), attempt, None, time.monotonic())
         request.held_bytes = size
         self._admit(request)
@@ -316,6 +316,11 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: ProtocolError) -> None:
         self.send(pack(GOAWAY, 0, pack_meta({"error": str(error)[:MESSAGE_LENGTH_MAX]})))
         self.close()
+
+
+def _attempt(meta: Meta, alone: bool) -> int:
+    """A queued invocation says which attempt it is; of others only the second is sent alone."""
+    return meta.attempt or (2 if alone else 1)
 
 
 def _hex_digits(gateway: Any) -> str:

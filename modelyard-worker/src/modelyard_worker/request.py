@@ -63,6 +63,10 @@ class Meta(NamedTuple):
     query: Dict[str, str]
     id: Optional[str]
     raw: "Raw"
+    attempt: Optional[int] = None
+    """Which attempt of a queued invocation it is."""
+    max_body_bytes: Optional[int] = None
+    """Where another limit holds than this replica's."""
 
 
 def read_meta(meta: bytes) -> Meta:
@@ -82,6 +86,8 @@ def read_meta(meta: bytes) -> Meta:
         dict(parse_qsl(query, keep_blank_values=True)),
         str(identifier) if identifier else None,
         Raw(str(found.get("method") or ""), str(found.get("path") or ""), query, headers),
+        found.get("attempt"),
+        found.get("max_body_bytes"),
     )
 
 
@@ -107,7 +113,7 @@ class Metas:
         found = self._known.get(meta)
         if found is None:
             found = read_meta(meta)
-            if found.id is None and len(meta) <= META_REMEMBERED_BYTES_MAX:
+            if found.id is None and found.attempt is None and len(meta) <= META_REMEMBERED_BYTES_MAX:
                 if len(self._known) >= METAS_MAX:
                     self._known.clear()
                 self._known[meta] = found
@@ -178,6 +184,7 @@ class Request:
         """Reads a body that waits in a file. Raises Refusal where it is over the limit or cannot be read."""
         if self.path is None:
             return
+        limit_bytes = self.meta.max_body_bytes or limit_bytes
         try:
             with open(self.path, "rb", buffering=0) as file:
                 found = os.fstat(file.fileno())

@@ -19,6 +19,7 @@ from modelyard.api.yard import Yard
 from modelyard.domain.access import Role, policy_from
 from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
+from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN, Asynchronous
 from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
@@ -38,6 +39,11 @@ BATCH_SIZE_MAX = 4096
 QUEUE_LENGTH_MAX = 1_000_000
 BODY_BYTES_MAX = 100 * 2**20
 SECONDS_MAX = 3600.0
+ATTEMPTS_MAX = 20
+CONCURRENCY_MAX = 1000
+"""SageMaker's limit for MaxConcurrentInvocationsPerInstance."""
+
+_ASYNCHRONOUS = Asynchronous()
 
 
 class Strict(BaseModel):
@@ -72,6 +78,19 @@ class Predictor(Strict):
     tracker: Tracker | None = None
 
 
+class AsynchronousWish(Strict):
+    """Fields of `domain.invocations.Asynchronous`; what is left out has its default."""
+
+    time_to_live_seconds: Annotated[float, Field(ge=TIME_TO_LIVE_SECONDS_MIN, le=TIME_TO_LIVE_SECONDS_MAX)] = (
+        _ASYNCHRONOUS.time_to_live_seconds
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = _ASYNCHRONOUS.timeout_seconds
+    attempts: Annotated[int, Field(ge=1, le=ATTEMPTS_MAX)] = _ASYNCHRONOUS.attempts
+    max_concurrency: Annotated[int, Field(ge=1, le=CONCURRENCY_MAX)] = _ASYNCHRONOUS.max_concurrency
+    webhook: Annotated[str | None, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] = None
+    include_result: bool = False
+
+
 class Spec(Strict):
     """Fields of `domain.endpoints.EndpointSpec` without those about the package and the model; what is left out has its
     default."""
@@ -96,6 +115,8 @@ class Spec(Strict):
     max_surge: str = "25%"
     max_unavailable: str = "0"
     update_strategy: StrategyWish | None = None
+    asynchronous: AsynchronousWish | None = None
+    """Where every invocation is queued."""
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
     """Variable -> name of the secret."""
@@ -225,8 +246,10 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
 def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
-    given = resource.spec.model_dump(exclude={"replicas", "autoscaling", "update_strategy"})
+    given = resource.spec.model_dump(exclude={"replicas", "autoscaling", "update_strategy", "asynchronous"})
     given["update_strategy"] = (resource.spec.update_strategy or StrategyWish()).strategy()
+    wish = resource.spec.asynchronous
+    given["asynchronous"] = Asynchronous(**wish.model_dump()) if wish is not None else None
     if resource.package is not None:
         return EndpointSpec(package=_check_package(yard, resource), **given, **_replicas(resource.spec))
     try:

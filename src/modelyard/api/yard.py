@@ -19,3 +19,5 @@ class Yard:
     care: CareSettings = field(default_factory=CareSettings)
     mail: MailSettings | None = None
     """How alarms send mail; None where they do not."""
+    wake_dispatcher: Callable[[], None] = lambda: None
+    """Tells the dispatcher that something is to be sent, or not any more; never fails nor blocks."""

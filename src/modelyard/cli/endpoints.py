@@ -339,6 +339,7 @@ def predict(
     data: Annotated[str, typer.Argument(help="JSON or CSV text, @FILE, or - for standard input.")] = "-",
     content_type: Annotated[str | None, typer.Option("--content-type", "-t", help="What the data is.")] = None,
     accept: Annotated[str | None, typer.Option(help="What the answer should be.")] = None,
+    queued: Annotated[bool, typer.Option("--async", help="Queue it, and say its id.")] = False,
     output: Output = Format.PRETTY,
 ) -> None:
     """Ask an endpoint for a prediction."""
@@ -347,6 +348,10 @@ def predict(
     body, sent_type = _read_data(data, content_type)
     with open_client() as client:
         _kind, found = client.resolve(name, ("endpoint",))
+        if queued:
+            accepted = client.predict_async(found, body, content_type=sent_type)
+            say_json(accepted) if output is Format.JSON else say(accepted["id"])
+            return
         answer = client.predict(found, body, content_type=sent_type, accept=accept)
     if isinstance(answer, bytes):
         sys.stdout.buffer.write(answer)

@@ -30,6 +30,7 @@ from modelyard.domain.endpoints import (
 )
 from modelyard.domain.eviction import Loaded
 from modelyard.domain.idleness import idle_since
+from modelyard.domain.invocations import Asynchronous
 from modelyard.domain.names import name_key
 from modelyard.domain.replicas import ReplicaFact, ReplicaState
 from modelyard.domain.rollouts import (
@@ -425,6 +426,8 @@ def _entry_of(
         timeout_seconds=spec.timeout_seconds,
         max_body_bytes=spec.max_body_bytes,
         idempotent=spec.idempotent,
+        queued=spec.asynchronous is not None,
+        concurrency=(spec.asynchronous or Asynchronous()).max_concurrency,
         project=endpoint.project,
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
     )

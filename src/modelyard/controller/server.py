@@ -67,6 +67,8 @@ class Server:
                     following.callback(self._access.follow(lambda told: self._write(writer, told)))
                     self._autoscaler.gateway_came(gateway)
                     self._metrics.gateway_came(gateway, str(message.get("id")))
+                elif message.get("type") == "dispatcher":
+                    following.callback(self._publisher.follow(lambda told: self._write(writer, told)))
                 elif message.get("type") == "load":
                     loads = messages.loads_from(message)
                     self._autoscaler.take(gateway, loads)

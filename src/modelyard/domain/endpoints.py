@@ -7,6 +7,7 @@ from typing import Any
 
 from modelyard.domain.access import Policy
 from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
+from modelyard.domain.invocations import Asynchronous, asynchronous_from
 from modelyard.domain.strategies import UpdateStrategy, strategy_from
 from modelyard.domain.traffic import Progress, Steering
 
@@ -61,6 +62,9 @@ class EndpointSpec:
     max_unavailable: str = "0"
     update_strategy: UpdateStrategy = field(default=UpdateStrategy(), compare=False)
     """How it takes over from the version before; another way to come about makes no new version."""
+    asynchronous: Asynchronous | None = None
+    """How queued invocations are treated, where all are queued (`kind: async`); None where predictions are answered at
+    once and what is queued all the same is treated as by default."""
     environment: dict[str, str] = field(default_factory=dict[str, str])
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     """Variable -> name of the secret whose value it has when a replica starts."""
@@ -246,6 +250,8 @@ def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
         fields["autoscaling"] = autoscaling_from(fields["autoscaling"])
     if "update_strategy" in fields:
         fields["update_strategy"] = strategy_from(fields["update_strategy"])
+    if fields.get("asynchronous") is not None:
+        fields["asynchronous"] = asynchronous_from(fields["asynchronous"])
     return EndpointSpec(**fields)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httptools
 
 from modelyard.domain.access import Role, allows
-from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
+from modelyard.errors import Conflict, Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_line, tensor_error
 from modelyard.gateway.event_stream import EventStream
 from modelyard.gateway.hosts import is_loopback
@@ -24,6 +24,7 @@ from modelyard.gateway.proxy import Proxied
 from modelyard.gateway.router import Lane, below_endpoint, inference_version, open_as_predictions, route, short_name
 from modelyard.gateway.service import Service
 from modelyard.gateway.split import TARGET_VARIANT
+from modelyard.gateway.terms import read_terms
 from modelyard.protocol import routes
 
 if TYPE_CHECKING:
@@ -107,12 +108,15 @@ class HttpConnection(asyncio.Protocol):
         "must_encrypt",
         "speaks_1_1",
         "transport",
+        "trusted",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, gateway: "Gateway", *, is_encrypted: bool = False) -> None:
+    def __init__(self, gateway: "Gateway", *, is_encrypted: bool = False, trusted: bool = False) -> None:
+        """`trusted` where only the yard's own processes can connect."""
         self.gateway = gateway
+        self.trusted = trusted
         self.is_encrypted = is_encrypted
         self.must_encrypt = False
         """Whether its requests are sent to the encrypted port."""
@@ -197,7 +201,8 @@ class HttpConnection(asyncio.Protocol):
         self.speaks_1_1 = self._parser.get_http_version() == "1.1"
         refused = self._refusal_by_headers(fields)
         service = gateway.services_by_path.get(self._url) if refused is None and not self.must_encrypt else None
-        if service is not None and self._parser.get_method() == b"POST" and service.is_open:
+        at_once = service is not None and service.is_open and not service.entry.queued
+        if service is not None and at_once and self._parser.get_method() == b"POST":
             prediction = Prediction(self, service, headers, fields, None, _is_signed(fields))
             exchange: Exchange = prediction
             if service.split is not None or TARGET_VARIANT in fields:
@@ -212,6 +217,10 @@ class HttpConnection(asyncio.Protocol):
         given_id = fields.get(b"x-request-id")
         if given_id is not None and isinstance(exchange, Prediction) and _is_safe_id(given_id):
             exchange.given_id = given_id
+        if self.trusted and isinstance(exchange, Prediction):
+            terms = read_terms(fields)
+            if terms is not None:
+                exchange.accept_terms(terms)
         if isinstance(exchange, Reply):
             self._maybe_skip_body(fields)
         elif b"content-length" in fields or b"expect" in fields:
@@ -378,9 +387,14 @@ class HttpConnection(asyncio.Protocol):
         return Reply(self, 308, b"location: https://%b%b%b\r\n" % (host, port, target), b"", self._id_for(fields))
 
     def _for_control(self, path: bytes, method: bytes, fields: dict[bytes, bytes], query: bytes) -> Exchange:
-        short = short_name(path) if method == b"POST" else None
-        if short is not None and self.gateway.service(short) is not None:
-            return self._prediction(short, fields, query, Prediction, _is_signed(fields))
+        short, below = short_name(path)
+        service = self.gateway.service(short) if short is not None else None
+        if service is not None and service.entry.queued:
+            # Cortex's AsyncAPI: what was posted to /NAME is found at /NAME/ID.
+            url = f"{routes.ENDPOINTS}{service.name}{routes.ASYNC_INVOCATIONS}".encode() + below
+            return self._for_control(url, method, fields, query)
+        if service is not None and method == b"POST" and not below:
+            return self._prediction(service.name.lower(), fields, query, Prediction, _is_signed(fields))
         callers = open_as_predictions(path)
         if callers is not None:
             try:
@@ -389,13 +403,14 @@ class HttpConnection(asyncio.Protocol):
                 return self._refusal(error, fields, signed=_is_signed(fields))
         if method == b"CONNECT":
             return self._refusal(InvalidValue("cannot CONNECT: this is no proxy"), fields, status=405)
-        return Proxied(self, method, self._url, self._headers, self._id_for(fields))
+        url = b"%b?%b" % (path, query) if query else path
+        return Proxied(self, method, url, self._headers, self._id_for(fields))
 
     def _prediction(
         self, name: str, fields: dict[bytes, bytes], query: bytes, kind: type[Prediction], signed: bool
     ) -> Exchange:
         try:
-            service = self._service_for(name, fields)
+            service = self._answering(name, fields)
         except ModelyardError as error:
             return self._refusal(error, fields, signed=signed)
         return self._directed(kind(self, service, self._headers, fields, query or None, signed), fields)
@@ -421,7 +436,7 @@ class HttpConnection(asyncio.Protocol):
         try:
             if method != b"POST":
                 raise InvalidValue(f"cannot {method.decode()} an inference", "use POST")
-            service = self._service_for(name, fields)
+            service = self._answering(name, fields)
             if version is not None and version != str(service.entry.version):
                 raise NotFound(
                     f"cannot infer: version {version} of {service.name} does not serve",
@@ -432,6 +447,16 @@ class HttpConnection(asyncio.Protocol):
             request_id = self._id_for(fields)
             return Reply(self, *tensor_error(error, request_id.decode("latin-1")), request_id)
 
+    def _answering(self, name: str, fields: dict[bytes, bytes]) -> Service:
+        """As `_service_for`, for a prediction. Raises Conflict where predictions are queued."""
+        service = self._service_for(name, fields)
+        if service.entry.queued and not self.trusted:
+            raise Conflict(
+                f"cannot predict at once: the invocations of {service.name} are queued",
+                f"post to {routes.ENDPOINTS}{service.name}{routes.ASYNC_INVOCATIONS}",
+            )
+        return service
+
     def _service_for(self, name: str, fields: dict[bytes, bytes]) -> Service:
         """Raises Unauthorized, Forbidden, NotFound."""
         service = self.gateway.service(name)
@@ -439,7 +464,7 @@ class HttpConnection(asyncio.Protocol):
             self._check_default(fields)
             hint = self.gateway.nearest_endpoint(name)
             raise NotFound(f"cannot predict: there is no endpoint {name}", hint)
-        if not service.is_open:
+        if not service.is_open and not self.trusted:
             resource = f"endpoint/{service.name}"
             self.gateway.access.check(service.policy, fields, self.address, service.entry.project, resource)
         return service

@@ -10,6 +10,7 @@ from modelyard.domain.access import Role, allows
 from modelyard.errors import ModelyardError, PredictorFailed, QueueFull, StoreFailed, TooLarge, error_types
 from modelyard.gateway.answers import HEADS_MAX, answer_head, model_error, prediction_error, status_line
 from modelyard.gateway.kept_body import HAS_ANONYMOUS_MEMORY, IN_MEMORY_BYTES_MAX, KeptBody
+from modelyard.gateway.terms import Terms
 
 if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
@@ -57,6 +58,7 @@ class Prediction:
         "started_at",
         "stream",
         "target",
+        "terms",
         "times",
         "variant",
     )
@@ -84,6 +86,8 @@ class Prediction:
         self.stream = connection.gateway.next_stream()
         self.keep_alive = True
         self.attempt = 1
+        self.terms: Terms | None = None
+        """Where one of the yard's own processes asks."""
         self.target: Target | None = None
         self.variant: bytes | None = None
         """Who the answer says gave it, where that is not the version."""
@@ -110,6 +114,10 @@ class Prediction:
     def request_id(self) -> bytes:
         return self.given_id or b"%b%016x" % (self.connection.gateway.id_prefix, self.stream)
 
+    def accept_terms(self, terms: Terms) -> None:
+        self.terms = terms
+        self.attempt = terms.attempt
+
     @property
     def body_bytes(self) -> int:
         return self._size
@@ -117,7 +125,7 @@ class Prediction:
     @property
     def is_kept(self) -> bool:
         """Whether `body` is the place of the body."""
-        return self._kept is not None
+        return self._kept is not None or (self.terms is not None and self.terms.body_file is not None)
 
     @property
     def held_bytes(self) -> int:
@@ -147,6 +155,8 @@ class Prediction:
         if self._kept is not None:
             self._kept.complete()
             self.body = self._kept.reference
+        elif self.terms is not None and self.terms.body_file is not None:
+            self.body = self.terms.body_file.encode()
         elif parts:
             self.body = parts[0] if len(parts) == 1 else b"".join(parts)
             self._parts = []

@@ -24,7 +24,7 @@ _INFER = re.compile(rb"/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/infer")
 _TENSORS_STATE = re.compile(rb"/v2/?|/v2/health/(?:live|ready)|/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/ready")
 _VERSION = re.compile(rb"/v2/models/[^/]+/versions/([^/]*)/")
 _OPEN = re.compile(rb"(?:/aws)?/endpoints/([^/]*)/async-invocations(?:/.*)?|/v2/models/([^/]*)(?:/.*)?|/v2(?:/.*)?")
-_SHORT = re.compile(rb"/" + _NAME + rb"/?")
+_SHORT = re.compile(rb"/" + _NAME + rb"(/[^/]+)?/?")
 _BELOW = re.compile(rb"/endpoints/([A-Za-z0-9-]{1,63})(/(?!async-invocations(?:/|$)).*)")
 _OWN = {
     routes.HEALTH.encode(): Lane.HEALTH,
@@ -52,11 +52,12 @@ def open_as_predictions(path: bytes) -> str | None:
     return name_key((match[1] or match[2] or b"").decode("latin-1")) if match else None
 
 
-def short_name(path: bytes) -> str | None:
-    """`name_key` of the endpoint that Cortex 0.14 has at `/NAME`; None where the path is none or is taken."""
+def short_name(path: bytes) -> tuple[str | None, bytes]:
+    """(`name_key` of the endpoint that Cortex has at `/NAME`, what is below it); None where the path is taken."""
     match = _SHORT.fullmatch(path)
-    key = name_key(match[1].decode()) if match else None
-    return None if key in routes.RESERVED_NAMES else key
+    if match is None or name_key(match[1].decode()) in routes.RESERVED_NAMES:
+        return None, b""
+    return name_key(match[1].decode()), match[2] or b""
 
 
 def route(path: bytes) -> tuple[Lane, str, bool]:

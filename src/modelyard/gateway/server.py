@@ -186,9 +186,14 @@ class Gateway:
     # -- life --------------------------------------------------------------------------------------------------------
 
     async def serve(
-        self, listening: socket.socket, encrypted: socket.socket | None = None, tls: Tls | None = None
+        self,
+        listening: socket.socket,
+        encrypted: socket.socket | None = None,
+        tls: Tls | None = None,
+        trusted: socket.socket | None = None,
     ) -> list[asyncio.Server]:
-        """Answers on `listening` and, with `tls`, on `encrypted`."""
+        """Answers on `listening` and, with `tls`, on `encrypted`; on `trusted`, a Unix socket, to the yard's own
+        processes alone."""
         self.tls = tls
         self._turn()
         servers = [await self.loop.create_server(lambda: HttpConnection(self), sock=listening)]
@@ -199,6 +204,9 @@ class Gateway:
                 )
             )
             self._look_at_certificate(tls)
+        if trusted is not None:
+            own = await self.loop.create_unix_server(lambda: HttpConnection(self, trusted=True), sock=trusted)
+            servers.append(own)
         return servers
 
     def _look_at_certificate(self, tls: Tls) -> None:

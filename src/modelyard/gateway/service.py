@@ -239,7 +239,9 @@ class Service:
     def submit(self, prediction: "Prediction") -> None:
         """Sends the request to the replica with the fewest in flight, or queues it, or refuses it at once."""
         prediction.sent_at = prediction.started_at
-        prediction.deadline = prediction.started_at + self.entry.timeout_seconds
+        terms = prediction.terms
+        limit_seconds = self.entry.timeout_seconds if terms is None else terms.timeout_seconds
+        prediction.deadline = prediction.started_at + limit_seconds
         if not self.deadlines:
             self._note_busy(self)
         self.deadlines.append(prediction)
@@ -335,7 +337,8 @@ class Service:
             self.abandon(prediction)
             prediction.fail(
                 DeadlinePassed(
-                    f"cannot answer: endpoint {self.name} did not answer within {self.entry.timeout_seconds:g} s",
+                    f"cannot answer: endpoint {self.name} did not answer within "
+                    f"{prediction.deadline - prediction.started_at:g} s",
                     "raise `timeout` of the endpoint, or make the prediction faster",
                 )
             )
@@ -365,7 +368,7 @@ class Service:
             prediction.target = None
             if prediction.begun or prediction.is_copy:
                 prediction.break_off()
-            elif prediction.attempt < ATTEMPTS_MAX and self.entry.idempotent:
+            elif prediction.attempt < ATTEMPTS_MAX and self.entry.idempotent and prediction.terms is None:
                 prediction.attempt += 1
                 self.figures_of(target.address.version).retries += 1
                 prediction.service = heir

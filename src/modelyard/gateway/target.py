@@ -12,6 +12,7 @@ from modelyard_worker.frames import Frame, ProtocolError
 from modelyard_worker.handshake import HANDSHAKE_SECONDS, check_answer, greeting
 
 from modelyard.errors import NotFound
+from modelyard.protocol.routes import ASYNC_BODY_BYTES_MAX
 from modelyard.protocol.table import ReplicaAddress
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ class Target(asyncio.Protocol):
 
     def _meta_of(self, prediction: "Prediction") -> bytes:
         """What the replica needs to know beside the body. The commonest is the same bytes each time."""
-        if prediction.given_id is None and not self._wants_headers and not (self._wants_query and prediction.query):
+        plain = prediction.given_id is None and prediction.terms is None
+        if plain and not self._wants_headers and not (self._wants_query and prediction.query):
             key = (prediction.content_type, prediction.accept)
             meta = self._metas.get(key)
             if meta is None:
@@ -194,6 +196,9 @@ class Target(asyncio.Protocol):
                 self._metas[key] = meta
             return meta
         fields = _plain_meta(prediction)
+        if prediction.terms is not None:
+            fields["attempt"] = prediction.attempt
+            fields["max_body_bytes"] = ASYNC_BODY_BYTES_MAX
         if prediction.given_id is not None:
             fields["id"] = prediction.given_id.decode("latin-1")
         if self._wants_query and prediction.query:

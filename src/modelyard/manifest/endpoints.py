@@ -10,7 +10,7 @@ from modelyard.manifest.autoscaling import check_scaling, scaling_settings, scal
 from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.places import check_place
-from modelyard.manifest.schema import QUEUE_LENGTH_MAX, EndpointFields
+from modelyard.manifest.schema import QUEUE_LENGTH_MAX, AsyncFields, EndpointFields
 from modelyard.manifest.strategies import check_update, strategy_settings
 from modelyard.manifest.values import is_path
 from modelyard.manifest.variables import Variables
@@ -22,6 +22,9 @@ _WITHOUT_EFFECT = {
     "server_side_batching": ("batch_interval",),
 }
 _BATCH_SIZE_DEFAULT: int = EndpointSpec.__dataclass_fields__["max_batch_size"].default
+ASYNC_KINDS = ("async", "AsyncAPI")
+"""Endpoints all of whose requests are queued."""
+
 _SECTIONS_WITHOUT_EFFECT = ("endpoint", "node_groups")
 
 
@@ -76,6 +79,8 @@ def _check_together(document: Document, index: int, label: str, fields: Endpoint
         sentence = f"found {fields.name}; allowed: any name but those of the yard's own addresses (it answers at /NAME)"
         add_problem(document, index, label, ("name",), sentence)
     check_update(document, index, label, fields.update_strategy)
+    if fields.asynchronous and fields.kind not in ASYNC_KINDS:
+        add_problem(document, index, label, ("async",), f"found beside kind {fields.kind}; allowed: kind async")
     if fields.tracker and fields.monitoring:
         sentence = "found beside tracker; allowed: one of the two, they mean the same"
         add_problem(document, index, label, ("monitoring",), sentence)
@@ -147,10 +152,31 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         "environment": variables.plain or None,
         "secrets": variables.secrets or None,
     }
-    settings = scaling_settings(scaling) | {name: value for name, value in given.items() if value is not None}
+    settings: dict[str, Any] = scaling_settings(scaling) | {
+        name: value for name, value in given.items() if value is not None
+    }
+    if fields.kind in ASYNC_KINDS:
+        settings["asynchronous"] = _asynchronous(fields)
+        if scaling.min_replicas is None:
+            # What waits in the queue wakes it, so it need not wait for that.
+            settings.pop("replicas", None)
+            settings["autoscaling"] = {"min_replicas": 0, **scaling_values(scaling)}
     if scaling.max_replica_concurrency is not None:
         settings |= _cortex_bounds(fields, settings, scaling.max_replica_concurrency)
     return settings
+
+
+def _asynchronous(fields: EndpointFields) -> dict[str, Any]:
+    given = fields.asynchronous or AsyncFields()
+    settings = {
+        "time_to_live_seconds": given.time_to_live,
+        "timeout_seconds": given.timeout or fields.timeout,
+        "attempts": given.attempts,
+        "max_concurrency": given.max_concurrency,
+        "webhook": given.webhook,
+        "include_result": given.include_result,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _cortex_bounds(fields: EndpointFields, settings: dict[str, Any], concurrency: int) -> dict[str, int]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from modelyard.domain.access import policy_document, policy_from
 from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
+from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
 from modelyard.domain.strategies import STEP_PERCENT_MIN, STEPS_MAX
@@ -44,6 +45,9 @@ LIMIT_SECONDS_MAX = 3600.0
 BAKE_SECONDS_MAX = 7 * 86400.0
 ALARMS_MAX = 10
 """SageMaker's limit for the alarms of one update."""
+ATTEMPTS_MAX = 20
+CONCURRENCY_MAX = 1000
+"""SageMaker's limit for MaxConcurrentInvocationsPerInstance."""
 IDLE_SECONDS_MAX = 86400.0
 TTL_SECONDS_MAX = 365 * 86400.0
 RUNTIME_SECONDS_MAX = 28 * 86400.0
@@ -239,11 +243,34 @@ Access = Annotated[dict[str, Any], BeforeValidator(_access)]
 """Who may come in, as `domain.access.policy_from` reads it."""
 
 
+def _web_address(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise refuse("an address that begins with http:// or https://")
+    return value
+
+
+class AsyncFields(_Schema):
+    time_to_live: Annotated[PositiveSeconds, Field(ge=TIME_TO_LIVE_SECONDS_MIN, le=TIME_TO_LIVE_SECONDS_MAX)] | None = (
+        None
+    )
+    """How long a request may wait before it is sent; then it is a dead letter. SageMaker's limits and default."""
+    timeout: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """How long one attempt may take. SageMaker's default."""
+    attempts: Annotated[Count, Field(le=ATTEMPTS_MAX)] | None = None
+    """How many attempts may end without an answer, because a replica died or the time was over."""
+    max_concurrency: Annotated[Count, Field(le=CONCURRENCY_MAX)] | None = None
+    """Most requests that are sent to one replica at once; SageMaker's MaxConcurrentInvocationsPerInstance."""
+    webhook: Annotated[str, BeforeValidator(_web_address)] | None = None
+    """An address that is told the end of each request, signed."""
+    include_result: bool | None = None
+    """Whether the webhook is sent small results too."""
+
+
 class EndpointFields(_Schema):
     name: Name
     """What it is called in its URL; unique in the yard, case does not tell names apart."""
-    kind: Literal["endpoint", "RealtimeAPI"] = "endpoint"
-    """`RealtimeAPI` is Cortex's word for the same."""
+    kind: Literal["endpoint", "RealtimeAPI", "async", "AsyncAPI"] = "endpoint"
+    """`async` queues every request durably. `RealtimeAPI` and `AsyncAPI` are Cortex's words for the two."""
     model: Model | None = None
     """A registered model (`price`, `price:3`, `price@champion`) or a path relative to the yard file."""
     predictor: PredictorFields | None = None
@@ -283,6 +310,8 @@ class EndpointFields(_Schema):
     ttl: Annotated[PositiveSeconds, Field(le=TTL_SECONDS_MAX)] | None = None
     """Deletes the endpoint when it had no request for so long, announced before; by default it stays. What only is to
     cost nothing while nobody asks wants `min_replicas: 0` instead."""
+    asynchronous: Annotated[AsyncFields | None, Field(alias="async")] = None
+    """How requests are queued, where `kind` is `async`."""
     idempotent: bool | None = None
     """Whether a request may be sent once more when its replica died; `false` where asking twice does harm."""
     access: Access | None = None

@@ -31,10 +31,11 @@ READERS: Mapping[str, Reader] = MappingProxyType(
 )
 """By kind. A new kind is a module of its own on each floor, and a line here."""
 
-KINDS = tuple(READERS)
+KINDS = (*READERS, "async")
 
-_KINDS_OF_CORTEX = {"RealtimeAPI": "endpoint"}
-_KINDS_TO_COME = ("batch", "async", "function", "gateway", "site", "app", "monitor")
+_KINDS_OF_ENDPOINTS = {"RealtimeAPI": "endpoint", "AsyncAPI": "endpoint", "async": "endpoint"}
+"""Cortex's words for endpoints, and the kind whose requests are queued."""
+_KINDS_TO_COME = ("batch", "function", "gateway", "site", "app", "monitor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,8 @@ def _kind(document: Document, index: int, label: str, fields: dict[str, Any]) ->
     written = fields.get("kind")
     if written is None:
         return "endpoint"
-    if isinstance(written, str) and _KINDS_OF_CORTEX.get(written, written) in KINDS:
-        return _KINDS_OF_CORTEX.get(written, written)
+    if isinstance(written, str) and _KINDS_OF_ENDPOINTS.get(written, written) in READERS:
+        return _KINDS_OF_ENDPOINTS.get(written, written)
     allowed = f"allowed: {', '.join(KINDS)}"
     if written in _KINDS_TO_COME:
         sentence = f"found {shown(written)}, which is not there yet; {allowed}"
@@ -154,7 +155,7 @@ def _check_names(document: Document, items: list[Any]) -> None:
         if not isinstance(name, str):
             continue
         line = document.line((index, "name"))
-        key = (_KINDS_OF_CORTEX.get(kind, kind), name_key(name))
+        key = (_KINDS_OF_ENDPOINTS.get(kind, kind), name_key(name))
         if key in first:
             sentence = f"found twice, first in line {first[key]}; names are unique per kind, whatever their case"
             document.problems.append(Problem(line, f"{name}.name", sentence))

@@ -20,16 +20,19 @@ from modelyard.api.room import disk_of
 from modelyard.api.yard import Yard
 from modelyard.clock import SystemClock
 from modelyard.console.pages import routes
+from modelyard.domain.invocations import InvocationStatus
 from modelyard.doors.dvc import DvcDoor
+from modelyard.doors.invocations import InvocationsDoor
 from modelyard.doors.mlflow import MlflowDoor
 from modelyard.doors.mount import Doors
 from modelyard.doors.oip import OipDoor
 from modelyard.doors.tracking_server import TrackingServer
 from modelyard.log import start_log
 from modelyard.protocol.messages import encode
-from modelyard.protocol.routes import DVC, MLFLOW, TENSORS
+from modelyard.protocol.routes import AWS, DVC, ENDPOINTS, MLFLOW, TENSORS
 from modelyard.settings import Home, care_from, mail_from, read_key, tracking_from
 from modelyard.store.artifacts import FileArtifacts
+from modelyard.store.invocation_files import InvocationFiles
 from modelyard.store.mlflow import Tracker
 from modelyard.store.ports import Keys, Runs
 from modelyard.store.remotes import DataRemotes
@@ -53,14 +56,16 @@ async def serve(home: Home) -> None:
     clock = SystemClock()
     store = open_store(home)
     remember_key(store.keys, home, clock.now())
+    artifacts = FileArtifacts(home.artifacts)
     yard = Yard(
         store,
-        FileArtifacts(home.artifacts),
+        artifacts,
         home,
         clock,
         lambda: poke(home.controller_socket),
         care_from(os.environ),
         mail_from(os.environ),
+        lambda: wake_dispatcher(home),
     )
     loop = asyncio.get_running_loop()
 
@@ -74,7 +79,11 @@ async def serve(home: Home) -> None:
     remotes.remove_leftovers()
     tracking = tracking_from(os.environ)
     tracker = Tracker(home, tracking.url)
+    files = InvocationFiles(home.invocations)
+    invocations = InvocationsDoor(store, artifacts, files, clock, lambda: disk_of(yard), yard.wake_dispatcher)
     doors: dict[str, ASGIApp] = {
+        ENDPOINTS.rstrip("/"): invocations,
+        AWS: invocations,
         DVC: DvcDoor(remotes, store.keys, clock, lambda: disk_of(yard)),
         TENSORS: OipDoor(store.endpoints),
         MLFLOW: MlflowDoor(
@@ -87,6 +96,10 @@ async def serve(home: Home) -> None:
         ),
     }
     app = Doors(create_app(yard, routes(in_process, clock)), doors)
+    under_way = store.invocations.select(status=InvocationStatus.IN_PROGRESS, limit=1)
+    if under_way or store.invocations.agenda(clock.now()).next_at is not None:
+        # Something is queued or to be told since before this yard came up.
+        wake_dispatcher(home)
     listening = listen(home.control_socket)
     config = uvicorn.Config(
         app,
@@ -152,6 +165,21 @@ def poke(path: Path) -> None:
         wire.setblocking(False)
         wire.connect(str(path))
         wire.send(_POKE)
+
+
+def wake_dispatcher(home: Home) -> None:
+    """Tells the dispatcher that there is something to do; where there is none, the supervisor starts it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
+        wire.setblocking(False)
+        for path, word in ((home.dispatcher_socket, b"wake"), (home.supervisor_socket, b"dispatcher")):
+            try:
+                wire.sendto(word, str(path))
+            except BlockingIOError:
+                # It has not read what it was told before: it is about to look.
+                return
+            except OSError:
+                continue
+            return
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ from modelyard.settings import Home
 DRAIN_SECONDS = 10.0
 """How long requests under way may take when the gateway is told to go."""
 
+OWN_BACKLOG = 512
 GC_THRESHOLD = 50_000
 """Young objects before a collection: requests leave no cycles, so looking for them often is waste."""
 
@@ -45,7 +46,9 @@ async def serve(home: Home, listening: Listening, names: frozenset[str], predict
     gateway = Gateway(home, names, predictions_are_open)
     follower = loop.create_task(follow_table(gateway, home, gateway.id_prefix.decode()))
     handover = _offer_sockets(loop, home.gateway_socket, listening)
-    servers = await gateway.serve(listening.plain, listening.encrypted, listening.tls)
+    servers = await gateway.serve(
+        listening.plain, listening.encrypted, listening.tls, _own_socket(home.predictions_socket)
+    )
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 50)
@@ -84,6 +87,17 @@ def _offer_sockets(loop: asyncio.AbstractEventLoop, path: Path, listening: Liste
 
     loop.add_reader(offer, give)
     return offer
+
+
+def _own_socket(path: Path) -> socket.socket:
+    """Where the yard's own processes ask, for its owner alone."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    own.bind(str(path))
+    path.chmod(0o600)
+    own.listen(OWN_BACKLOG)
+    return own
 
 
 def _clear_spool(folder: Path) -> None:

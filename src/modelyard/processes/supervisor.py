@@ -48,12 +48,13 @@ RESTART_SECONDS_MAX_MLFLOW = 60.0
 STEADY_SECONDS = 10.0
 """A process that lived so long has recovered; its next restart comes at once."""
 
-STOP_SECONDS = {"gateway": 15.0, "controller": 60.0, "control": 10.0, "mlflow": 10.0}
+STOP_SECONDS = {"dispatcher": 5.0, "gateway": 15.0, "controller": 60.0, "control": 10.0, "mlflow": 10.0}
 """How long each may take to end, in this order, before it is killed."""
 
 START_SECONDS = 10.0
 """How long a controller that is started only to end everything may take to listen."""
 
+WISH_BYTES_MAX = 64
 HANDOVER_SECONDS = 3.0
 LISTENING_MAX = 2
 """Sockets that a gateway has: the plain one, and the one for TLS."""
@@ -81,6 +82,10 @@ class _Kept:
     wanted: Path | None = None
     """It is kept alive only where this file is there; None is always."""
     pause_seconds_max: float = RESTART_SECONDS_MAX
+    on_demand: bool = False
+    """Started when somebody asks for it; when it ends by itself, it stays away until it is asked for again."""
+    asked_again: bool = False
+    """Somebody asked while it ran: it may not have heard, being about to go."""
 
     @property
     def is_wanted(self) -> bool:
@@ -93,6 +98,7 @@ class Supervisor:
         self._settings = settings
         self._stopping = False
         self._kept: list[_Kept] = []
+        self._asking: socket.socket | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     # -- the story ---------------------------------------------------------------------------------------------------
@@ -109,8 +115,9 @@ class Supervisor:
             listening, encrypted = self._listening_sockets(found)
             self._plan(listening, encrypted)
             self._adopt(found)
+            self._asking = _listen_for_wishes(self._home.supervisor_socket)
             for kept in self._kept:
-                if kept.identity is None and kept.is_wanted:
+                if kept.identity is None and kept.is_wanted and not kept.on_demand:
                     self._start(kept)
             self._announce(listening, encrypted)
             while not self._stopping:
@@ -240,6 +247,7 @@ class Supervisor:
                 wanted=self._home.tracking_wanted,
                 pause_seconds_max=RESTART_SECONDS_MAX_MLFLOW,
             ),
+            _Kept("dispatcher", home, on_demand=True),
         ]
 
     def _adopt(self, found: dict[str, Identity]) -> None:
@@ -279,6 +287,8 @@ class Supervisor:
         """Until a process ends, a signal comes, or a start is due."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
+        if self._asking is not None:
+            poll.register(self._asking, select.POLLIN)
         for kept in self._kept:
             if kept.pidfd is not None:
                 poll.register(kept.pidfd, select.POLLIN)
@@ -288,8 +298,21 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 
+    def _hear_wishes(self) -> None:
+        """Names of processes that are to run only when there is work for them."""
+        with contextlib.suppress(BlockingIOError):
+            while self._asking is not None and (word := self._asking.recv(WISH_BYTES_MAX)):
+                for kept in self._kept:
+                    if not kept.on_demand or kept.name.encode() != word:
+                        continue
+                    if kept.identity is not None:
+                        kept.asked_again = True
+                    elif kept.start_again_at is None:
+                        kept.start_again_at = time.monotonic()
+
     def _look(self) -> None:
         """Finds what ended, reaps orphans, starts what is due."""
+        self._hear_wishes()
         for kept in self._kept:
             if kept.identity is not None and not is_alive(kept.identity):
                 self._note_end(kept)
@@ -303,15 +326,20 @@ class Supervisor:
         lived = time.monotonic() - kept.started_at
         kept.failures = 0 if lived >= STEADY_SECONDS else kept.failures + 1
         pause = _pause_seconds(kept.failures, kept.pause_seconds_max)
-        if not self._stopping:
+        if kept.on_demand and code == 0:
+            _log.info("%s went: it had nothing to do", kept.name)
+        elif not self._stopping:
             _log.warning("%s ended (%s) after %.1f s; starting it again in %.1f s", kept.name, code, lived, pause)
         if kept.pidfd is not None:
             os.close(kept.pidfd)
         kept.identity = kept.child = kept.pidfd = None
-        kept.start_again_at = time.monotonic() + pause
+        over = kept.on_demand and code == 0 and not kept.asked_again
+        kept.start_again_at = None if over else time.monotonic() + pause
+        self._write_processes()
 
     def _start(self, kept: _Kept) -> None:
         kept.start_again_at = None
+        kept.asked_again = False
         command = [sys.executable, "-m", f"modelyard.processes.{kept.name}", *kept.arguments]
         try:
             log = os.open(
@@ -357,7 +385,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """In order: no new requests, then replicas and jobs, then the api; at last whatever is left."""
-        for name in ("gateway", "controller", "control", "mlflow"):
+        for name in ("dispatcher", "gateway", "controller", "control", "mlflow"):
             kept = next(one for one in self._kept if one.name == name)
             if kept.identity is None:
                 if name != "controller":
@@ -417,6 +445,15 @@ def _bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _listen_for_wishes(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    asking = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    asking.bind(str(path))
+    path.chmod(0o600)
+    asking.setblocking(False)
+    return asking
+
+
 def _take_over(path: Path) -> list[socket.socket]:
     """The listening sockets of a living gateway; none where it does not give them."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
@@ -440,7 +477,9 @@ def _wait_until_it_listens(path: Path) -> None:
 
 
 def _is_due(kept: _Kept) -> bool:
-    return kept.start_again_at is None or time.monotonic() >= kept.start_again_at
+    if kept.start_again_at is None:
+        return not kept.on_demand
+    return time.monotonic() >= kept.start_again_at
 
 
 def _pause_seconds(failures: int, most: float = RESTART_SECONDS_MAX) -> float:

@@ -4,6 +4,8 @@ To the controller:
 
     {"type": "poke"}                                     something was committed; look now. No answer.
     {"type": "gateway", "id": "..."}                     a gateway is here and wants the table; deltas follow
+    {"type": "dispatcher"}                               a dispatcher is here and wants the same; its loads are what is
+                                                         queued and not sent yet
     {"type": "stuck", "replica": "...", "seconds": 75.0} one call in this replica is past its limit plus grace
     {"type": "load", "endpoints": {"price": {...}}}      what each of these endpoints holds now, by `name_key`; one that
                                                          is not named is as it was. At once where a request waits for an

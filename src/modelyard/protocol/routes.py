@@ -4,6 +4,7 @@ API = "/api/v1"
 CONSOLE = "/console"
 ENDPOINTS = "/endpoints/"
 INVOCATIONS = "/invocations"
+ASYNC_INVOCATIONS = "/async-invocations"
 AWS = "/aws"
 DVC = "/dvc"
 """Data remotes, `/dvc/NAME`."""
@@ -50,6 +51,18 @@ KEY = "x-api-key"
 SESSION_COOKIE = "modelyard_session"
 SECURE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
 """Over TLS: no other host and no plain connection can set it (RFC 6265bis, 4.1.3)."""
+
+ATTEMPT = "x-modelyard-attempt"
+TIMEOUT = "x-modelyard-timeout-seconds"
+BODY_FILE = "x-modelyard-body-file"
+"""What a dispatcher says of an invocation on the gateway's own socket, where only the yard's processes come: which
+attempt it is, how long it may take, and the path of the file that has its body."""
+
+WEBHOOK = "x-modelyard-webhook"
+"""An address that is told the end of this invocation; from whoever holds a key."""
+
+ASYNC_BODY_BYTES_MAX = 2**30
+"""Of a queued invocation, whatever the endpoint's own limit; SageMaker's."""
 
 HEADER_BYTES_MAX = 64 * 2**10
 """All headers of one request together; beyond it 431."""

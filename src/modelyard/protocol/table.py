@@ -38,6 +38,10 @@ class EndpointEntry:
     timeout_seconds: float
     max_body_bytes: int
     idempotent: bool
+    queued: bool = False
+    """Whether it is asked by the yard's own dispatcher alone."""
+    concurrency: int = 8
+    """Most queued invocations that are sent to one replica at once."""
     why_not_ready: str | None = None
     """One sentence for those who call while nothing serves."""
     project: str = ""

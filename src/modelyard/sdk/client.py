@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import RESOURCE_KINDS, check_name, resolve
-from modelyard.protocol.routes import ENDPOINTS, HEALTH, INVOCATIONS
+from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -312,6 +312,42 @@ class Client:
     def scaling(self, name: str, *, limit: int = 20) -> ScalingView:
         """How many replicas an endpoint should have, and the newest decisions that led there, with all their terms."""
         return self._connection.get(f"/endpoints/{_part(name)}/scaling", {"limit": limit})
+
+    def predict_async(
+        self, name: str, data: Any, *, content_type: str | None = None, inference_id: str | None = None
+    ) -> dict[str, Any]:
+        """Queues an invocation, on disk when this returns: `id` and where its result will be. With an id of one's own
+        it may be repeated without being another."""
+        body, kind = request_body(data, content_type)
+        headers = {"content-type": kind}
+        if inference_id is not None:
+            headers["x-amzn-sagemaker-inference-id"] = inference_id
+        path = f"{ENDPOINTS}{_part(name)}{ASYNC_INVOCATIONS}"
+        return self._connection.ask("POST", path, body, headers, None).json()
+
+    def invocation_result(self, name: str, inference_id: str) -> Any:
+        """The result of one that is completed. Raises NotFound, Conflict where there is none."""
+        path = f"{ENDPOINTS}{_part(name)}{ASYNC_INVOCATIONS}/{_part(inference_id)}/result"
+        return answer_value(self._connection.ask("GET", path, None, {}, None))
+
+    def invocations(self, name: str, *, status: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Queued invocations of an endpoint and what became of them, newest first."""
+        asked: dict[str, Any] = {"limit": limit} | ({"status": status} if status is not None else {})
+        return self._connection.get(f"/endpoints/{_part(name)}/async-invocations", asked)["invocations"]
+
+    def invocation(self, name: str, inference_id: str) -> dict[str, Any]:
+        return self._connection.get(f"/endpoints/{_part(name)}/async-invocations/{_part(inference_id)}")
+
+    def cancel_invocation(self, name: str, inference_id: str) -> dict[str, Any]:
+        return self._connection.post(f"/endpoints/{_part(name)}/async-invocations/{_part(inference_id)}/cancel", {})
+
+    def redrive_invocations(self, name: str, ids: list[str] | None = None) -> list[str]:
+        """Sends dead letters again, those of these ids or all; returns their ids."""
+        return self._connection.post(f"/endpoints/{_part(name)}/async-invocations/redrive", {"ids": ids})["redriven"]
+
+    def webhook_secret(self, name: str) -> str:
+        """What messages to the endpoint's webhooks are signed with (Standard Webhooks)."""
+        return self._connection.get(f"/endpoints/{_part(name)}/webhook-secret")["secret"]
 
     def load(self, name: str, *, since: float = 0.0) -> list[LoadView]:
         """The load that was recorded of an endpoint after `since` (seconds since the epoch), oldest first."""

@@ -87,6 +87,12 @@ class FileArtifacts:
     def has(self, sha256: str) -> bool:
         return self._path(sha256).is_file()
 
+    def path(self, sha256: str) -> Path:
+        """The file of a blob, which must not be written to. Raises NotFound."""
+        if not self._touch(sha256):
+            raise _not_there(sha256)
+        return self._path(sha256)
+
     def missing(self, digests: Iterable[str]) -> list[str]:
         return [sha256 for sha256 in digests if not self._touch(sha256)]
 

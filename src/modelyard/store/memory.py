@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,20 @@ from modelyard.domain.endpoints import (
     kept_versions,
 )
 from modelyard.domain.idleness import Requests
+from modelyard.domain.invocations import (
+    DEAD,
+    DeliveryState,
+    Invocation,
+    InvocationStatus,
+    WebhookDelivery,
+    check_same,
+    expired,
+    recovered,
+    redriven,
+    settled,
+    taken,
+    wish_cancelled,
+)
 from modelyard.domain.metrics import RESOLUTIONS, Figures, MetricRecord, condensed
 from modelyard.domain.models import (
     Approval,
@@ -73,7 +88,7 @@ from modelyard.domain.transforms import (
     stop_transform,
 )
 from modelyard.domain.tunings import Tuning, TuningSpec, TuningStatus, end_tuning, stop_tuning
-from modelyard.errors import InvalidValue, NotFound
+from modelyard.errors import Conflict, InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
     CHANGES_PER_ALARM_MAX,
@@ -87,7 +102,7 @@ from modelyard.store.limits import (
 )
 from modelyard.store.memory_access import MemoryAudit, MemoryKeys, MemoryUsers
 from modelyard.store.memory_tracking import MemoryTracking
-from modelyard.store.ports import Event, JsonObject, Place, TreeFile
+from modelyard.store.ports import Accepted, Agenda, End, Event, JsonObject, Place, TreeFile
 from modelyard.store.trees import check_digest, check_size, check_tree_size, decode_tree, encode_tree
 
 
@@ -886,6 +901,154 @@ class MemorySecrets:
             return found
 
 
+class MemoryInvocations:
+    """Implements `ports.Invocations`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._all: dict[int, Invocation] = {}
+        self._contents: dict[tuple[int, bool], bytes] = {}
+        self._last = 0
+
+    def accept(self, wanted: Sequence[tuple[Invocation, bytes | None]]) -> list[Accepted | Conflict]:
+        with self._lock:
+            return [self._accept(one, body) for one, body in wanted]
+
+    def get(self, endpoint: str, inference_id: str) -> Invocation:
+        mine = self.select(endpoint, limit=len(self._all) or 1)
+        found = next((one for one in mine if one.id == inference_id), None)
+        if found is None:
+            raise not_found(
+                f"an invocation of {endpoint} called", inference_id, (one.id for one in mine[:NAMES_COMPARED_MAX])
+            )
+        return found
+
+    def content(self, sequence: int, *, result: bool) -> bytes:
+        return self._contents.get((sequence, result), b"")
+
+    def select(
+        self, endpoint: str | None = None, status: InvocationStatus | None = None, limit: int = 100
+    ) -> list[Invocation]:
+        key = name_key(endpoint) if endpoint is not None else None
+        found = [
+            one
+            for one in reversed(self._all.values())
+            if key in (None, name_key(one.endpoint)) and status in (None, one.status)
+        ]
+        return found[:limit]
+
+    def counts(self, endpoint: str) -> dict[InvocationStatus, int]:
+        return dict(Counter(one.status for one in self.select(endpoint, limit=len(self._all) or 1)))
+
+    def agenda(self, now: float) -> Agenda:
+        queued = [one for one in self._all.values() if one.status is InvocationStatus.IN_QUEUE]
+        moments = [one.due_at for one in queued if one.due_at > now] + [one.expires_at for one in queued]
+        moments += [one.delivery.due_at for one in self._undelivered() if one.delivery is not None]
+        running = [one for one in self._all.values() if one.status is InvocationStatus.IN_PROGRESS]
+        return Agenda(
+            dict(Counter(name_key(one.endpoint) for one in queued)),
+            min(moments, default=None),
+            tuple(one for one in running if one.cancel_requested),
+        )
+
+    def take(self, endpoint: str, limit: int, now: float) -> list[Invocation]:
+        due = [
+            one
+            for one in self._all.values()
+            if one.status is InvocationStatus.IN_QUEUE
+            and name_key(one.endpoint) == name_key(endpoint)
+            and one.due_at <= now < one.expires_at
+        ]
+        return [self._put(taken(one, now)) for one in due[:limit]]
+
+    def finish(self, ends: Sequence[End], now: float) -> list[bool]:
+        with self._lock:
+            return [self._finish(one, now) for one in ends]
+
+    def recover(self, now: float) -> list[Invocation]:
+        running = [one for one in self._all.values() if one.status is InvocationStatus.IN_PROGRESS]
+        return [self._put(recovered(one, now)) for one in running]
+
+    def expire(self, now: float) -> list[Invocation]:
+        queued = [one for one in self._all.values() if one.status is InvocationStatus.IN_QUEUE]
+        return [self._put(expired(one, now)) for one in queued if one.expires_at <= now]
+
+    def cancel(self, endpoint: str, inference_id: str, now: float) -> Invocation:
+        with self._lock:
+            return self._put(wish_cancelled(self.get(endpoint, inference_id), now))
+
+    def redrive(self, endpoint: str, ids: Sequence[str] | None, now: float) -> tuple[list[Invocation], list[str]]:
+        with self._lock:
+            if ids is None:
+                found = [one for one in self.select(endpoint, limit=len(self._all) or 1) if one.status in DEAD]
+            else:
+                found = [self.get(endpoint, one) for one in ids]
+            anew = [redriven(one, now) for one in found]
+            for one in anew:
+                self._put(one)
+                self._contents.pop((one.sequence, True), None)
+        return anew, [file for one in found if one.result is not None and (file := one.result.stored.file)]
+
+    def deliveries(self, now: float, limit: int) -> list[Invocation]:
+        due = [one for one in self._undelivered() if one.delivery is not None and one.delivery.due_at <= now]
+        return due[:limit]
+
+    def put_delivery(self, sequence: int, delivery: WebhookDelivery) -> None:
+        found = self._all.get(sequence)
+        if found is not None and found.delivery is not None:
+            self._put(replace(found, delivery=delivery))
+
+    def forget_ended(self, before: float, limit: int = 500) -> list[Invocation]:
+        with self._lock:
+            old = [one for one in self._all.values() if one.ended and (one.ended_at or 0.0) < before]
+            kept = {one.sequence for one in self._undelivered() if one.delivery and one.delivery.due_at >= before}
+            found = [one for one in old if one.sequence not in kept][:limit]
+            for one in found:
+                del self._all[one.sequence]
+                for result in (False, True):
+                    self._contents.pop((one.sequence, result), None)
+        return found
+
+    def files(self) -> set[str]:
+        stored = [one.request.body for one in self._all.values()]
+        stored += [one.result.stored for one in self._all.values() if one.result is not None]
+        return {one.file for one in stored if one.file is not None}
+
+    def _undelivered(self) -> list[Invocation]:
+        return [
+            one
+            for one in self._all.values()
+            if one.delivery is not None and one.delivery.state is DeliveryState.PENDING
+        ]
+
+    def _accept(self, asked: Invocation, body: bytes | None) -> Accepted | Conflict:
+        mine = self.select(asked.endpoint, limit=len(self._all) or 1)
+        there = next((one for one in mine if one.id == asked.id), None)
+        if there is not None:
+            try:
+                check_same(there, asked)
+            except Conflict as conflict:
+                return conflict
+            return Accepted(there, is_new=False)
+        self._last += 1
+        if body is not None:
+            self._contents[self._last, False] = body
+        return Accepted(self._put(replace(asked, sequence=self._last)), is_new=True)
+
+    def _finish(self, end: End, now: float) -> bool:
+        there = self._all.get(end.invocation.sequence)
+        if there is None or (there.status, there.attempt) != (InvocationStatus.IN_PROGRESS, end.attempt):
+            return False
+        self._put(settled(end.invocation, cancel_requested=there.cancel_requested, now=now))
+        if end.result is not None:
+            self._contents[there.sequence, True] = end.result
+        return True
+
+    def _put(self, one: Invocation) -> Invocation:
+        self._all[one.sequence] = one
+        return one
+
+
 class MemoryStore:
     """Implements `ports.Store`."""
 
@@ -897,6 +1060,7 @@ class MemoryStore:
         self.runs = MemoryRuns()
         self.tunings = MemoryTunings()
         self.transforms = MemoryTransforms()
+        self.invocations = MemoryInvocations()
         self.events = MemoryEvents(events_max)
         self.scaling = MemoryScaling()
         self.metrics = MemoryMetrics()

@@ -16,6 +16,7 @@ from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Change, Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
 from modelyard.domain.idleness import Requests
+from modelyard.domain.invocations import Invocation, InvocationStatus, WebhookDelivery
 from modelyard.domain.metrics import Figures, MetricRecord
 from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
 from modelyard.domain.resources import Resource
@@ -28,6 +29,7 @@ from modelyard.domain.traffic import Progress as RolloutProgress
 from modelyard.domain.transforms import Transform, TransformSpec, TransformStatus
 from modelyard.domain.tunings import Tuning, TuningSpec, TuningStatus
 from modelyard.domain.users import ApiKey, Group, Session, User
+from modelyard.errors import Conflict
 
 JsonObject = dict[str, Any]
 
@@ -642,6 +644,106 @@ class Tracking(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    invocation: Invocation
+    is_new: bool
+    """False where the same invocation had been accepted before."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What became of one attempt."""
+
+    attempt: int
+    """The one that was under way."""
+    invocation: Invocation
+    result: bytes | None = None
+    """Where there is one and it is not in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """What a dispatcher has to do."""
+
+    queued: Mapping[str, int]
+    """Invocations that wait, by the `name_key` of their endpoint."""
+    next_at: float | None
+    """When the next one becomes due or expires, or a webhook is to be told; None where nothing will."""
+    stopping: tuple[Invocation, ...]
+    """Under way, and wanted no more."""
+
+
+class Invocations(Protocol):
+    """Queued invocations, from acceptance until they are forgotten. Endpoints are compared by `name_key`, ids as they
+    are; an id is an endpoint's own. What happens to one is decided in `domain.invocations`."""
+
+    def accept(self, wanted: Sequence[tuple[Invocation, bytes | None]]) -> list[Accepted | Conflict]:
+        """Takes several in one transaction, each with its body where that is not in a file. The same invocation is
+        accepted once; for another of an id that is taken, the refusal is returned."""
+        ...
+
+    def get(self, endpoint: str, inference_id: str) -> Invocation:
+        """Raises NotFound."""
+        ...
+
+    def content(self, sequence: int, *, result: bool) -> bytes:
+        """The body or the result, where it is not in a file; empty where there is none."""
+        ...
+
+    def select(
+        self, endpoint: str | None = None, status: InvocationStatus | None = None, limit: int = 100
+    ) -> list[Invocation]:
+        """Newest first."""
+        ...
+
+    def counts(self, endpoint: str) -> dict[InvocationStatus, int]: ...
+
+    def agenda(self, now: float) -> Agenda: ...
+
+    def take(self, endpoint: str, limit: int, now: float) -> list[Invocation]:
+        """Begins the next attempt of those that are due, oldest first."""
+        ...
+
+    def finish(self, ends: Sequence[End], now: float) -> list[bool]:
+        """Writes what became of attempts (see `settled`). False for an attempt that is not under way any more: nothing
+        was changed."""
+        ...
+
+    def recover(self, now: float) -> list[Invocation]:
+        """Takes back what a dead dispatcher had under way."""
+        ...
+
+    def expire(self, now: float) -> list[Invocation]:
+        """Ends what has waited too long."""
+        ...
+
+    def cancel(self, endpoint: str, inference_id: str, now: float) -> Invocation:
+        """Raises NotFound, Conflict as `wish_cancelled` does."""
+        ...
+
+    def redrive(self, endpoint: str, ids: Sequence[str] | None, now: float) -> tuple[list[Invocation], list[str]]:
+        """Dead letters begin anew, those of these ids or all. Returns them, and files of their results that nothing has
+        any more. Raises NotFound, Conflict; then none was changed."""
+        ...
+
+    def deliveries(self, now: float, limit: int) -> list[Invocation]:
+        """Those whose webhook is to be told now."""
+        ...
+
+    def put_delivery(self, sequence: int, delivery: WebhookDelivery) -> None:
+        """Without effect where the invocation has nothing to deliver any more."""
+        ...
+
+    def forget_ended(self, before: float, limit: int = 500) -> list[Invocation]:
+        """Forgets some of those that ended before; returns them, so that their files can go."""
+        ...
+
+    def files(self) -> set[str]:
+        """Names of all files that invocations have."""
+        ...
+
+
 class Store(Protocol):
     @property
     def deployments(self) -> Deployments: ...
@@ -657,6 +759,8 @@ class Store(Protocol):
     def tunings(self) -> Tunings: ...
     @property
     def transforms(self) -> Transforms: ...
+    @property
+    def invocations(self) -> Invocations: ...
     @property
     def events(self) -> Events: ...
     @property

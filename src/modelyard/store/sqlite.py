@@ -15,6 +15,7 @@ from modelyard.store.database import Database
 from modelyard.store.deployments import SqlDeployments
 from modelyard.store.endpoints import SqlEndpoints
 from modelyard.store.events import SqlEvents
+from modelyard.store.invocations import SqlInvocations
 from modelyard.store.keys import SqlKeys
 from modelyard.store.limits import EVENTS_MAX
 from modelyard.store.metrics import SqlMetrics
@@ -45,6 +46,7 @@ class SqliteStore:
         self.runs = SqlRuns(self._queue)
         self.tunings = SqlTunings(self._queue)
         self.transforms = SqlTransforms(self._queue)
+        self.invocations = SqlInvocations(self._queue)
         self.events = SqlEvents(self._history, events_max)
         self.scaling = SqlScaling(self._history)
         self.metrics = SqlMetrics(self._history)

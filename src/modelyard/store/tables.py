@@ -328,6 +328,43 @@ transforms = Table(
     Index("transforms_by_status", "status"),
 )
 
+invocations = Table(
+    "invocations",
+    queue,
+    Column("sequence", Integer, primary_key=True),
+    Column("endpoint_key", String, nullable=False),
+    Column("endpoint", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("status", String, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("result", JSON),
+    Column("reason", String),
+    Column("delivery", JSON),
+    Column("delivery_due_at", Float),
+    Index("invocations_by_id", "endpoint_key", "id", unique=True),
+    Index("invocations_by_status", "status", "endpoint_key", "sequence"),
+    Index("invocations_by_delivery", "delivery_due_at"),
+    Index("invocations_by_end", "ended_at"),
+)
+"""`delivery_due_at` is null where there is nothing to deliver."""
+
+invocation_contents = Table(
+    "invocation_contents",
+    queue,
+    Column("sequence", Integer, ForeignKey("invocations.sequence"), primary_key=True),
+    Column("part", String, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+"""Bodies and results that are small; longer ones are files."""
+
 events = Table(
     "events",
     history,

@@ -1,4 +1,4 @@
--- What the revisions up to r0003 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0004 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -69,3 +69,35 @@ CREATE TABLE transforms (
 );
 CREATE UNIQUE INDEX transforms_by_name ON transforms (name_key, number);
 CREATE INDEX transforms_by_status ON transforms (status);
+CREATE TABLE invocations (
+	sequence INTEGER NOT NULL, 
+	endpoint_key VARCHAR NOT NULL, 
+	endpoint VARCHAR NOT NULL, 
+	id VARCHAR NOT NULL, 
+	request JSON NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	status VARCHAR NOT NULL, 
+	due_at FLOAT NOT NULL, 
+	attempt INTEGER NOT NULL, 
+	losses INTEGER NOT NULL, 
+	started_at FLOAT, 
+	ended_at FLOAT, 
+	cancel_requested BOOLEAN NOT NULL, 
+	result JSON, 
+	reason VARCHAR, 
+	delivery JSON, 
+	delivery_due_at FLOAT, 
+	PRIMARY KEY (sequence)
+);
+CREATE UNIQUE INDEX invocations_by_id ON invocations (endpoint_key, id);
+CREATE INDEX invocations_by_status ON invocations (status, endpoint_key, sequence);
+CREATE INDEX invocations_by_delivery ON invocations (delivery_due_at);
+CREATE INDEX invocations_by_end ON invocations (ended_at);
+CREATE TABLE invocation_contents (
+	sequence INTEGER NOT NULL, 
+	part VARCHAR NOT NULL, 
+	content BLOB NOT NULL, 
+	PRIMARY KEY (sequence, part), 
+	FOREIGN KEY(sequence) REFERENCES invocations (sequence)
+);
