@@ -8,9 +8,11 @@ from modelyard_worker.records import OUTPUT
 
 from modelyard.clock import Clock
 from modelyard.controller.periodic import Periodic
+from modelyard.domain.invocations import RESULTS_KEPT_SECONDS
 from modelyard.domain.retention import Surplus
 from modelyard.errors import ModelyardError, NotReady
 from modelyard.settings import CareSettings, Home
+from modelyard.store.invocation_files import InvocationFiles
 from modelyard.store.ports import Artifacts, Store
 from modelyard.store.retention import collect
 from modelyard.store.rotation import rotate
@@ -50,6 +52,7 @@ class Care:
 
     def _collect(self) -> None:
         try:
+            self._forget_invocations()
             freed = collect(self._home, self._store, self._artifacts, self._care, self._clock.now())
         except NotReady as error:
             _log.info("%s", error.message)
@@ -58,6 +61,15 @@ class Care:
         else:
             if freed:
                 _log.info("%s", sentence(freed))
+
+    def _forget_invocations(self) -> None:
+        """Queued invocations that ended long ago, with their files, and files that no invocation has."""
+        invocations, files = self._store.invocations, InvocationFiles(self._home.invocations)
+        before = self._clock.now() - RESULTS_KEPT_SECONDS
+        while forgotten := invocations.forget_ended(before):
+            files.drop(one.request.body.file for one in forgotten)
+            files.drop(one.result.stored.file for one in forgotten if one.result is not None)
+        files.drop_leftovers(invocations.files())
 
     def _rotate(self) -> None:
         for path in self._logs():

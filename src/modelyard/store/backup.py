@@ -3,8 +3,8 @@
     backup.json              what this is, first of all
     db/NAME.db               each database as it was at one moment, taken by SQLite while others write
     artifacts/ab/cdef...     every artifact
-    dvc/..., runs/..., engine/jobs/...
-    key, secrets.key         only where they were asked for
+    dvc/..., invocations/..., runs/..., engine/jobs/...
+    key, secrets.key, webhooks.key    only where they were asked for
 
 Databases come first and files after them, so whatever a database names is there: artifacts only ever come, but for what
 retention frees, and that waits meanwhile. Runs come before models, so a run that is not yet seen as ended may have
@@ -127,10 +127,10 @@ def _compact(copy: Path) -> None:
 
 def _files(home: Home, with_keys: bool) -> Iterator[tuple[str, Path]]:
     """Names in the backup and files of the home."""
-    for name in ("key", "secrets.key") if with_keys else ():
+    for name in ("key", "secrets.key", "webhooks.key") if with_keys else ():
         if (home.root / name).exists():
             yield name, home.root / name
-    for folder in (home.artifacts, home.data_remotes):
+    for folder in (home.artifacts, home.data_remotes, home.invocations):
         yield from _below(home, folder)
     ended = [job for job in sorted((home.engine / "jobs").glob("*")) if (job / "exit.json").exists()]
     for job in ended:

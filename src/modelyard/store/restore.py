@@ -24,7 +24,9 @@ CHUNK_BYTES = 2**20
 DESCRIPTION_BYTES_MAX = 64 * 2**10
 
 _ARTIFACT = re.compile(r"artifacts/([0-9a-f]{2})/([0-9a-f]{62})")
-_PLACES = re.compile(r"(db/(yard|queue|history)\.db|key|secrets\.key|(artifacts|dvc|runs|engine/jobs)/.+)")
+_PLACES = re.compile(
+    r"(db/(yard|queue|history)\.db|key|secrets\.key|webhooks\.key|(artifacts|dvc|invocations|runs|engine/jobs)/.+)"
+)
 """What a backup may hold; whatever else is in the file is not from here."""
 
 _READ_ONLY = re.compile(r"(artifacts|dvc)/.+")
