@@ -112,6 +112,7 @@ class Spec(Strict):
     """Refuses a model that is not registered, or whose version nobody has approved."""
     start_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = 120.0
     drain_seconds: Annotated[float, Field(ge=0, le=SECONDS_MAX)] = 60.0
+    ttl_seconds: Annotated[float | None, Field(gt=0, le=365 * 86400.0)] = None
     max_surge: str = "25%"
     max_unavailable: str = "0"
     update_strategy: StrategyWish | None = None
