@@ -38,7 +38,9 @@ with mlflow.start_run(run_name="first") as run:
     model = xgboost.XGBRegressor(n_estimators=5).fit(rows, labels).get_booster()
     model.feature_names = None
     place = {"name": "model"} if mlflow.__version__.startswith("3") else {"artifact_path": "model"}
-    mlflow.xgboost.log_model(model, registered_model_name="clients-price", **place)
+    # What this client has is what the endpoint's environment gets; MLflow would ask for all of MLflow.
+    needed = [f"mlflow-skinny=={mlflow.__version__}", "pandas", "scikit-learn", "xgboost-cpu"]
+    mlflow.xgboost.log_model(model, registered_model_name="clients-price", pip_requirements=needed, **place)
 there = client.get_run(run.info.run_id)
 found["params"] = there.data.params
 found["rmse"] = [one.value for one in client.get_metric_history(run.info.run_id, "rmse")]

@@ -79,4 +79,4 @@ def check_client(yard: Yard, guest: str, folder: Path) -> None:
     yard_file.write_text("- {name: price, model: clients-price@champion}\n")
     client.deploy(yard_file)
     client.wait_endpoint("price")
-    assert np.allclose(np.asarray(client.predict("price", found["rows"])["predictions"]).ravel(), found["loaded"])
+    assert np.allclose(np.asarray(client.predict("price", found["rows"])).ravel(), found["loaded"])
