@@ -12,7 +12,6 @@ from modelyard.cli.times import age, between
 from modelyard.cli.tunings import stop_tuning, tune
 from modelyard.domain.run_queries import Condition, Field, differing, parse_field, parse_filter, select_runs
 from modelyard.errors import InvalidValue, Unavailable
-from modelyard.sdk.trainings import choose_started, variants
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
@@ -39,6 +38,8 @@ def train(
     output: Output = Format.PRETTY,
 ) -> None:
     """Run a training, follow what it prints, and say how it ended; or a tuning, and show its trials."""
+    from modelyard.sdk.trainings import choose_started, variants  # noqa: PLC0415 (help needs no sdk)
+
     with open_client() as client:
         read = client.read_file(file)
         chosen = choose_started(read, name)

@@ -73,7 +73,7 @@ def test_a_tuning_whose_first_trials_all_fail_says_what_the_last_one_said():
     many = replace(TUNING, spec=replace(SPEC, max_trials=100))
     failed = [replace(trial(n, RunStatus.FAILED), failure_reason="no rows") for n in range(FAILURES_FIRST_MAX)]
     end = decide_tuning(many, failed, 100.0).end
-    assert (end.status, "so: no rows" in end.reason) == (TuningStatus.FAILED, True)
+    assert (end.status, "so: no rows" in str(end.reason)) == (TuningStatus.FAILED, True)
     assert decide_tuning(many, [trial(9, value=1.0), *failed], 100.0).ask == 2
 
 

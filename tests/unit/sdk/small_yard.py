@@ -168,6 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
             case ["runs"]:
                 wanted = self.query.get("training")
                 return {"runs": [one for one in yard.runs.values() if wanted in (None, one["training"])]}
+            case ["transforms" | "tunings" as noun]:
+                return {noun: []}
             case ["runs", run]:
                 return self._known(yard.runs, run)
             case ["endpoints" | "runs", _, "logs"]:
