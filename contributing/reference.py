@@ -216,6 +216,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`update_strategy`", "update_strategy.", schema.UpdateFields),
     ("`update_strategy.auto_rollback`", "auto_rollback.", schema.AutoRollbackFields),
     ("`tracker`", "tracker.", schema.TrackerFields),
+    ("`capture`", "capture.", schema.CaptureFields),
     ("`server_side_batching`", "server_side_batching.", schema.BatchingFields),
     ("`networking`", "networking.", schema.NetworkingFields),
     ("`kind: alarm`", "", schema.AlarmFields),

@@ -98,6 +98,11 @@ class Home:
         return self.root / "imports"
 
     @property
+    def captures(self) -> Path:
+        """Requests and answers that endpoints keep, as Parquet; `spool` has what is not recorded yet."""
+        return self.root / "captures"
+
+    @property
     def runs(self) -> Path:
         """A folder per training run: inputs, model, output."""
         return self.root / "runs"

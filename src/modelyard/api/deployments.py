@@ -17,6 +17,7 @@ from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.domain.access import Role, policy_from
+from modelyard.domain.captures import KEEP_SECONDS, capture_from
 from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN, Asynchronous
@@ -44,6 +45,7 @@ CONCURRENCY_MAX = 1000
 """SageMaker's limit for MaxConcurrentInvocationsPerInstance."""
 
 _ASYNCHRONOUS = Asynchronous()
+KEEP_SECONDS_MAX = 3650 * 86400.0
 
 
 class Strict(BaseModel):
@@ -91,6 +93,14 @@ class AsynchronousWish(Strict):
     include_result: bool = False
 
 
+class CaptureWish(Strict):
+    """Which requests and answers are kept, as `domain.captures.Capture` has it."""
+
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    payload: Literal["both", "input", "output", "none"] = "both"
+    keep_seconds: Annotated[float, Field(gt=0, le=KEEP_SECONDS_MAX)] = KEEP_SECONDS
+
+
 class Spec(Strict):
     """Fields of `domain.endpoints.EndpointSpec` without those about the package and the model; what is left out has its
     default."""
@@ -113,6 +123,7 @@ class Spec(Strict):
     start_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = 120.0
     drain_seconds: Annotated[float, Field(ge=0, le=SECONDS_MAX)] = 60.0
     ttl_seconds: Annotated[float | None, Field(gt=0, le=365 * 86400.0)] = None
+    capture: CaptureWish | None = None
     max_surge: str = "25%"
     max_unavailable: str = "0"
     update_strategy: StrategyWish | None = None
@@ -247,10 +258,12 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
 def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
-    given = resource.spec.model_dump(exclude={"replicas", "autoscaling", "update_strategy", "asynchronous"})
+    given = resource.spec.model_dump(exclude={"replicas", "autoscaling", "update_strategy", "asynchronous", "capture"})
     given["update_strategy"] = (resource.spec.update_strategy or StrategyWish()).strategy()
     wish = resource.spec.asynchronous
     given["asynchronous"] = Asynchronous(**wish.model_dump()) if wish is not None else None
+    captured = resource.spec.capture
+    given["capture"] = capture_from(captured.model_dump()) if captured is not None else None
     if resource.package is not None:
         return EndpointSpec(package=_check_package(yard, resource), **given, **_replicas(resource.spec))
     try:

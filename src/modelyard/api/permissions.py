@@ -74,6 +74,8 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/endpoints/{name}/scaling"): _on("endpoint", _VIEWER),
         ("GET", "/endpoints/{name}/load"): _on("endpoint", _VIEWER),
         ("GET", "/endpoints/{name}/metrics"): _on("endpoint", _VIEWER),
+        ("GET", "/endpoints/{name}/captures"): _on("endpoint", _VIEWER),
+        ("GET", "/endpoints/{name}/captures/records"): _on("endpoint", _DEPLOYER),
         ("GET", "/alarms"): _some(_VIEWER),
         ("GET", "/alarms/{name}"): _on("alarm", _VIEWER),
         ("POST", "/alarms/{name}/test"): _on("alarm", _DEPLOYER),

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from modelyard.clock import Clock
@@ -428,6 +428,7 @@ def _entry_of(
         idempotent=spec.idempotent,
         queued=spec.asynchronous is not None,
         concurrency=(spec.asynchronous or Asynchronous()).max_concurrency,
+        capture=asdict(spec.capture) if spec.capture is not None else None,
         project=endpoint.project,
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
     )

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from modelyard.clock import Clock
 from modelyard.controller.access import AccessPass
 from modelyard.controller.alarms import AlarmsPass
+from modelyard.controller.captures import Captures
 from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
@@ -74,6 +75,7 @@ class Controller:
         }
         self.alarms = AlarmsPass(store, clock, self.wake, Messenger(store, clock, mail))
         self.metrics.alarms = self.alarms.states
+        self._captures = Captures(home, store, clock)
         self.metrics.table_number = lambda: self.publisher.table.number
         self.autoscaler = self._endpoints.autoscaler
         self.idleness = self._endpoints.idleness
@@ -150,6 +152,8 @@ class Controller:
             self.alarms(recorded=recorded)
         with _survived("memory"):
             self._eviction()
+        with _survived("captures"):
+            self._captures()
         with _survived("the disk"):
             self._care()
         return wake_at
@@ -166,6 +170,7 @@ class Controller:
         await self._eviction.close()
         await self.metrics.close()
         await self.alarms.close()
+        await self._captures.close()
         await self._endpoints.replicas.close()
         await self._runs.settle()
         await self._transforms.settle()

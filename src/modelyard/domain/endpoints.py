@@ -10,6 +10,7 @@ from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
 from modelyard.domain.invocations import Asynchronous, asynchronous_from
 from modelyard.domain.strategies import UpdateStrategy, strategy_from
 from modelyard.domain.traffic import Progress, Steering
+from modelyard.domain.captures import Capture, capture_from
 
 VERSIONS_KEPT = 20
 """How many of an endpoint's newest versions are remembered, beside the one to fall back to."""
@@ -58,6 +59,8 @@ class EndpointSpec:
     """How long a replica that leaves may finish what it holds."""
     ttl_seconds: float | None = None
     """Without a request for so long, the endpoint is deleted (see `idleness`); None keeps it."""
+    capture: Capture | None = None
+    """Which requests and answers are kept; None keeps none."""
     max_surge: str = "25%"
     max_unavailable: str = "0"
     update_strategy: UpdateStrategy = field(default=UpdateStrategy(), compare=False)
@@ -252,6 +255,8 @@ def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
         fields["update_strategy"] = strategy_from(fields["update_strategy"])
     if fields.get("asynchronous") is not None:
         fields["asynchronous"] = asynchronous_from(fields["asynchronous"])
+    if fields.get("capture") is not None:
+        fields["capture"] = capture_from(fields["capture"])
     return EndpointSpec(**fields)
 
 

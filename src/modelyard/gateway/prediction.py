@@ -234,6 +234,8 @@ class Prediction:
         status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version, self.variant)
         connection = self.connection
         self.service.count(self, status)
+        if self.service.entry.capture is not None:
+            connection.gateway.captures.take(self, status, head, None)
         self._chunked = connection.speaks_1_1
         if not self._chunked:
             self.keep_alive = False
@@ -320,6 +322,8 @@ class Prediction:
         self.service.count(self, status)
         if self.copy is not None:
             self.copy.hear(status, body)
+        if self.service.entry.capture is not None:
+            connection.gateway.captures.take(self, status, head, body)
         self._release()
         connection.write_answer(head, body, self.request_id, self.keep_alive)
         connection.finished(self)

@@ -13,6 +13,7 @@ from modelyard.domain.access import BY_KEY, PUBLIC, policy_from
 from modelyard.domain.names import nearest
 from modelyard.domain.shadows import Comparison
 from modelyard.gateway.access import Access
+from modelyard.gateway.captures import Captures
 from modelyard.gateway.connection import HttpConnection
 from modelyard.gateway.hosts import host_is_ours
 from modelyard.gateway.load import Loads
@@ -67,6 +68,7 @@ class Gateway:
         """Replicas to report, with the seconds that their call has taken."""
         self.loads = Loads()
         self.measurements = Measurements()
+        self.captures = Captures(home.captures / "spool", self.id_prefix.decode())
         self._names = names
         self._stream = 0
         self._table = Table(0, {})

@@ -324,6 +324,13 @@ class Service:
         else:
             target.figures.count(status, seconds)
 
+    def parts_of(self, prediction: "Prediction") -> tuple[float | None, float | None]:
+        """Seconds that a request waited and that its call took, where its replica says so."""
+        if not prediction.times:
+            return None, None
+        waited, called, _ = unpack_times(prediction.times)
+        return prediction.sent_at - prediction.started_at + waited * 1e-6, called * 1e-6
+
     def tick(self, now: float) -> bool:
         """Answers what is past its deadline, forgets what is done, and reports calls that never end. False where
         nothing is under way any more."""

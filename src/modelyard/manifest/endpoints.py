@@ -128,6 +128,14 @@ def _tracker(fields: EndpointFields) -> dict[str, Any]:
     return {"tracker": {"key": tracker.key, "model_type": tracker.model_type}} if tracker is not None else {}
 
 
+def _capture(fields: EndpointFields) -> dict[str, Any] | None:
+    capture = fields.capture
+    if capture is None:
+        return None
+    given = {"sample": capture.sample, "payload": capture.payload, "keep_seconds": capture.keep}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _settings(fields: EndpointFields) -> dict[str, Any]:
     scaling = fields.autoscaling
     variables = (fields.env or Variables()).over(fields.predictor.env if fields.predictor else None)
@@ -146,6 +154,7 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         "start_seconds": fields.start_limit,
         "drain_seconds": fields.drain_limit,
         "ttl_seconds": fields.ttl,
+        "capture": _capture(fields),
         "max_surge": fields.update_strategy.max_surge,
         "max_unavailable": fields.update_strategy.max_unavailable,
         "update_strategy": strategy_settings(fields.update_strategy),

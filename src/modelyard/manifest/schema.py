@@ -266,6 +266,28 @@ class AsyncFields(_Schema):
     """Whether the webhook is sent small results too."""
 
 
+def _sample(value: Any) -> float:
+    """A share, or a percentage: 0.2, 20%."""
+    text = str(value).strip()
+    percent = text.endswith("%")
+    try:
+        share = float(text.removesuffix("%")) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if isinstance(value, bool) or not 0 < share <= 1:
+        raise refuse("a share of requests, more than 0 and at most 1, or a percentage (20%)")
+    return share
+
+
+class CaptureFields(_Schema):
+    sample: Annotated[float, BeforeValidator(_sample)] | None = None
+    """Share of requests that are kept, `0.2` or `20%`; by default all."""
+    payload: Literal["both", "input", "output", "none"] | None = None
+    """Whether bodies of requests, of answers, or both are kept. Headers never are."""
+    keep: PositiveSeconds | None = None
+    """How long: `30d` by default."""
+
+
 class EndpointFields(_Schema):
     name: Name
     """What it is called in its URL; unique in the yard, case does not tell names apart."""
@@ -287,6 +309,8 @@ class EndpointFields(_Schema):
     """Cortex's; the path is always /endpoints/NAME/invocations."""
     tracker: TrackerFields | None = None
     """Counts predictions for /metrics."""
+    capture: CaptureFields | None = None
+    """Keeps requests and answers as Parquet, for `modelyard captures`."""
     monitoring: TrackerFields | None = None
     """Cortex's later name of `tracker`."""
     server_side_batching: BatchingFields | None = None

@@ -61,6 +61,7 @@ async def serve(home: Home, listening: Listening, names: frozenset[str], predict
     loop.remove_reader(handover)
     handover.close()
     await gateway.drain(DRAIN_SECONDS)
+    gateway.captures.close()
     follower.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await follower

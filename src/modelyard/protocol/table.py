@@ -44,6 +44,8 @@ class EndpointEntry:
     """Most queued invocations that are sent to one replica at once."""
     why_not_ready: str | None = None
     """One sentence for those who call while nothing serves."""
+    capture: dict[str, Any] | None = None
+    """Which requests are kept (`domain.captures`); None keeps none."""
     project: str = ""
     access: dict[str, Any] | None = None
     """Who may call it (`domain.access.policy_document`); None leaves it to the yard."""

@@ -13,6 +13,7 @@ from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
 from modelyard.sdk.alarms import AlarmHistoryView, AlarmView, DeliveryView
+from modelyard.sdk.captures import CapturesView
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
 from modelyard.sdk.labels import project_of
@@ -359,6 +360,25 @@ class Client:
         """What an endpoint did since then (`2h` ago, or an RFC 3339 time), in steps (`1m`), by version."""
         asked = {"since": since, "step": step, "version": version}
         return self._connection.get(f"/endpoints/{_part(name)}/metrics", asked)
+
+    def captures(self, name: str) -> CapturesView:
+        """What is captured of an endpoint, and which days of it there are."""
+        return self._connection.get(f"/endpoints/{_part(name)}/captures")
+
+    def captured(
+        self,
+        name: str,
+        *,
+        since: str = "24h",
+        until: str | None = None,
+        limit: int = 1000,
+        version: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Captured requests, newest first (see `domain.captures`)."""
+        asked = {"since": since, "until": until, "limit": limit, "version": version}
+        for line in self._connection.lines(f"/endpoints/{_part(name)}/captures/records", asked):
+            if line.strip():
+                yield json.loads(line)
 
     def alarms(self, endpoint: str | None = None) -> list[AlarmView]:
         """By name, with the state that each is in."""
