@@ -7,8 +7,8 @@ from typing import Any
 
 from modelyard.domain.access import Policy
 from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
-from modelyard.domain.invocations import Asynchronous, asynchronous_from
 from modelyard.domain.captures import Capture, capture_from
+from modelyard.domain.invocations import Asynchronous, asynchronous_from
 from modelyard.domain.strategies import UpdateStrategy, strategy_from
 from modelyard.domain.traffic import Progress, Steering
 
