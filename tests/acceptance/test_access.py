@@ -18,8 +18,8 @@ BODY = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
 PASSWORD = "correct horse battery"
 
 
-def predict(yard: Yard, **request: object) -> int:
-    return httpx.post(f"{yard.url}/endpoints/iris/invocations", json=BODY, timeout=30, **request).status_code
+def predict(yard: Yard, headers: dict[str, str] | None = None) -> int:
+    return httpx.post(f"{yard.url}/endpoints/iris/invocations", json=BODY, timeout=30, headers=headers).status_code
 
 
 def test_an_endpoint_that_wants_a_key_is_shut_and_opened_without_a_restart(

@@ -6,7 +6,7 @@ import hmac
 import http.server
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ def test_a_killed_process_loses_nothing_and_doubles_no_result(slow: Yard, proces
 
 
 @contextmanager
-def receiver(answers: list[int]) -> Iterator[tuple[str, list[tuple[Any, bytes]]]]:
+def receiver(answers: list[int]) -> Generator[tuple[str, list[tuple[Any, bytes]]]]:
     """(its address, what it was told); answers with these statuses, the last one for ever."""
     told: list[tuple[Any, bytes]] = []
 
@@ -145,7 +145,7 @@ def receiver(answers: list[int]) -> Iterator[tuple[str, list[tuple[Any, bytes]]]
             self.send_response(answers.pop(0) if len(answers) > 1 else answers[0])
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its base's)
             """Nobody reads it."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

@@ -34,7 +34,7 @@ class Wire:
 def prediction(body: bytes) -> Any:
     return SimpleNamespace(
         stream=7, body=body, is_kept=False, attempt=1, path=None, query=None, given_id=None, content_type=None,
-        accept=None,
+        accept=None, terms=None,
     )  # fmt: skip
 
 
