@@ -1,8 +1,9 @@
-"""What a run printed, as text that can be followed."""
+"""What a run printed, as text that can be followed; before it, what uv said while its environment was built."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 
 from modelyard_worker.records import OUTPUT
 from starlette.responses import StreamingResponse
@@ -10,6 +11,7 @@ from starlette.responses import StreamingResponse
 from modelyard.api.yard import Yard
 from modelyard.domain.transforms import job_of
 from modelyard.errors import NotFound
+from modelyard.packaging.environments import FOLDER as ENVIRONMENTS
 from modelyard.store import logs
 
 LINES_DEFAULT = 100
@@ -25,10 +27,6 @@ def text_stream(parts: AsyncIterator[bytes]) -> StreamingResponse:
 
 async def run_output(yard: Yard, run: str, lines: int, *, follow: bool) -> AsyncIterator[bytes]:
     """The last lines that a run printed; followed, until it has ended."""
-    path = yard.home.engine / "jobs" / run / OUTPUT
-    if not follow:
-        yield (await asyncio.to_thread(logs.tail, path, lines)).encode()
-        return
 
     def ended() -> bool:
         try:
@@ -36,8 +34,32 @@ async def run_output(yard: Yard, run: str, lines: int, *, follow: bool) -> Async
         except NotFound:
             return True
 
+    async for part in _job_output(yard, run, lines, ended if follow else None):
+        yield part
+
+
+async def _job_output(yard: Yard, job: str, lines: int, ended: Callable[[], bool] | None) -> AsyncIterator[bytes]:
+    """The last lines of a job's process, and of the build of its environment before it; where there is an `ended`, then
+    what comes, until it is true."""
+    built = yard.home.root / ENVIRONMENTS / "builds" / f"{job}-environment" / OUTPUT
+    path = yard.home.engine / "jobs" / job / OUTPUT
+    printed = await asyncio.to_thread(logs.tail, path, lines)
+    if ended is None or path.exists():
+        missing = lines - len(printed.splitlines())
+        if missing > 0:
+            yield (await asyncio.to_thread(logs.tail, built, missing)).encode()
+    else:
+        async for part in logs.follow(built, lines=lines, ended=partial(_is_past, path, ended)):
+            yield part
+    if ended is None:
+        yield printed.encode()
+        return
     async for part in logs.follow(path, lines=lines, ended=ended):
         yield part
+
+
+def _is_past(output: Path, ended: Callable[[], bool]) -> bool:
+    return output.exists() or ended()
 
 
 async def transform_output(yard: Yard, transform: str, lines: int, *, follow: bool) -> AsyncIterator[bytes]:
@@ -47,12 +69,9 @@ async def transform_output(yard: Yard, transform: str, lines: int, *, follow: bo
     while True:
         while shown < found.attempt:
             shown += 1
-            path = yard.home.engine / "jobs" / job_of(transform, shown) / OUTPUT
-            if follow:
-                async for part in logs.follow(path, lines=lines, ended=partial(_is_over, yard, transform, shown)):
-                    yield part
-            else:
-                yield (await asyncio.to_thread(logs.tail, path, lines)).encode()
+            over = partial(_is_over, yard, transform, shown) if follow else None
+            async for part in _job_output(yard, job_of(transform, shown), lines, over):
+                yield part
         if not follow or found.ended:
             return
         await asyncio.sleep(LOOK_SECONDS)

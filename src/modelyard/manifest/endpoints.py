@@ -84,6 +84,7 @@ def _check_together(document: Document, index: int, label: str, fields: Endpoint
     if fields.tracker and fields.monitoring:
         sentence = "found beside tracker; allowed: one of the two, they mean the same"
         add_problem(document, index, label, ("monitoring",), sentence)
+    _check_tracker(document, index, label, fields)
     if fields.predictor and fields.predictor.app and fields.predictor.class_name:
         add_problem(document, index, label, ("predictor", "class"), "found beside app; allowed: one of the two")
     if scaling.threads_per_worker and scaling.threads_per_process:
@@ -95,6 +96,18 @@ def _check_together(document: Document, index: int, label: str, fields: Endpoint
     if scaling.max_replica_concurrency and fields.max_queue_length is not None:
         sentence = "found beside max_queue_length; allowed: one of the two"
         add_problem(document, index, label, ("autoscaling", "max_replica_concurrency"), sentence)
+
+
+def _check_tracker(document: Document, index: int, label: str, fields: EndpointFields) -> None:
+    """What is tracked is one value of a predictor's answer. A bare model's answers are rows for whole batches, and an
+    application's are its own."""
+    if fields.predictor is not None and fields.predictor.app is None:
+        return
+    found = "without a predictor" if fields.predictor is None else "beside predictor.app"
+    for name in ("tracker", "monitoring"):
+        if getattr(fields, name) is not None:
+            sentence = f"found {found}; allowed: beside a predictor with a class or functions, whose answers it reads"
+            add_problem(document, index, label, (name,), sentence)
 
 
 def _check_places(document: Document, index: int, label: str, fields: EndpointFields, folder: Path) -> None:
@@ -206,9 +219,7 @@ def fields_without_effect() -> frozenset[str]:
 
 
 def _notes(fields: EndpointFields) -> tuple[str, ...]:
-    # A model without code answers rows of numbers: there is no key to look under.
-    names = _SECTIONS_WITHOUT_EFFECT if fields.predictor else (*_SECTIONS_WITHOUT_EFFECT, "tracker", "monitoring")
-    without = [name for name in names if name in fields.model_fields_set]
+    without = [name for name in _SECTIONS_WITHOUT_EFFECT if name in fields.model_fields_set]
     for section, names in _WITHOUT_EFFECT.items():
         given = getattr(fields, section)
         if given is not None:

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,7 @@ _OWN_OPTIONS = re.compile(r"\s*(-i|-f|--(extra-|find-|no-)?(index|links)(-url)?)
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9]", re.MULTILINE)
 _LOCAL = re.compile(r"^\s*(-e\b|--editable\b|\.{1,2}/|\.$|/|file:|[^#\s]+\s*@\s*(file:|\.))", re.MULTILINE)
 _HASHED = re.compile(r"^[^#]*--hash=", re.MULTILINE)
+_TORCH_BACKEND = re.compile(r"^#\s*torch-backend:\s*([a-z][a-z0-9.]*)\s*$", re.MULTILINE)
 _INCLUDES = re.compile(r"^\s*(-r|-c|--requirement|--constraint)\b", re.MULTILINE)
 
 Say = Callable[[str], None]
@@ -176,7 +177,7 @@ class Environments:
         locked.write_text(lock)
         wheel.write_bytes(worker_wheel().content)
         if _REQUIREMENT.search(lock) or _LOCAL.search(lock):
-            await run(["pip", "sync", *into, str(locked)], log, folder, INSTALL_SECONDS)
+            await run(["pip", "sync", *into, *torch_backend(lock), str(locked)], log, folder, INSTALL_SECONDS)
         await run(
             ["pip", "install", "--quiet", "--no-deps", "--no-index", *into, str(wheel)], log, folder, INSTALL_SECONDS
         )
@@ -227,18 +228,46 @@ async def resolve(installer: Installer, kind: str, folder: Path, python: str, lo
     """All that the file `kind` in `folder` requires, as a lock with hashes. Raises StartFailed with uv's words.
 
     Requirements with hashes are a lock already, and are taken as they are: resolving them would replace the hashes."""
-    if kind == REQUIREMENTS and _HASHED.search(text := _read(folder / kind)):
+    text = _read(folder / kind) if kind == REQUIREMENTS else ""
+    if _HASHED.search(text):
         return text
+    if kind == PROJECT_LOCK:
+        words = ["export", "--locked", "--no-dev", "--no-emit-project", "--format", "requirements-txt"]
+    else:
+        words = ["pip", "compile", kind, "--generate-hashes"]
+    words += ["--no-header", "--no-annotate", "--python", python]
     try:
-        if kind == PROJECT_LOCK:
-            words = ["export", "--locked", "--no-dev", "--no-emit-project", "--format", "requirements-txt"]
-        else:
-            words = ["pip", "compile", kind, "--generate-hashes"]
-        words += ["--no-header", "--no-annotate", "--python", python]
-        lock = await installer.run(words, log, folder, RESOLVE_SECONDS)
+        lock = await _resolve_torch(installer, words, text, log, folder)
+        if lock is None:
+            lock = await installer.run(words, log, folder, RESOLVE_SECONDS)
     except StartFailed as error:
         raise StartFailed(f"cannot resolve {kind}: {error.message}", _REMEDY) from error
     return _own_options(folder / kind) + lock
+
+
+async def _resolve_torch(
+    installer: Installer, words: Sequence[str], requirements: str, log: Path, folder: Path
+) -> str | None:
+    """The lock where the requirements say which build of PyTorch they want; None where they do not, or where PyTorch's
+    own index, which alone has the builds, cannot be asked: a network with nothing but a mirror of the registry."""
+    backend = torch_backend(requirements)
+    if not backend:
+        return None
+    try:
+        lock = await installer.run([*words, *backend], log, folder, RESOLVE_SECONDS)
+    except StartFailed:
+        with log.open("a") as said:
+            said.write(f"cannot resolve PyTorch's build {backend[-1]}, see above; taking the registry's own\n")
+        return None
+    return f"# torch-backend: {backend[-1]}\n{lock}"
+
+
+def torch_backend(requirements: str) -> list[str]:
+    """uv's words for the build of PyTorch that requirements, or a lock, name in a line `# torch-backend: cpu`.
+
+    A comment, because requirements files have no other place for it, and because pip has to be able to read them."""
+    named = _TORCH_BACKEND.search(requirements)
+    return ["--torch-backend", named[1]] if named is not None else []
 
 
 def read_laid_out(folder: Path) -> tuple[Package, str | None]:

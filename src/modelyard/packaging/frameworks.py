@@ -59,7 +59,7 @@ class Requirement:
     module: str
     """Installed where this can be imported."""
     lines: tuple[str, ...]
-    """Of a requirements.txt."""
+    """Of a requirements.txt; PyTorch's ordinary wheels bring CUDA's libraries, gigabytes of them."""
 
 
 DEFAULT_REQUIREMENTS: dict[Framework, Requirement] = {
@@ -67,7 +67,7 @@ DEFAULT_REQUIREMENTS: dict[Framework, Requirement] = {
     Framework.LIGHTGBM: Requirement("lightgbm", ("lightgbm>=4", "scikit-learn")),
     Framework.CATBOOST: Requirement("catboost", ("catboost>=1.2",)),
     Framework.ONNX: Requirement("onnxruntime", ("onnxruntime>=1.20",)),
-    Framework.PYTORCH: Requirement("torch", ("torch>=2.5", "numpy")),
+    Framework.PYTORCH: Requirement("torch", ("# torch-backend: cpu", "torch>=2.5", "numpy")),
     Framework.KERAS: Requirement("keras", ("keras>=3.6", "jax")),
     Framework.TENSORFLOW: Requirement("tensorflow", ("tensorflow>=2.16",)),
     Framework.MLFLOW: Requirement("mlflow", ("mlflow>=2.16",)),

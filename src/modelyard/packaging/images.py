@@ -8,6 +8,7 @@ from pathlib import Path
 from modelyard_worker.packages import Package
 
 from modelyard.errors import Conflict
+from modelyard.packaging.environments import torch_backend
 from modelyard.packaging.requirements import LOCK
 from modelyard.packaging.worker_wheel import worker_wheel
 
@@ -26,7 +27,7 @@ LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
 ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /srv/modelyard
 COPY {lock} ./
-RUN python -m pip install -r {lock}
+RUN {install}
 COPY {wheel} ./
 RUN python -m pip install --no-deps --no-index ./{wheel}
 COPY package ./package
@@ -50,9 +51,19 @@ def write_context(folder: Path, package: Package, python_version: str, lock: str
     shutil.copytree(package.folder, folder / "package", copy_function=shutil.copyfile)
     wheel = worker_wheel()
     (folder / wheel.name).write_bytes(wheel.content)
-    (folder / LOCK).write_text(_own_lock() if lock is None else lock)
+    text = _own_lock() if lock is None else lock
+    (folder / LOCK).write_text(text)
     minor = ".".join(python_version.split(".")[:2])
-    (folder / "Dockerfile").write_text(_DOCKERFILE.format(port=PORT, python=minor, lock=LOCK, wheel=wheel.name))
+    words = {"port": PORT, "python": minor, "lock": LOCK, "wheel": wheel.name, "install": _install(text)}
+    (folder / "Dockerfile").write_text(_DOCKERFILE.format(**words))
+
+
+def _install(lock: str) -> str:
+    backend = " ".join(torch_backend(lock))
+    if not backend:
+        return f"python -m pip install -r {LOCK}"
+    # Where PyTorch's builds are to be found is known to uv, and not to pip.
+    return f"python -m pip install uv && uv pip install --system --no-cache {backend} -r {LOCK}"
 
 
 def _own_lock() -> str:

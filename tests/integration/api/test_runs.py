@@ -113,3 +113,37 @@ def test_logs_are_the_last_lines_and_following_ends_with_the_run(api: Api) -> No
         return answer.text
 
     assert api.talk(follow).endswith("four\n")
+
+
+def test_what_uv_said_while_the_environment_was_built_comes_before_what_the_script_printed(api: Api) -> None:
+    api.post("/runs", request(api))
+    built = api.home.root / "environments" / "builds" / "fit-1-environment"
+    built.mkdir(parents=True)
+    (built / "output.log").write_text("Resolved 2 packages\n + numpy\n")
+    assert api.get("/runs/fit-1/logs").text == "Resolved 2 packages\n + numpy\n"
+
+    async def follow(client: httpx.AsyncClient) -> str:
+        async def end() -> None:
+            folder = api.home.engine / "jobs" / "fit-1"
+            folder.mkdir(parents=True)
+            (folder / "output.log").write_text("one\ntwo\n")
+            api.store.runs.move("fit-1", RunStatus.FAILED, RunStep.FAILED, api.clock.now())
+
+        ending = asyncio.create_task(end())
+        answer = await client.get("/api/v1/runs/fit-1/logs?follow=true", headers={"x-api-key": KEY})
+        await ending
+        return answer.text
+
+    assert api.talk(follow) == "Resolved 2 packages\n + numpy\none\ntwo\n"
+    assert api.get("/runs/fit-1/logs?lines=3").text == " + numpy\none\ntwo\n"
+    assert api.get("/runs/fit-1/logs?lines=1").text == "two\n"
+
+
+def test_a_run_whose_environment_could_not_be_built_still_shows_why(api: Api) -> None:
+    api.post("/runs", request(api))
+    built = api.home.root / "environments" / "builds" / "fit-1-environment"
+    built.mkdir(parents=True)
+    (built / "output.log").write_text("error: no such package\n")
+    api.store.runs.move("fit-1", RunStatus.FAILED, RunStep.FAILED, api.clock.now())
+    for query in ("", "?follow=true"):
+        assert api.get(f"/runs/fit-1/logs{query}").text == "error: no such package\n"

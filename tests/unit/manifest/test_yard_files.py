@@ -286,6 +286,11 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ("- {name: a, model: 'price@latest'}", "a.model: found 'price@latest' (text); allowed: a model's name"),
         ("- {name: a, model: 'https://host/m.ubj'}", "a URL is not read yet"),
         ("- {name: a, model: prize.ubj}", "there is no such file or folder; did you mean price.ubj?"),
+        ("- {name: a, model: b, tracker: {model_type: regression}}", "a.tracker: found without a predictor; allowed:"),
+        (
+            "- {name: a, predictor: {path: predictor.py, app: app}, monitoring: {model_type: regression}}",
+            "a.monitoring: found beside predictor.app; allowed: beside a predictor with a class or functions",
+        ),
         ("- {name: a}", "modelyard.yaml:1: a: needs a `model`, a `predictor`, or both"),
         ("- {model: b}", "modelyard.yaml:1: [0].name: missing; it must be given"),
         ("- {name: a_b, model: b}", "a_b.name: found 'a_b' (text); allowed: a DNS label"),

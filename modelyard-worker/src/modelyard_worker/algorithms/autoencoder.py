@@ -27,7 +27,7 @@ class Autoencoder(Algorithm):
     name = "autoencoder"
     about = "Anomalies among rows, by how badly a narrow neural network gives them back; on PyTorch."
     label_sizes = ("0", "1")
-    requirements = ("torch>=2.5", "numpy")
+    requirements = ("# torch-backend: cpu", "torch>=2.5", "numpy")
     model_file = "model.pt"
     hyperparameters = (
         Hyperparameter("hidden_units", WholeNumbers(), (32, 8), "Widths of the layers to the narrowest and back."),
