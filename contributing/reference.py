@@ -79,7 +79,8 @@ def _algorithm(algorithm: port.Algorithm) -> str:
         (f"`{one.name}`", one.kind.describe(), _shown_default(one.default), one.about)
         for one in algorithm.hyperparameters
     ]
-    needs = f" Its own environment gets {', '.join(algorithm.requirements)}." if algorithm.requirements else ""
+    required = [line for line in algorithm.requirements if not line.startswith("#")]
+    needs = f" Its own environment gets {', '.join(required)}." if required else ""
     return f"""## `{algorithm.name}`
 
 {algorithm.about} `label_size` {" or ".join(algorithm.label_sizes)}.{needs}
