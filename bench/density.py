@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import joblib
@@ -64,7 +64,7 @@ def running(home: Home) -> Generator[Client]:
 
 def measure(client: Client, home: Home, registered: int, loaded: int) -> dict[str, Any]:
     model = home.root / "model.joblib"
-    data: Any = load_iris()
+    data = cast("Any", load_iris())
     learner: Any = LogisticRegression(max_iter=1000)
     joblib.dump(learner.fit(data.data, data.target), model)  # pyright: ignore[reportUnknownMemberType] (has no types)
     client.deploy(model, project="density", name="first")
