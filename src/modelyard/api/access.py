@@ -104,7 +104,10 @@ class Access:
         if key is not None:
             principal = keys.principal(digest_of(key), now)
             if principal is None or principal.kind is PrincipalKind.USER:
-                raise Unauthorized("cannot answer: the key is not this yard's, or no longer", "use one that is")
+                raise Unauthorized(
+                    "cannot answer: the key is not this yard's, or no longer",
+                    "the owner's is in the home's file `key`; `modelyard keys list` shows the others",
+                )
             return principal
         session = presented_session(headers)
         principal = keys.principal(digest_of(session), now) if session is not None and browser_may else None

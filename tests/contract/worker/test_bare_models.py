@@ -196,7 +196,7 @@ def test_a_framework_that_was_not_named_is_recognised(place: Place, template: Te
         ("sklearn", b"\x80\x04}.", "an object of type builtins.dict, which has no predict method"),
         ("sklearn", b"\x80\x04cnowhere\nThing\n.", "it needs the module nowhere, which is not installed"),
         ("sklearn", b"a,b\n1,2\n", "it is a text file"),
-        ("prophet", b"x", "cannot load a model of framework 'prophet': known are catboost, keras, lightgbm, "),
+        ("prophet", b"x", "cannot load a model of framework 'prophet': known are builtin, catboost, keras, lightgbm, "),
         (None, b"PK\x03\x04", "it is a zip archive"),
     ],
 )
