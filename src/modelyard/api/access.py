@@ -35,6 +35,9 @@ from modelyard.protocol.routes import (
 )
 
 _ARTIFACTS = f"{API}/artifacts/"
+DRAINED_BYTES_MAX = 64 * 2**20
+"""What is read of a body that is too large, so that its sender reads the refusal."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -180,6 +183,10 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > BODY_BYTES_MAX_API:
+            # Whoever sends is not told before it has sent; closing on what is not read would lose the answer.
+            while message.get("more_body") and taken < DRAINED_BYTES_MAX:
+                message = await receive()
+                taken += len(message.get("body", b""))
             # The framework hands on this type alone from inside the reading of a body.
             raise HTTPException(413)
         return message

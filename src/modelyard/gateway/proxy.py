@@ -2,6 +2,9 @@
 
 Each request has a connection of its own: this lane is for people and tools, not for predictions. A control process that
 is just being restarted is waited for, and what only reads is asked again where the process died before it answered.
+
+A large body is sent only when control asks for it (RFC 9110, 10.1.1). Were it sent at once, control, refusing it by its
+headers, would close on what it has not read, the next write would fail, and the refusal would be lost with it.
 """
 
 import asyncio
@@ -21,6 +24,12 @@ CONNECT_SECONDS = 10.0
 CONNECT_PAUSE_SECONDS = 0.05
 HELD_BYTES_MAX = 1024 * 1024
 """What is kept of a body before the control process is reached; then the client is not read."""
+
+ASKED_FOR_BYTES = 64 * 2**10
+"""A body of more than this, or of unknown length, waits until control asks for it; less is in its socket's buffer."""
+
+UNWANTED_BYTES_MAX = 256 * 2**20
+"""What is read of a body after its answer, so that a client which sends all before it reads sees that answer."""
 
 _HOP_BY_HOP = frozenset(
     {
@@ -56,6 +65,9 @@ class Proxied(asyncio.Protocol):
         self._connection = connection
         self._request_id = request_id
         self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        length = next((value for name, value in headers if name == b"content-length"), b"0")
+        self._is_held = self._chunked or not length.isdigit() or int(length) > ASKED_FOR_BYTES
+        self._unwanted_bytes = 0
         self._head = self._request_head(method, url, headers)
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -82,24 +94,26 @@ class Proxied(asyncio.Protocol):
 
     def on_body(self, chunk: bytes) -> None:
         self.body_bytes += len(chunk)
-        if self._done:
+        if self._done or (self._begun and self._is_held):
+            self._unwanted_bytes += len(chunk)
+            if self._unwanted_bytes > UNWANTED_BYTES_MAX:
+                self._connection.transport.close()
             return
-        data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
         self._had_body = True
-        if self._upstream is not None:
+        self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk)
+
+    def on_complete(self) -> None:
+        if self._chunked and not self._done:
+            self._send(b"0\r\n\r\n")
+
+    def _send(self, data: bytes) -> None:
+        if self._upstream is not None and not self._is_held:
             self._upstream.write(data)
             return
         self._held.append(data)
         self._held_bytes += len(data)
-        if self._held_bytes > HELD_BYTES_MAX:
+        if self._held_bytes > HELD_BYTES_MAX and not self._begun:
             self._connection.transport.pause_reading()
-
-    def on_complete(self) -> None:
-        if self._chunked and not self._done:
-            if self._upstream is not None:
-                self._upstream.write(b"0\r\n\r\n")
-            else:
-                self._held.append(b"0\r\n\r\n")
 
     def start(self) -> None:
         self.under_way = True
@@ -125,6 +139,8 @@ class Proxied(asyncio.Protocol):
         if self._chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         scheme = b"https" if self._connection.is_encrypted else b"http"
+        if self._is_held:
+            lines.append(b"expect: 100-continue\r\n")
         lines.append(b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (address, scheme))
         lines.append(b"x-request-id: %b\r\nconnection: close\r\n\r\n" % self._request_id)
         return b"".join(lines)
@@ -153,9 +169,16 @@ class Proxied(asyncio.Protocol):
         if self._done:
             self._upstream.abort()
             return
-        self._upstream.write(self._head + b"".join(self._held))
-        self._held.clear()
+        self._upstream.write(self._head)
+        if not self._is_held:
+            self._send_held()
+
+    def _send_held(self) -> None:
+        self._is_held = False
         self._connection.transport.resume_reading()
+        if self._upstream is not None and self._held:
+            self._upstream.write(b"".join(self._held))
+        self._held.clear()
 
     def pause_writing(self) -> None:
         self._connection.transport.pause_reading()
@@ -205,9 +228,15 @@ class Proxied(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             self._answer_headers.clear()
+            if status == 100 and self._is_held:
+                self._send_held()
             return
         self._begun = True
         connection = self._connection
+        if self._is_held:
+            # Answered by its headers alone: what comes of the body is read so that the client reads the answer.
+            self._held.clear()
+            connection.transport.resume_reading()
         connection.gateway.measurements.count_control(status)
         measured = any(name == b"content-length" for name, _ in self._answer_headers)
         bodiless = self._is_head or status in (204, 304)

@@ -12,6 +12,9 @@ import pytest
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+REFUSED = b"HTTP/1.1 413 Too Large\r\ncontent-length: 8\r\nconnection: close\r\n\r\ntoo much"
+
 
 class Control:
     """Listens where control would; every connection is handled by the next of `scripts`, the last one for good."""
@@ -85,6 +88,8 @@ def test_a_large_upload_arrives_whole(gateway: Any, control: Callable[..., Contr
     received = bytearray()
 
     def swallow(connection: socket.socket, begun: bytes) -> None:
+        assert begun == b""
+        connection.sendall(CONTINUE)
         received.extend(begun)
         while len(received) < len(body):
             received.extend(connection.recv(1 << 20))
@@ -93,6 +98,40 @@ def test_a_large_upload_arrives_whole(gateway: Any, control: Callable[..., Contr
     control(swallow)
     assert httpx.put(f"{gateway.url}/api/v1/artifacts/x", content=body, timeout=30).status_code == 200
     assert bytes(received) == body
+
+
+def test_a_large_body_of_unknown_length_arrives_whole(gateway: Any, control: Callable[..., Control]) -> None:
+    received = bytearray()
+
+    def swallow(connection: socket.socket, begun: bytes) -> None:
+        assert begun == b""
+        connection.sendall(CONTINUE)
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            received.extend(connection.recv(1 << 20))
+        connection.sendall(OK)
+
+    control(swallow)
+    answer = httpx.put(f"{gateway.url}/api/v1/artifacts/x", content=iter([b"x" * 1_000_000] * 5), timeout=30)
+    assert (answer.status_code, received.count(b"x")) == (200, 5_000_000)
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_refusal_before_the_body_reaches_the_client_and_no_body_reaches_control(
+    gateway: Any, control: Callable[..., Control], is_chunked: bool
+) -> None:
+    begun: list[bytes] = []
+
+    def refuse(connection: socket.socket, body: bytes) -> None:
+        begun.append(body)
+        connection.sendall(REFUSED)
+
+    control(refuse)
+    with httpx.Client(base_url=gateway.url, timeout=30) as client:
+        for _ in range(5):
+            body = bytes(20_000_000)
+            answer = client.post("/api/v1/runs", content=iter([body]) if is_chunked else body)
+            assert (answer.status_code, answer.text) == (413, "too much")
+    assert begun == [b""] * 5
 
 
 def test_an_answer_without_a_length_is_streamed_as_it_comes(gateway: Any, control: Callable[..., Control]) -> None:
