@@ -4,10 +4,9 @@ import http.client
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from modelyard.errors import InvalidValue
 from modelyard.sdk.packages import build_file, inspect_file, verify_file, write_image
 from modelyard.sdk.waiting import endpoint_serves
+from tests.acceptance.images import Buildah, make_base
 from tests.acceptance.yard import Yard, eventually
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.environments, pytest.mark.timeout(240)]
@@ -156,32 +156,41 @@ def test_the_context_of_an_image_serves_in_a_real_environment(project: Callable[
         assert process.wait(30) == 0
 
 
-def test_the_image_builds_and_answers(project: Callable[..., Path], tmp_path: Path) -> None:
-    podman = shutil.which("podman")
-    if podman is None:
-        pytest.skip("podman is not installed here")
-    folder = context(project, tmp_path)
-    done = subprocess.run(
-        [podman, "build", "--tag", "modelyard-test-price", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    if "toomanyrequests" in done.stderr or "dial tcp" in done.stderr or "lookup" in done.stderr:
-        pytest.skip("the base image cannot be had here")
-    assert done.returncode == 0, done.stderr[-2000:]
-    words = [podman, "run", "--rm", "--detach", "--publish", "127.0.0.1::8080", "modelyard-test-price", "serve"]
-    container = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+@pytest.fixture
+def buildah(tmp_path: Path) -> Iterator[Buildah]:
+    """With the base image that the Dockerfile names."""
+    store = Buildah(tmp_path / "buildah")
     try:
-        shown = subprocess.run([podman, "port", container, "8080"], capture_output=True, text=True, check=True)
-        port = int(shown.stdout.strip().rpartition(":")[2])
-
-        def ping() -> bool:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/ping")
-            return connection.getresponse().status == 200
-
-        assert eventually(ping)
+        make_base(store, f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim")
+        yield store
     finally:
-        subprocess.run([podman, "rm", "--force", container], check=False, capture_output=True, timeout=60)
+        store.remove()
+
+
+def test_the_image_builds_and_keeps_the_contract_of_sagemaker(
+    buildah: Buildah, project: Callable[..., Path], tmp_path: Path
+) -> None:
+    buildah.build(context(project, tmp_path), "price")
+    image = buildah.configuration("price")
+    assert (image["User"], image["Cmd"], list(image["ExposedPorts"])) == ("modelyard", ["serve"], ["8080/tcp"])
+    assert image["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+
+    # The port is the machine's own and may be taken, so the container binds another, as the label says it can.
+    output = tmp_path / "serve.log"
+    words = [*image["Entrypoint"], *image["Cmd"]]
+    container = buildah.start("price", words, {"SAGEMAKER_BIND_TO_PORT": "0"}, output)
+    try:
+        port = int(eventually(lambda: re.search(r"port (\d+)", output.read_text()))[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/ping")
+        assert (pinged := connection.getresponse()).status == 200
+        assert pinged.read() == b""
+        connection.request("POST", "/invocations", b'{"a": 1}', {"content-type": "application/json"})
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        assert answer["payload"] == {"a": 1}
+        assert Path(answer["found"]).parent.name == "iniconfig"
+        assert container.server().uids().real != os.getuid()
+    finally:
+        code = container.stop()
+    assert code == 0, output.read_text()
