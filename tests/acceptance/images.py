@@ -114,14 +114,14 @@ def make_base(buildah: Buildah, tag: str) -> None:
 
 
 def _lay_out(root: Path) -> None:
-    for folder in ("etc", "tmp", "home", "root", "usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "var/tmp"):
+    for folder in ("etc", "tmp", "home", "usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "var/tmp"):
         (root / folder).mkdir(parents=True)
     # The loader is asked for by a path that begins with one of these; in a Debian they lead to the folders of /usr.
     for name in ("bin", "lib", "lib64", "sbin"):
         (root / name).symlink_to(f"usr/{name}")
     (root / "tmp").chmod(0o1777)
     for name, line in {
-        "passwd": "root:x:0:0:root:/root:/bin/sh",
+        "passwd": "root:x:0:0:root:/:/bin/sh",
         "group": "root:x:0:",
         "shadow": "root:*:::::::",
     }.items():
