@@ -271,9 +271,8 @@ def library(name: str, what: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        message = (
-            f"cannot read a body of {what}: {name} is not in this endpoint's environment; add it to the requirements"
-        )
+        installed = name.partition(".")[0]
+        message = f"cannot read a body of {what}: {installed} is not in this endpoint's environment; add it to the requirements"
         raise Refusal(415, "invalid_value", message) from None
 
 

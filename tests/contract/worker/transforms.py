@@ -11,6 +11,7 @@ from modelyard_worker.records import read_json
 from modelyard_worker.transform.plan import PROGRESS, RESULT, TransformPlan, write_plan
 
 LIMIT_SECONDS = 60.0
+WORKER = Path(__file__).parents[3] / "modelyard-worker" / "src"
 
 DOUBLES = """
 class Predictor:
@@ -24,8 +25,10 @@ class Predictor:
 class Place:
     """A package, an input, an output, and the folder of the transform."""
 
-    def __init__(self, root: Path, predictor: str = DOUBLES) -> None:
+    def __init__(self, root: Path, predictor: str = DOUBLES, python: str = sys.executable) -> None:
+        """`python` is the interpreter of the package's environment; the worker in it is that of this checkout."""
         self.root = root
+        self.python = python
         self.input = root / "input"
         self.output = root / "output"
         self.base = root / "transform"
@@ -44,8 +47,8 @@ class Place:
     def start(self, **changes: Any) -> "subprocess.Popen[str]":
         write_plan(str(self.base), self.plan(**changes))
         return subprocess.Popen(
-            [sys.executable, "-m", "modelyard_worker.transform", str(self.base)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            [self.python, "-m", "modelyard_worker.transform", str(self.base)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(WORKER)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,6 +9,7 @@ import os
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, cast
 
 from modelyard_worker import bodies, media
+from modelyard_worker.request import Refusal
 from modelyard_worker.transform.plan import INPUT, LINE, MULTI_RECORD, TransformPlan
 
 PREDICTION = "prediction"
@@ -29,7 +30,11 @@ class Group(NamedTuple):
 def score_group(plan: TransformPlan, path: str, number: int, strategy: str, accept: str, ask: Ask) -> Group:
     """One row group; without rows where there is none of that number. Raises what `ask` raises, Refusal, OSError."""
     parquet = bodies.library("pyarrow.parquet", "Parquet")
-    with parquet.ParquetFile(path) as file:
+    try:
+        opened = parquet.ParquetFile(path)
+    except ValueError as error:
+        raise Refusal(400, "invalid_value", f"it is no Parquet: {error}") from error
+    with opened as file:
         groups = int(file.metadata.num_row_groups)
         if number >= groups:
             return Group(b"", 0, groups)
