@@ -272,7 +272,8 @@ def library(name: str, what: str) -> Any:
         return import_module(name)
     except ImportError:
         installed = name.partition(".")[0]
-        message = f"cannot read a body of {what}: {installed} is not in this endpoint's environment; add it to the requirements"
+        remedy = "add it to the requirements"
+        message = f"cannot read a body of {what}: {installed} is not in this endpoint's environment; {remedy}"
         raise Refusal(415, "invalid_value", message) from None
 
 
