@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from modelyard.errors import ModelyardError
 from tests.acceptance.conftest import a_yard
 from tests.acceptance.yard import Yard
 
@@ -31,9 +32,10 @@ class Lesson:
         self.prepared = self.script("prepare.py")
 
     def script(self, name: str) -> str:
+        environment = {name: value for name, value in os.environ.items() if name != "MODELYARD_DATA"}
         done = subprocess.run(
             [sys.executable, self.folder / name],
-            env={name: value for name, value in os.environ.items() if name != "MODELYARD_DATA"},
+            env={**environment, "MODELYARD_HOME": str(self.yard.home)},
             capture_output=True,
             text=True,
             timeout=60,
@@ -68,6 +70,15 @@ def figure(printed: str, name: str) -> float:
 def school() -> Iterator[Yard]:
     with a_yard() as yard:
         yield yard
+
+
+def test_wines_are_told_apart_by_a_predictor_of_ones_own(school: Yard, tmp_path: Path) -> None:
+    lesson = Lesson(school, tmp_path, "02-own-predictor")
+    assert lesson.train("wine-training")["validation:accuracy"] > 0.9
+    lesson.deploy("wine")
+    assert figure(lesson.script("measure.py"), "told right of 36") >= 33
+    with pytest.raises(ModelyardError, match="alcohol"):
+        school.client().predict("wine", {"malic_acid": 1.7})
 
 
 def test_house_prices_are_scored_by_the_file_and_live(school: Yard, tmp_path: Path) -> None:
