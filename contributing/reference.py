@@ -223,6 +223,8 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`kind: alarm`", "", schema.AlarmFields),
     ("`actions`", "actions.", schema.AlarmActionFields),
     ("`webhooks`", "webhooks.", schema.WebhookFields),
+    ("`kind: traffic_splitter`", "", schema.SplitterFields),
+    ("`apis`", "", schema.SplitMemberFields),
     ("`kind: training`", "", schema.TrainingFields),
     ("`inputs.CHANNEL`", "inputs.", schema.ChannelFields),
     ("`compute` of a training", "", schema.TrainingComputeFields),

@@ -18,6 +18,7 @@ from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, r
 from modelyard.api.rollouts import RolloutView, rollout_view, shadow_view
 from modelyard.api.schemas import description_of, example_body, openapi_of
 from modelyard.api.secrets import secret_notes
+from modelyard.api.splitters import check_not_split
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.deployments import Change, Outcome, previous_ready
@@ -279,6 +280,7 @@ def routes(yard: Yard) -> APIRouter:
     def delete_endpoint(name: str, request: Request) -> EndpointView:
         """Deletes it: its replicas finish what they hold, then it is gone."""
         already = yard.store.endpoints.get(name).deleting
+        check_not_split(yard, name)
         endpoint = yard.store.endpoints.delete(name, yard.clock.now())
         if not already:
             yard.store.events.add("endpoint", endpoint.name, f"deleting {endpoint.name} (endpoint)", yard.clock.now())

@@ -21,6 +21,7 @@ from modelyard.manifest.schema import (
     ParameterFields,
     PredictorFields,
     RetryFields,
+    SplitMemberFields,
     TrackerFields,
     UpdateFields,
 )
@@ -43,6 +44,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "retries": RetryFields,
     "objective": ObjectiveFields,
     "parameters": ParameterFields,
+    "apis": SplitMemberFields,
 }
 
 _FOREIGN = {

@@ -14,6 +14,7 @@ from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
+from modelyard.domain.splitters import MEMBERS_MAX
 from modelyard.domain.strategies import STEP_PERCENT_MIN, STEPS_MAX
 from modelyard.domain.tunings import PARALLEL_TRIALS_MAX, RANGES_MAX, TRIALS_MAX, VALUES_MAX
 from modelyard.errors import InvalidValue
@@ -455,6 +456,28 @@ class AlarmActionFields(_Schema):
     """Mail goes to these addresses, by the server that `MODELYARD_MAIL_HOST` names."""
     notify: list[Literal["alarm", "ok", "insufficient_data"]] | None = None
     """States that webhooks and mail tell of when the alarm enters them."""
+
+
+class SplitMemberFields(_Schema):
+    name: Name
+    """The endpoint that answers."""
+    weight: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Its share of the requests, in percent; those of all but the shadow sum to 100."""
+    shadow: bool = False
+    """It gets a copy of every request, and its answers are thrown away."""
+    variant: Name | None = None
+    """What `X-Amzn-SageMaker-Target-Variant` may name it by; by default the endpoint's name."""
+
+
+class SplitterFields(_Schema):
+    name: Name
+    """What it is called in its URL; no endpoint may have the same name."""
+    kind: Literal["traffic_splitter", "TrafficSplitter"]
+    """Says that this is a splitter. `TrafficSplitter` is Cortex's word for the same."""
+    apis: Annotated[list[SplitMemberFields], Field(min_length=1, max_length=MEMBERS_MAX)]
+    """The endpoints that answer, each with its share."""
+    networking: NetworkingFields | None = None
+    """Cortex's."""
 
 
 class AlarmFields(_Schema):

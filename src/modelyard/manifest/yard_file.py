@@ -13,6 +13,7 @@ from modelyard.manifest.document import Document, read_document
 from modelyard.manifest.endpoints import EndpointResource, read_endpoint
 from modelyard.manifest.problems import Problem, refusal, shown
 from modelyard.manifest.resources import OtherResource
+from modelyard.manifest.splitters import read_splitter
 from modelyard.manifest.trainings import TrainingResource, read_training
 from modelyard.manifest.tunings import TuningResource, read_tuning
 
@@ -27,14 +28,25 @@ Reader = Callable[[Document, int, str, Path], Resource | None]
 """Reads the resource at an index, whose label is for problems; None where the document got problems."""
 
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {"endpoint": read_endpoint, "training": read_training, "tuning": read_tuning, "alarm": read_alarm}
+    {
+        "endpoint": read_endpoint,
+        "training": read_training,
+        "tuning": read_tuning,
+        "alarm": read_alarm,
+        "traffic_splitter": read_splitter,
+    }
 )
 """By kind. A new kind is a module of its own on each floor, and a line here."""
 
 KINDS = (*READERS, "async")
 
-_KINDS_OF_ENDPOINTS = {"RealtimeAPI": "endpoint", "AsyncAPI": "endpoint", "async": "endpoint"}
-"""Cortex's words for endpoints, and the kind whose requests are queued."""
+_OTHER_WORDS = {
+    "RealtimeAPI": "endpoint",
+    "AsyncAPI": "endpoint",
+    "async": "endpoint",
+    "TrafficSplitter": "traffic_splitter",
+}
+"""Cortex's words for kinds, and the kind of endpoint whose requests are queued."""
 _KINDS_TO_COME = ("batch", "function", "gateway", "site", "app", "monitor")
 
 
@@ -124,8 +136,8 @@ def _kind(document: Document, index: int, label: str, fields: dict[str, Any]) ->
     written = fields.get("kind")
     if written is None:
         return "endpoint"
-    if isinstance(written, str) and _KINDS_OF_ENDPOINTS.get(written, written) in READERS:
-        return _KINDS_OF_ENDPOINTS.get(written, written)
+    if isinstance(written, str) and _OTHER_WORDS.get(written, written) in READERS:
+        return _OTHER_WORDS.get(written, written)
     allowed = f"allowed: {', '.join(KINDS)}"
     if written in _KINDS_TO_COME:
         sentence = f"found {shown(written)}, which is not there yet; {allowed}"
@@ -155,7 +167,7 @@ def _check_names(document: Document, items: list[Any]) -> None:
         if not isinstance(name, str):
             continue
         line = document.line((index, "name"))
-        key = (_KINDS_OF_ENDPOINTS.get(kind, kind), name_key(name))
+        key = (_OTHER_WORDS.get(kind, kind), name_key(name))
         if key in first:
             sentence = f"found twice, first in line {first[key]}; names are unique per kind, whatever their case"
             document.problems.append(Problem(line, f"{name}.name", sentence))
