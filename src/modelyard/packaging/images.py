@@ -18,6 +18,9 @@ PORT = 8080
 _BASE_LIBRARIES = ("numpy", "scikit-learn", "joblib", "xgboost-cpu", "pandas", "orjson")
 """What a package without requirements of its own finds in the yard's environment, as far as it is installed."""
 
+_SYSTEM_LIBRARIES = {"lightgbm": "libgomp1"}
+"""Debian's packages that a library's wheel is linked with and does not carry, as far as the slim image is without."""
+
 _DOCKERFILE = """\
 # Serves one Modelyard package: GET /ping and POST /invocations on port {port}, as SageMaker wants it.
 #   docker build -t NAME .
@@ -26,7 +29,7 @@ FROM python:{python}-slim
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
 ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /srv/modelyard
-COPY {lock} ./
+{system}COPY {lock} ./
 RUN {install}
 COPY {wheel} ./
 RUN python -m pip install --no-deps --no-index ./{wheel}
@@ -54,8 +57,18 @@ def write_context(folder: Path, package: Package, python_version: str, lock: str
     text = _own_lock() if lock is None else lock
     (folder / LOCK).write_text(text)
     minor = ".".join(python_version.split(".")[:2])
-    words = {"port": PORT, "python": minor, "lock": LOCK, "wheel": wheel.name, "install": _install(text)}
-    (folder / "Dockerfile").write_text(_DOCKERFILE.format(**words))
+    words = {"port": PORT, "python": minor, "lock": LOCK, "wheel": wheel.name}
+    steps = {"system": _install_system_libraries(text), "install": _install(text)}
+    (folder / "Dockerfile").write_text(_DOCKERFILE.format(**words, **steps))
+
+
+def _install_system_libraries(lock: str) -> str:
+    named = {line.partition("==")[0].strip() for line in lock.splitlines()}
+    packages = sorted({package for library, package in _SYSTEM_LIBRARIES.items() if library in named})
+    if not packages:
+        return ""
+    install = f"apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    return f"RUN apt-get update && {install} && rm -rf /var/lib/apt/lists/*\n"
 
 
 def _install(lock: str) -> str:
