@@ -13,7 +13,7 @@ from schemathesis import GenerationMode
 from tests.integration.api.yard_over_http import KEY, Api
 
 AUTHORIZED = {"authorization": f"Bearer {KEY}"}
-EXAMPLES_PER_OPERATION = 6
+EXAMPLES_PER_OPERATION = 4
 
 
 @pytest.fixture(scope="module")
