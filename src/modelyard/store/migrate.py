@@ -9,6 +9,9 @@ Each database has a history of its own, a folder of revisions under `migrations/
 beginning of its file's name.
 """
 
+import contextlib
+import os
+import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -70,19 +73,24 @@ def _create(path: Path, schema: Path, revision: str) -> None:
     first, *statements = schema.read_text(encoding="utf-8").split(STATEMENT_END) if schema.exists() else [""]
     if first != schema_heading(revision):
         return
+    # Aside, because a database that others open too may refuse to change its journal's mode, whatever the timeout says.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with closing(sqlite3.connect(path, timeout=READ_SECONDS_MAX, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
             # It stays with the file: from the first on, readers wait for nobody.
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("BEGIN IMMEDIATE")
-            # Another process may have been first.
-            if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-                for statement in filter(str.strip, statements):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+            for statement in filter(str.strip, statements):
+                connection.execute(statement)
+            connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
             connection.execute("COMMIT")
-    except sqlite3.Error as error:
+        with contextlib.suppress(FileExistsError):
+            # Another process may have been first.
+            os.link(aside, path)
+    except (sqlite3.Error, OSError) as error:
         raise StoreFailed(f"cannot make database {path}: {error}", "see that its folder is writable") from error
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def schema_heading(revision: str) -> str:
