@@ -16,13 +16,14 @@ GUESTS := $(sort $(wildcard tests/guests/*/run))
 # Two at a time, a file's tests in one process: files share their yards, and two cores are the least there is.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup check format test test-all demo bench lock clean reference
+.PHONY: help setup check format test test-long test-all demo bench lock clean reference
 
 help:
 	@echo "make setup     .venv with everything, from locks/dev.txt"
 	@echo "make check     format, lint, types, floors"
-	@echo "make test      setup, then every test (under 10 minutes)"
-	@echo "make test-all  the same, then the guests"
+	@echo "make test      setup, then the tests (under 10 minutes)"
+	@echo "make test-long the stories that take over 15 seconds each"
+	@echo "make test-all  both, then the guests"
 	@echo "make demo      setup, then: train, deploy, predict; leaves a yard running"
 	@echo "make bench     the benchmarks: serving beside its peers, then stories (wants wrk)"
 	@echo "make format    what check would refuse, mended where a tool can"
@@ -56,9 +57,13 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 test: setup
-	$(PYTEST) $(wildcard $(TESTS))
+	$(PYTEST) -m "not long" $(wildcard $(TESTS))
 
-test-all: test
+# Exit code 5: no test bears the mark.
+test-long: setup
+	$(PYTEST) -m long $(wildcard $(TESTS)) || [ $$? = 5 ]
+
+test-all: test test-long
 	@for guest in $(GUESTS); do echo "guest: $$guest"; "$$guest"; done
 
 demo: setup
