@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import joblib
 import psutil
@@ -13,6 +14,9 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from tests.acceptance.yard import Yard
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @contextlib.contextmanager
@@ -69,3 +73,27 @@ def project(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A browser for all tests of a file."""
+    from tests.acceptance.browser import a_browser, find_chromium  # noqa: PLC0415 (most stories have no page)
+
+    if find_chromium() is None:
+        pytest.skip("no Chromium on this machine; Debian's package is `chromium`")
+    with a_browser() as one:
+        yield one
+
+
+@pytest.fixture
+def page(browser: "Browser") -> "Iterator[Page]":
+    """A page in a window of its own, without a cookie. The test fails where a script or the page's policy complains."""
+    from tests.acceptance.browser import a_context, watch  # noqa: PLC0415 (see `browser`)
+
+    context = a_context(browser)
+    one = context.new_page()
+    faults = watch(one)
+    yield one
+    context.close()
+    assert not faults, faults
