@@ -40,6 +40,9 @@ OUTPUT_TAIL_BYTES = 64 * 1024
 MEMORY_LOOK_SECONDS = 0.5
 """How often the memory of a job with a limit is looked at."""
 
+LOG_READ_SECONDS_MAX = 60.0
+"""How long after the command's end its output is read for metrics."""
+
 MARK = "MODELYARD_JOB"
 """The variable by which every process of a job is known, whatever it calls its own; its value is the job's folder."""
 
@@ -66,8 +69,11 @@ def run_job(folder: str) -> int:
         write_exit(folder, code, "exit", failure=f"cannot run {order.command[0]}: {error.strerror}", metrics={})
         return 0
     guard.watch(child.pid)
+    readers = [LogReader(folder)] if order.metrics else []
     by = wait(child, order, signals)
-    end_leftovers(child.pid, spared=guard.pid)
+    end_leftovers(child.pid, spared={guard.pid, *(one.pid for one in readers)})
+    for reader in readers:
+        reader.finish()
     record(folder, order, child.returncode, by)
     guard.dismiss()
     return 0
@@ -89,6 +95,44 @@ def start(order: JobOrder, folder: str) -> "subprocess.Popen[bytes]":
         start_new_session=True,
         preexec_fn=before_exec,  # noqa: PLW1509 (this process has one thread)
     )
+
+
+class LogReader:
+    """The process that finds metrics in what the command prints (see `log_metrics`). It is none of the command's: its
+    end closes nothing, and it has no mark."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._process = self._start(subprocess.PIPE)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def finish(self) -> None:
+        """Returns when all that was printed has been read, or what is left of it is given up."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if self._end_of(self._process) not in (0, -signal.SIGVTALRM):
+            # Somebody killed it, or the disk was full: another one goes on where it stopped.
+            self._process = self._start(subprocess.DEVNULL)
+            self._end_of(self._process)
+
+    def _start(self, stdin: int) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "modelyard_worker", "log-metrics", self._folder]
+        return subprocess.Popen(command, stdin=stdin, start_new_session=True)
+
+    def _end_of(self, process: "subprocess.Popen[bytes]") -> int:
+        try:
+            code = process.wait(LOG_READ_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        if code == -signal.SIGVTALRM:
+            _say("metrics: an expression takes too long to search for in what was printed; its rest was not read")
+        elif code != 0:
+            _say(f"metrics: what was printed was not read to its end (exit code {code})")
+        return code
 
 
 class Signals:

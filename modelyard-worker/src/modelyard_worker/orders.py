@@ -1,7 +1,7 @@
 """Orders: what a worker process is told to do, as the file `order.json` in its folder. Paths are absolute.
 
-A process is started as `python -m modelyard_worker KIND FOLDER` with KIND one of template, replica, job. Nothing secret
-stands on a command line.
+A process is started as `python -m modelyard_worker KIND FOLDER` with KIND one of template, replica, job, or
+log-metrics, which reads along with a job. Nothing secret stands on a command line.
 """
 
 import os
@@ -63,6 +63,8 @@ class JobOrder(NamedTuple):
     """Counts the processes that the same job has had in this folder."""
     memory_bytes: Optional[int] = None
     """Private memory of all its processes together beyond which it is killed; None has no limit."""
+    metrics: Optional[Dict[str, str]] = None
+    """Metrics that are found in what it prints: name -> regular expression (see `log_metrics`)."""
 
 
 def read_order(folder: str) -> Dict[str, Any]:

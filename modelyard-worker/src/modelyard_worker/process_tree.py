@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from typing import List, Optional
+from typing import Container, List, Optional
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -119,13 +119,13 @@ def kill_group(group: int, number: int) -> None:
         return
 
 
-def end_leftovers(group: int, spared: int) -> None:
+def end_leftovers(group: int, spared: Container[int]) -> None:
     """Kills what is left of a group and every other child of this process but `spared`, and waits for their end."""
     kill_group(group, signal.SIGKILL)
     ends_at = time.monotonic() + REAP_SECONDS
     while time.monotonic() < ends_at:
         # Killing a parent hands its children to us, so look again until there are none.
-        left = [pid for pid in children(os.getpid()) if pid != spared]
+        left = [pid for pid in children(os.getpid()) if pid not in spared]
         if not left:
             return
         for pid in left:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from modelyard_worker.algorithms.refusal import BadInput
 from modelyard_worker.algorithms.xgboost_hyperparameters import read_hyperparameters
 from modelyard_worker.job_environment import ALGORITHMS
+from modelyard_worker.log_metrics import DEFINITIONS_MAX, compiled
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
@@ -83,6 +84,8 @@ class RunRequest(BaseModel):
         "interrupted",
         "failed",
     ]
+    log_metrics: Annotated[dict[str, str], Field(max_length=DEFINITIONS_MAX)] = {}
+    """Metric -> regular expression that finds it in what is printed."""
     git_commit: Annotated[str | None, Field(max_length=128)] = None
     python_path: str | None = None
 
@@ -262,6 +265,7 @@ def check_run(yard: Yard, request: RunRequest) -> RunSpec:
     _check_inputs(yard, request)
     check_environment(request.environment)
     check_secrets(yard, request.secrets, request.environment)
+    _check_log_metrics(request)
     _check_model(yard, request)
     given = request.model_dump()
     given["hyperparameters"] = {name: _hyperparameter(name, value) for name, value in request.hyperparameters.items()}
@@ -317,6 +321,21 @@ def _check_inputs(yard: Yard, request: RunRequest) -> None:
         for channel in channels:
             if channel not in request.inputs:
                 raise InvalidValue(f"cannot use {field}.{channel}: there is no such channel under `inputs`")
+
+
+def _check_log_metrics(request: RunRequest) -> None:
+    if request.log_metrics and request.entry is None:
+        raise InvalidValue(
+            f"cannot train {request.training}: `log_metrics` are for an `entry`",
+            f"algorithm {request.algorithm} logs its metrics by itself",
+        )
+    for name, expression in request.log_metrics.items():
+        try:
+            compiled(name, expression)
+        except ValueError as error:
+            raise InvalidValue(
+                f"cannot find metric {name[:40]!r} in what {request.training} prints: {error}"
+            ) from error
 
 
 def _parents(yard: Yard, request: RunRequest) -> dict[str, str]:

@@ -298,6 +298,7 @@ def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str], en
         cpu_millis=run.spec.cpu_millis,
         memory_bytes=run.spec.memory_bytes,
         secrets=secrets,
+        log_metrics=run.spec.log_metrics,
     )
 
 

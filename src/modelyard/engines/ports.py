@@ -49,6 +49,8 @@ class JobOrder:
     """Beyond it the job is ended; None has no limit."""
     secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     """Variables with values that are handed to the process and written down nowhere."""
+    log_metrics: dict[str, str] = field(default_factory=dict[str, str])
+    """Metrics that are found in what it prints: name -> regular expression."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ which. Optional fields that a file leaves out stay out: defaults belong to the d
 import re
 from typing import Annotated, Any, Literal, Self, cast
 
+from modelyard_worker.log_metrics import DEFINITIONS_MAX
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from modelyard.domain.access import policy_document, policy_from
@@ -22,6 +23,7 @@ from modelyard.manifest.values import (
     Count,
     CountOrNone,
     CpuMillis,
+    Expression,
     Factor,
     MemoryBytes,
     Model,
@@ -428,11 +430,16 @@ class TrainingFields(_Schema):
     """Of the runs that wait the highest starts first."""
     retries: Annotated[RetryFields, BeforeValidator(_retries)] | None = None
     """Tries again what ended badly: a count, or `{count, on}`. By default nothing is tried again."""
+    metrics: Annotated[dict[str, Expression], Field(max_length=DEFINITIONS_MAX)] = Field(default_factory=dict)
+    """Metrics found in what a script prints, while it runs: name to regular expression, whose first group is the value
+    (SageMaker's MetricDefinitions). A group called `step` is the step."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.algorithm is None) == (self.entry is None):
             raise refuse("exactly one of `algorithm` (such as xgboost) and `entry` (a script)")
+        if self.algorithm is not None and self.metrics:
+            raise refuse("`metrics` with an `entry` alone; a built-in algorithm logs its own")
         return self
 
 

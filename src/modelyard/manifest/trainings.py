@@ -53,6 +53,8 @@ class TrainingResource:
     retry_count: int = 0
     retry_on: tuple[str, ...] | None = None
     """Values of `domain.runs.RunEnd`; None is the domain's default."""
+    log_metrics: dict[str, str] = field(default_factory=dict[str, str])
+    """Metric -> regular expression that finds it in what the training prints."""
 
 
 def read_training(document: Document, index: int, label: str, folder: Path) -> TrainingResource | None:
@@ -82,6 +84,7 @@ def read_training(document: Document, index: int, label: str, folder: Path) -> T
         priority=fields.priority,
         retry_count=fields.retries.count if fields.retries else 0,
         retry_on=tuple(fields.retries.on) if fields.retries and fields.retries.on else None,
+        log_metrics=dict(fields.metrics),
     )
 
 

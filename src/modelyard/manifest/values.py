@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from modelyard_worker.log_metrics import compiled
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -78,6 +79,14 @@ def scalar_text(value: Any) -> str:
     return _text(value)
 
 
+def _expression(value: Any) -> str:
+    try:
+        compiled("metric", value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise refuse(f"a regular expression with a group for the value, such as loss=([0-9.]+); {error}") from error
+    return value
+
+
 def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
 
@@ -120,6 +129,7 @@ Percent = Annotated[float, BeforeValidator(_reads(_percent, "a percentage (10%)"
 Model = Annotated[str, BeforeValidator(_reads(_model, "a model's name (price, price:3, price@best) or a path", str))]
 ModelName = Annotated[str, BeforeValidator(_reads(check_name, "a model's name: a DNS label, without version", str))]
 ScalarText = Annotated[str, BeforeValidator(scalar_text)]
+Expression = Annotated[str, BeforeValidator(_expression)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrNone = Annotated[int, Field(strict=True, ge=0)]
 Factor = Annotated[float, Field(strict=True, ge=0)]

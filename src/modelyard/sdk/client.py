@@ -409,12 +409,14 @@ class Client:
         environment: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         max_runtime_seconds: float | None = None,
+        log_metrics: Mapping[str, str] | None = None,
         progress: Progress = no_progress,
     ) -> RunView:
         """Starts a run of a built-in algorithm (`xgboost`) or of the script `entry` below `source`.
 
-        Paths of `inputs` begin at `source`; `secrets` are variable -> name of a secret. Returns when the run is on the
-        yard's disk; `wait_run` waits for its end.
+        Paths of `inputs` begin at `source`; `secrets` are variable -> name of a secret; `log_metrics` are metric ->
+        regular expression that finds it in what the script prints. Returns when the run is on the yard's disk;
+        `wait_run` waits for its end.
         """
         from modelyard.manifest.trainings import (  # noqa: PLC0415 (loaded when first needed)
             MAX_RUNTIME_SECONDS,
@@ -433,6 +435,7 @@ class Client:
             max_runtime_seconds=max_runtime_seconds or MAX_RUNTIME_SECONDS,
             environment=dict(environment or {}),
             secrets=dict(secrets or {}),
+            log_metrics=dict(log_metrics or {}),
         )
         return self.start_training(training, Path(source), project=project, progress=progress)
 

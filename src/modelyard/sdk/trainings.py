@@ -174,6 +174,7 @@ def _request(
         "memory_bytes": training.memory_bytes,
         "priority": training.priority,
         "retry_count": training.retry_count,
+        "log_metrics": training.log_metrics,
         **({} if training.retry_on is None else {"retry_on": list(training.retry_on)}),
         "git_commit": commit_of(folder),
         "python_path": _inner(training.python_path),

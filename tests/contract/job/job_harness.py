@@ -80,6 +80,7 @@ class Jobs:
         python_path: str | None = None,
         algorithm: str | None = None,
         content_types: dict[str, str] | None = None,
+        metrics: dict[str, str] | None = None,
     ) -> Job:
         folder = self.root / f"job-{len(self.started) + 1}"
         base = folder / "base"
@@ -111,6 +112,7 @@ class Jobs:
                 "environment": laid_out.environment,
                 "max_runtime_seconds": max_runtime_seconds,
                 "stop_grace_seconds": stop_grace_seconds,
+                "metrics": metrics,
             },
         )
         output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -138,3 +138,34 @@ def test_a_shell_script_runs_by_sh(jobs: Jobs) -> None:
     )
     assert job.end()["code"] == 0
     assert "depth 5" in job.output
+
+
+def test_metrics_are_found_in_what_it_prints_while_it_runs(jobs: Jobs) -> None:
+    script = (
+        "import pathlib, time\n"
+        "print('epoch 1 loss=3.0', flush=True)\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+        "print('epoch 2 loss=2.5', end='', flush=True)\n"
+    )
+    job = jobs.start(script, metrics={"loss": r"epoch (?P<step>\d+) loss=(\S+)"})
+    found = job.base / "output" / "metrics.jsonl"
+    wait_until(lambda: found.exists() and '"value": 3.0, "step": 1' in found.read_text(), "the first loss")
+    (job.base / "code" / "go").touch()
+    assert job.end()["metrics"] == {"loss": 2.5}
+
+
+def test_the_last_metrics_are_found_though_the_wrapper_is_killed(jobs: Jobs) -> None:
+    script = "import time\nprint('ready', flush=True); print('loss=1.5', flush=True); time.sleep(600)"
+    job = jobs.start(script, metrics={"loss": r"loss=(\S+)"})
+    job.wait_output("loss=1.5")
+    job.process.kill()
+    found = job.base / "output" / "metrics.jsonl"
+    wait_until(lambda: found.exists() and '"value": 1.5' in found.read_text(), "the last loss")
+
+
+def test_an_expression_that_takes_for_ever_costs_the_job_its_metrics_alone(jobs: Jobs) -> None:
+    script = "print('a' * 40 + '!', flush=True)"
+    job = jobs.start(script, metrics={"loss": r"(a+)+$"})
+    record = job.end()
+    assert (record["code"], record["metrics"]) == (0, {})
+    assert "takes too long" in job.output

@@ -52,6 +52,8 @@ def test_a_script_needs_its_code(api: Api) -> None:
     error = refusal(api.post("/runs", request(api, **{**script, "entry": "src/trian.py"})), 404, "not_found")
     assert error["hint"] == "did you mean src/train.py?"
     refusal(api.post("/runs", request(api, **{**script, "python_path": "libs"})), 404, "not_found")
+    error = refusal(api.post("/runs", request(api, **script, log_metrics={"loss": "loss="})), 400, "invalid_value")
+    assert "it has no group" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,7 @@ def test_a_script_needs_its_code(api: Api) -> None:
         ({"inputs": {"../up": "0" * 64}}, 400, "invalid_value"),
         ({"content_types": {"nope": "text/csv"}}, 400, "invalid_value"),
         ({"hyperparameters": {"a b": 1}}, 400, "invalid_value"),
+        ({"log_metrics": {"loss": "loss=(.*)"}}, 400, "invalid_value"),
         ({"hyperparameters": {"a": "x" * 3000}}, 400, "invalid_value"),
         ({"max_runtime_seconds": 0}, 400, "invalid_value"),
         ({"surprise": 1}, 400, "invalid_value"),

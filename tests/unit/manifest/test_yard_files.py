@@ -315,6 +315,14 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
             "- {name: t, kind: training, entry: train.py, hyperparameters: {a: [1]}}",
             "t.hyperparameters.a: found a list;",
         ),
+        (
+            "- name: t\n  kind: training\n  entry: train.py\n  metrics:\n    loss: 'loss=[0-9'",
+            "modelyard.yaml:5: t.metrics.loss: found 'loss=[0-9' (text); allowed: a regular expression with a group",
+        ),
+        (
+            "- {name: t, kind: training, algorithm: xgboost, metrics: {loss: 'loss=(.)'}}",
+            "`metrics` with an `entry` alone",
+        ),
         ("- {name: a, model: b}\n- {name: A, model: b}", "modelyard.yaml:2: A.name: found twice, first in line 1"),
         ("- name: a\n  model: b\n  model: c", "modelyard.yaml:3: a.model: found twice, first in line 2"),
         ("- name: a\n\tmodel: b", "modelyard.yaml:2: found a tab in the indentation"),

@@ -56,6 +56,7 @@ class Jobs:
             stop_grace_seconds=order.stop_grace_seconds,
             attempt=order.attempt,
             memory_bytes=order.memory_bytes,
+            metrics=order.log_metrics or None,
         )
         try:
             _clear(folder)
