@@ -17,4 +17,6 @@ def no_yard_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         patch.setenv("MODELYARD_HOME", str(tmp_path_factory.mktemp("no-yard-here") / "home"))
         patch.delenv("MODELYARD_URL", raising=False)
         patch.delenv("MODELYARD_API_KEY", raising=False)
+        # A yard is some eight processes, a command another one: each would compile every module that it imports.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
