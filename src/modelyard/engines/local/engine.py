@@ -125,6 +125,8 @@ class LocalEngine:
             self._jobs.stop(job)
         for replica in self._replicas.living():
             self._replicas.stop(replica, kill=False)
+        if not self._templates.living():
+            self._replicas.expect_no_more_forks()
         return self._anything_lives()
 
     def _anything_lives(self) -> bool:

@@ -35,7 +35,7 @@ from modelyard.engines.local.processes import (
     start_worker,
     worker_environment,
 )
-from modelyard.engines.local.templates import CannotFork, Templates
+from modelyard.engines.local.templates import CLAIM_SECONDS, CannotFork, Templates
 from modelyard.engines.ports import Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import StartFailed
 
@@ -303,6 +303,13 @@ class Replicas:
     def _append_output(self, name: str, text: str) -> None:
         with contextlib.suppress(OSError), (self._folder / name / OUTPUT).open("a") as file:
             file.write(text)
+
+    def expect_no_more_forks(self) -> None:
+        """To be called when no template lives any more: what one has forked says within a moment who it is."""
+        limit = time.monotonic() + CLAIM_SECONDS
+        for replica in map(self._known.__getitem__, self._appearing):
+            if replica.facts.forked and replica.appear_until is not None:
+                replica.appear_until = min(replica.appear_until, limit)
 
     # -- while it lives ----------------------------------------------------------------------------------------------
 
