@@ -13,8 +13,8 @@ TESTS := tests/unit tests/contract tests/integration tests/acceptance tests/docs
 # Guests bring pins that exclude ours; each is a folder with a `run` of its own.
 GUESTS := $(sort $(wildcard tests/guests/*/run))
 
-# Two at a time, a file's tests in one process: files share their yards, and two cores are the least there is.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Three at a time on two cores, as a story mostly waits; the tests of a file in one process, as they share their yards.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
 .PHONY: help setup check format test test-long test-all demo bench lock clean reference
 
