@@ -303,10 +303,11 @@ class CareSettings:
     """How long after its end a run's copies of inputs and code stay; the store has the originals."""
 
     run_folders_kept_seconds: float = 30 * 86400
-    """How long after its end the rest of a run's folder and its log stay; registered models are in the store."""
+    """How long after its end the rest of a run's folder and its log stay, and those of a transform; registered models
+    are in the store, and a transform's output is where it was asked for."""
 
     run_folders_bytes_max: float = 20 * 2**30
-    """All folders of ended runs together; beyond it those that ended first go, whatever their age."""
+    """All folders of ended runs and transforms together; beyond it those that ended first go, whatever their age."""
 
     packages_kept_seconds: float = 1 * 86400
     """How long a package that no endpoint has stays laid out."""

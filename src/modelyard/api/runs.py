@@ -3,13 +3,13 @@
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from modelyard_worker.algorithms.port import hyperparameter_reader
 from modelyard_worker.algorithms.refusal import BadInput
-from modelyard_worker.algorithms.xgboost_hyperparameters import read_hyperparameters
 from modelyard_worker.job_environment import ALGORITHMS
 from modelyard_worker.log_metrics import DEFINITIONS_MAX, compiled
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,9 +47,6 @@ HYPERPARAMETER_LENGTH_MAX = 2500
 """SageMaker's limits, so that what trains here trains there."""
 
 _HYPERPARAMETER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,255}")
-_READERS: dict[str, Callable[[dict[str, Any]], object]] = {"xgboost": read_hyperparameters}
-"""How built-in algorithms read their hyperparameters; the job does it with the same."""
-
 _CHANNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -249,8 +246,9 @@ def routes(yard: Yard) -> APIRouter:
     return router
 
 
-def check_run(yard: Yard, request: RunRequest) -> RunSpec:
-    """The spec, complete and possible. Raises InvalidValue, NotFound, Conflict."""
+def check_run(yard: Yard, request: RunRequest, tried: Sequence[Mapping[str, str]] = ({},)) -> RunSpec:
+    """The spec, complete and possible with each of the further hyperparameters that will be `tried`. Raises
+    InvalidValue, NotFound, Conflict."""
     check_name(request.training, "training name")
     check_name(request.project, "project name")
     if (request.algorithm is None) == (request.entry is None):
@@ -269,18 +267,18 @@ def check_run(yard: Yard, request: RunRequest) -> RunSpec:
     _check_model(yard, request)
     given = request.model_dump()
     given["hyperparameters"] = {name: _hyperparameter(name, value) for name, value in request.hyperparameters.items()}
-    _check_algorithm(request.training, request.algorithm, given["hyperparameters"])
+    for further in tried:
+        _check_algorithm(request.training, request.algorithm, {**given["hyperparameters"], **further})
     given["parents"] = _parents(yard, request)
     return RunSpec(**given)
 
 
 def _check_algorithm(training: str, algorithm: str | None, hyperparameters: dict[str, str]) -> None:
     """By the algorithm's own reader: what it would refuse when the job starts is refused now."""
-    read = _READERS.get(algorithm or "")
-    if read is None:
+    if algorithm is None:
         return
     try:
-        read(hyperparameters)
+        hyperparameter_reader(algorithm)(hyperparameters)
     except BadInput as error:
         raise InvalidValue(f"cannot train {training}: {error}") from error
 

@@ -22,6 +22,7 @@ from modelyard.clock import iso
 from modelyard.domain.access import Role
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import check_name
+from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.sources import SOURCE_LENGTH_MAX
 from modelyard.domain.transforms import Transform, TransformSpec
 from modelyard.errors import InvalidValue, NotFound
@@ -76,6 +77,9 @@ class TransformRequest(BaseModel):
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
     """Variable -> name of the secret."""
+    cpu_millis: Annotated[int | None, Field(gt=0)] = None
+    memory_bytes: Annotated[int | None, Field(gt=0)] = None
+    priority: Annotated[int, Field(ge=PRIORITY_MIN, le=PRIORITY_MAX)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,9 @@ class TransformView:
     stop_requested: bool
     progress: TransformProgress | None
     """None before it has begun."""
+    priority: int
+    waiting: str | None
+    """Why it does not start yet; null where it does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,8 @@ def transform_view(yard: Yard, transform: Transform) -> TransformView:
         failed=[FailedObject(one["name"], one["reason"]) for one in transform.result.get("failed", [])],
         stop_requested=transform.stop_requested,
         progress=_progress(yard.home.transforms / transform.id / PROGRESS),
+        priority=spec.priority,
+        waiting=transform.waiting if not transform.ended else None,
     )
 
 
@@ -242,6 +251,9 @@ def check_transform(yard: Yard, request: TransformRequest) -> TransformSpec:
         options=options,
         environment=request.environment,
         secrets=request.secrets,
+        cpu_millis=request.cpu_millis,
+        memory_bytes=request.memory_bytes,
+        priority=request.priority,
     )
 
 

@@ -188,8 +188,8 @@ def _trials(yard: Yard, tuning: Tuning) -> list[Run]:
 def check_tuning(yard: Yard, request: TuningRequest) -> TuningSpec:
     """The spec, complete and possible. Raises InvalidValue, NotFound, Conflict."""
     check_name(request.name, "tuning name")
-    training = check_run(yard, request.training.model_copy(update={"model": request.model}))
     ranges = [_range(one) for one in request.ranges]
+    training = check_run(yard, request.training.model_copy(update={"model": request.model}), _ends(ranges))
     names = [one.name for one in ranges]
     if len(set(names)) < len(names):
         raise InvalidValue(f"cannot tune {request.name}: a range is given twice", "give each hyperparameter one range")
@@ -205,6 +205,19 @@ def check_tuning(yard: Yard, request: TuningRequest) -> TuningSpec:
         )
     given = request.model_dump(exclude={"training", "ranges"})
     return TuningSpec(**given, training=training, ranges=ranges)
+
+
+def _ends(ranges: list[Range]) -> list[dict[str, str]]:
+    """Two trials at the ends of every range: what refuses neither is likely to refuse none between."""
+    return [
+        {one.name: one.values[end] if one.kind == "categorical" else _number(one, at) for one in ranges}
+        for end, at in ((0, "low"), (-1, "high"))
+    ]
+
+
+def _number(one: Range, at: str) -> str:
+    value: float = getattr(one, at)
+    return str(int(value)) if one.kind == "integer" else str(value)
 
 
 def _range(one: RangeRequest) -> Range:

@@ -87,6 +87,11 @@ def transform(
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds that one request may take.")] = None,
     retries: Annotated[int | None, typer.Option(help="How often a request that failed is tried again, 0 to 3.")] = None,
+    cpu: Annotated[int | None, typer.Option(min=1, help="Cores to wait for; by default one.")] = None,
+    mem: Annotated[
+        int | None, typer.Option(min=1, metavar="MIB", help="Memory to wait for, and at most to take.")
+    ] = None,
+    priority: Annotated[int, typer.Option(min=-100, max=100, help="Of what waits, the highest starts first.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when the transform is accepted.")] = False,
     output: Output = Format.PRETTY,
 ) -> None:
@@ -107,9 +112,14 @@ def transform(
         "timeout_seconds": timeout,
         "retries": retries,
     }
+    room = {"priority": priority}
+    room |= {"cpu_millis": 1000 * cpu} if cpu else {}
+    room |= {"memory_bytes": mem * 2**20} if mem else {}
     with open_client() as client:
         with sending() as progress:
-            view = client.transform(model, input_, output_, name=name, project=project, progress=progress, **options)
+            view = client.transform(
+                model, input_, output_, name=name, project=project, room=room, progress=progress, **options
+            )
         remark(f"started {view['id']}")
         if not detach:
             view = _wait(client, view["id"])
@@ -135,6 +145,8 @@ def _wait(client: "Client", transform_id: str) -> "TransformView":
 
 def _sentence(view: "TransformView") -> str:
     progress = view["progress"]
+    if view["waiting"]:
+        return f"{view['id']}: waiting, {view['waiting']}"
     if progress is None or (not progress["records"] and view["status"] == "InProgress"):
         return f"{view['id']}: {'waiting' if view['started_at'] is None else 'loading the model'}"
     return f"{view['id']}: {progress_words(progress)}"
@@ -163,6 +175,8 @@ def transform_lines(view: "TransformView") -> list[str]:
     lines = [f"{view['id']}: {view['status']} after {between(view['created_at'], view['ended_at'])}"]
     if view["failure_reason"]:
         lines.append(f"reason: {view['failure_reason']}")
+    if view["waiting"]:
+        lines.append(f"waits: {view['waiting']}")
     lines += ["", f"model: {view['model'] or view['package'][:12]}", f"input: {view['input']}"]
     lines.append(f"output: {view['output']}")
     progress = view["progress"]

@@ -13,6 +13,7 @@ from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.eviction import Eviction
+from modelyard.controller.jobs import Turns
 from modelyard.controller.messages import Messenger
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
@@ -82,6 +83,7 @@ class Controller:
         self.shadows = self._endpoints.shadows
         tracker = Tracker(home, tracking.url if tracking is not None else None)
         self._tracking = TrackingPass(store, home.runs, tracker, clock, self.wake)
+        turns = Turns(engine, clock)
         self._runs = RunsPass(
             store,
             artifacts,
@@ -90,10 +92,11 @@ class Controller:
             home.runs,
             clock,
             self.wake,
+            turns,
             tracking=lambda run: job_tracking(home, tracker, run),
         )
         self._tunings = TuningsPass(store, home.runs, clock, self.wake, self._runs.register)
-        self._transforms = TransformsPass(store, artifacts, engine, self._environments, home, clock, self.wake)
+        self._transforms = TransformsPass(store, artifacts, engine, self._environments, home, clock, self.wake, turns)
         self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
         self._eviction = Eviction(engine, self._endpoints, care or CareSettings(), clock)

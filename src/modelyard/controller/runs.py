@@ -2,23 +2,30 @@
 
 import asyncio
 import logging
-import os
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from modelyard_worker.job_environment import CHECKPOINTS, JobPlan, lay_out_job, metrics_file
 
 from modelyard.clock import Clock
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
+from modelyard.controller.jobs import (
+    Background,
+    JobsSeen,
+    Turns,
+    changed_reasons,
+    first_on_path,
+    is_alive,
+    reason_of,
+)
 from modelyard.controller.secrets import mask, reveal
 from modelyard.controller.tracking import JobTracking
 from modelyard.domain.models import Lineage
-from modelyard.domain.queueing import decide_starts
+from modelyard.domain.queueing import QueuedJob
 from modelyard.domain.runs import JobFact, Run, RunAction, RunStatus, RunStep, decide_run
 from modelyard.engines.ports import Engine, JobOrder
 from modelyard.errors import Conflict, ModelyardError, StoreFailed
@@ -43,6 +50,7 @@ class RunsPass:
         folder: Path,
         clock: Clock,
         wake: Callable[[], None],
+        turns: Turns,
         tracking: Callable[[Run], JobTracking] | None = None,
     ) -> None:
         """`tracking` says what a job is told of the tracking server."""
@@ -52,17 +60,18 @@ class RunsPass:
         self._environments = environments
         self._folder = folder
         self._clock = clock
-        self._wake = wake
+        self._turns = turns
         self._tracking = tracking
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way = Background("run", wake, self._fail)
         self._leaving = False
+        turns.add(self._seen)
 
     def __call__(self) -> None:
         """One pass. What takes time goes on in the background and wakes the loop when it is done."""
         unfinished = self._store.runs.unfinished()
         facts = {run.id: self._engine.job(run.id) for run in unfinished}
         actions = {run.id: decide_run(run, facts[run.id]) for run in unfinished if run.id not in self._under_way}
-        starts = self._starts(unfinished, facts, actions)
+        starts = self._starts(unfinished, actions)
         for run in unfinished:
             action = actions.get(run.id, RunAction.WAIT)
             if run.id not in actions or (action is RunAction.START and run.id not in starts):
@@ -73,26 +82,36 @@ class RunsPass:
                 # It was stopped, or ended, since it was looked at: the next pass begins from what is then there.
                 _log.info("run %s: %s", run.id, error)
 
-    def _starts(
-        self, unfinished: list[Run], facts: Mapping[str, JobFact | None], actions: Mapping[str, RunAction]
-    ) -> tuple[str, ...]:
+    def _starts(self, unfinished: list[Run], actions: Mapping[str, RunAction]) -> tuple[str, ...]:
         """The runs to start now; why the others wait is written down."""
-        now = self._clock.now()
-        waiting = [run for run in unfinished if actions.get(run.id) is RunAction.START and run.due_at <= now]
-        if self._leaving or not waiting:
+        waiting = [run for run in unfinished if self._waits(run, actions.get(run.id, RunAction.WAIT))]
+        if not waiting:
             return ()
-        running = [run.queued for run in unfinished if self._runs_or_starts(run, facts[run.id])]
-        starts = decide_starts((run.queued for run in waiting), running, self._engine.job_room(), now)
-        changed = {
-            run.id: starts.waiting[run.id] for run in waiting if starts.waiting.get(run.id, run.waiting) != run.waiting
-        }
+        starts = self._turns.decide()
+        changed = changed_reasons(((run.id, run.id, run.waiting) for run in waiting), starts)
         if changed:
             self._store.runs.put_waiting(changed)
         return starts.start
 
+    def _seen(self) -> JobsSeen:
+        """All runs, as the queue sees them."""
+        waiting: list[QueuedJob] = []
+        running: list[QueuedJob] = []
+        for run in self._store.runs.unfinished():
+            fact = self._engine.job(run.id)
+            if self._runs_or_starts(run, fact):
+                running.append(run.queued)
+            elif run.id not in self._under_way and self._waits(run, decide_run(run, fact)):
+                waiting.append(run.queued)
+        return JobsSeen(tuple(waiting), tuple(running))
+
+    def _waits(self, run: Run, action: RunAction) -> bool:
+        """Whether it is to be started as soon as there is room."""
+        return action is RunAction.START and not self._leaving and run.due_at <= self._clock.now()
+
     def _runs_or_starts(self, run: Run, fact: JobFact | None) -> bool:
         """Whether it takes its part of the machine: uploading takes none."""
-        return _is_alive(fact) or (run.id in self._under_way and run.step is not RunStep.UPLOADING)
+        return is_alive(fact) or (run.id in self._under_way and run.step is not RunStep.UPLOADING)
 
     def leave(self) -> None:
         """From now on nothing is started; what runs is followed to its end."""
@@ -100,19 +119,19 @@ class RunsPass:
 
     async def settle(self) -> None:
         """Waits for what is under way. Nothing of it is lost where that is cut off."""
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await self._under_way.settle()
 
     def _do(self, action: RunAction, run: Run, fact: JobFact | None) -> None:
         match action:
             case RunAction.START:
-                self._begin(run, self._start(run))
+                self._under_way.begin(run.id, run, self._start(run))
             case RunAction.UPLOAD:
-                self._begin(run, self._upload(run, fact or JobFact(alive=False)))
+                self._under_way.begin(run.id, run, self._upload(run, fact or JobFact(alive=False)))
             case RunAction.STOP:
                 # Asked at every pass: the process may have been on its way when it was asked first.
                 self._engine.stop_job(run.id)
             case RunAction.FAIL:
-                self._end(run, RunStatus.FAILED, RunStep.FAILED, fact, _reason(fact))
+                self._end(run, RunStatus.FAILED, RunStep.FAILED, fact, reason_of(fact))
             case RunAction.END_STOPPED:
                 self._end_stopped(run, fact)
             case RunAction.LOSE:
@@ -120,33 +139,11 @@ class RunsPass:
             case RunAction.RETRY:
                 self._retry(run, fact)
             case RunAction.WAIT:
-                if _is_alive(fact) and run.step in (RunStep.PENDING, RunStep.DOWNLOADING):
+                if is_alive(fact) and run.step in (RunStep.PENDING, RunStep.DOWNLOADING):
                     # The controller that started it was killed before it could write so.
                     self._store.runs.move(run.id, run.status, RunStep.TRAINING, self._clock.now())
 
     # -- what takes time ---------------------------------------------------------------------------------------------
-
-    def _begin(self, run: Run, steps: Coroutine[Any, Any, None]) -> None:
-        self._under_way[run.id] = asyncio.get_running_loop().create_task(self._guarded(run, steps))
-
-    async def _guarded(self, run: Run, steps: Coroutine[Any, Any, None]) -> None:
-        """Whatever is under way ends with a word about it, and what cannot even be written down is tried again by a
-        later pass; only the pass's own rhythm does so, lest a full disk keeps two cores busy."""
-        try:
-            try:
-                await steps
-            except Conflict as error:
-                _log.info("run %s: %s", run.id, error)
-            except Exception as error:  # noqa: BLE001 (whatever it was, the run must not wait for ever)
-                message = error.message if isinstance(error, ModelyardError) else f"cannot go on: {error!r}"
-                _log.warning("run %s: %s", run.id, message, exc_info=not isinstance(error, ModelyardError))
-                self._end(run, RunStatus.FAILED, RunStep.FAILED, None, message)
-        except ModelyardError:
-            _log.exception("run %s: cannot write down what became of it", run.id)
-        else:
-            self._wake()
-        finally:
-            self._under_way.pop(run.id, None)
 
     async def _start(self, run: Run) -> None:
         """Raises Conflict where a stop was asked for already; the next pass sees to it."""
@@ -237,6 +234,9 @@ class RunsPass:
 
     # -- endings -----------------------------------------------------------------------------------------------------
 
+    def _fail(self, run: Run, message: str) -> None:
+        self._end(run, RunStatus.FAILED, RunStep.FAILED, None, message)
+
     def _end_stopped(self, run: Run, fact: JobFact | None) -> None:
         if fact is not None and fact.ended_by == "max_runtime":
             reason = f"it ran longer than its maximum of {run.spec.max_runtime_seconds:g} s"
@@ -291,7 +291,7 @@ def _order(run: Run, base: Path, python: str | None, secrets: dict[str, str], en
         id=run.id,
         base=str(base),
         command=tuple(process.command),
-        environment={**_first_on_path(python), **environment, **process.environment},
+        environment={**first_on_path(python), **environment, **process.environment},
         max_runtime_seconds=run.spec.max_runtime_seconds,
         stop_grace_seconds=run.spec.stop_grace_seconds,
         attempt=run.attempt,
@@ -315,29 +315,12 @@ def _clear(base: Path) -> None:
             place.unlink(missing_ok=True)
 
 
-def _first_on_path(python: str | None) -> dict[str, str]:
-    """What lets a script find the programs of its own environment."""
-    if python is None:
-        return {}
-    return {"PATH": os.pathsep.join((str(Path(python).parent), os.environ.get("PATH", os.defpath)))}
-
-
-def _is_alive(fact: JobFact | None) -> bool:
-    return fact is not None and fact.alive
-
-
 def _end_reason(fact: JobFact | None) -> str:
     if fact is None or fact.exit_code is None:
         return LOST
     if fact.ended_by == "stop":
         return WENT_DOWN
-    return "it ran longer than it may" if fact.ended_by == "max_runtime" else _reason(fact)
-
-
-def _reason(fact: JobFact | None) -> str:
-    if fact is None:
-        return "no reason was recorded"
-    return fact.failure or f"it ended with exit code {fact.exit_code}"
+    return "it ran longer than it may" if fact.ended_by == "max_runtime" else reason_of(fact)
 
 
 def _framework(folder: Path, paths: list[str]) -> str | None:

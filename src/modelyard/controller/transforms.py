@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,16 +15,23 @@ from modelyard_worker.transform.plan import RESULT, TransformPlan, write_plan
 from modelyard.clock import Clock
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
+from modelyard.controller.jobs import (
+    Background,
+    JobsSeen,
+    Turns,
+    changed_reasons,
+    first_on_path,
+    is_alive,
+    reason_of,
+)
 from modelyard.controller.secrets import mask, reveal
+from modelyard.domain.queueing import QueuedJob
 from modelyard.domain.runs import JobFact
 from modelyard.domain.transforms import Transform, TransformAction, TransformStatus, decide_transform
 from modelyard.engines.ports import Engine, JobOrder
-from modelyard.errors import Conflict, ModelyardError
+from modelyard.errors import Conflict
 from modelyard.settings import Home
 from modelyard.store.ports import Artifacts, Store
-
-AT_ONCE = 2
-"""Transforms that score at the same time; each uses as many processes as there are cores."""
 
 STOP_GRACE_SECONDS = 30.0
 RUNTIME_SECONDS_MAX = 28 * 86400.0
@@ -43,7 +49,7 @@ class TransformsPass:
         home: Home,
         clock: Clock,
         wake: Callable[[], None],
-        at_once: int = AT_ONCE,
+        turns: Turns,
     ) -> None:
         self._store = store
         self._artifacts = artifacts
@@ -51,29 +57,48 @@ class TransformsPass:
         self._environments = environments
         self._home = home
         self._clock = clock
-        self._wake = wake
-        self._at_once = at_once
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._turns = turns
+        self._under_way = Background("transform", wake, self._fail)
         self._leaving = False
+        turns.add(self._seen)
 
     def __call__(self) -> None:
         """One pass. What takes time goes on in the background and wakes the loop when it is done."""
         unfinished = self._store.transforms.unfinished()
         facts = {one.id: self._fact(one) for one in unfinished}
-        scoring = sum(one.id in self._under_way or _is_alive(facts[one.id]) for one in unfinished)
+        actions = {one.id: decide_transform(one, facts[one.id]) for one in unfinished if one.id not in self._under_way}
+        starts = self._starts([one for one in unfinished if actions.get(one.id) is TransformAction.START])
         for one in unfinished:
-            if one.id in self._under_way:
+            action = actions.get(one.id, TransformAction.WAIT)
+            if action is TransformAction.START and one.queued.id not in starts:
                 continue
-            action = decide_transform(one, facts[one.id])
-            if action is TransformAction.START:
-                if scoring >= self._at_once or self._leaving:
-                    continue
-                scoring += 1
             try:
                 self._do(action, one, facts[one.id])
             except Conflict as error:
                 # It was stopped, or ended, since it was looked at: the next pass begins from what is then there.
                 _log.info("transform %s: %s", one.id, error)
+
+    def _starts(self, waiting: list[Transform]) -> tuple[str, ...]:
+        """Places in the queue of those to start now; why the others wait is written down."""
+        if self._leaving or not waiting:
+            return ()
+        starts = self._turns.decide()
+        changed = changed_reasons(((one.id, one.queued.id, one.waiting) for one in waiting), starts)
+        if changed:
+            self._store.transforms.put_waiting(changed)
+        return starts.start
+
+    def _seen(self) -> JobsSeen:
+        """All transforms, as the queue sees them."""
+        waiting: list[QueuedJob] = []
+        running: list[QueuedJob] = []
+        for one in self._store.transforms.unfinished():
+            fact = self._fact(one)
+            if is_alive(fact) or one.id in self._under_way:
+                running.append(one.queued)
+            elif not self._leaving and decide_transform(one, fact) is TransformAction.START:
+                waiting.append(one.queued)
+        return JobsSeen(tuple(waiting), tuple(running))
 
     def leave(self) -> None:
         """From now on nothing is started."""
@@ -81,7 +106,7 @@ class TransformsPass:
 
     async def settle(self) -> None:
         """Waits for what is under way. Nothing of it is lost where that is cut off."""
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await self._under_way.settle()
 
     def _fact(self, transform: Transform) -> JobFact | None:
         return self._engine.job(transform.job) if transform.attempt else None
@@ -89,15 +114,14 @@ class TransformsPass:
     def _do(self, action: TransformAction, transform: Transform, fact: JobFact | None) -> None:
         match action:
             case TransformAction.START:
-                task = asyncio.get_running_loop().create_task(self._guarded(transform))
-                self._under_way[transform.id] = task
+                self._under_way.begin(transform.id, transform, self._start(transform))
             case TransformAction.STOP:
                 # Asked at every pass: the process may have been on its way when it was asked first.
                 self._engine.stop_job(transform.job)
             case TransformAction.COMPLETE:
                 self._end(transform, TransformStatus.COMPLETED, None)
             case TransformAction.FAIL:
-                self._end(transform, TransformStatus.FAILED, _reason(fact))
+                self._end(transform, TransformStatus.FAILED, reason_of(fact))
             case TransformAction.GIVE_UP:
                 reason = f"its process was lost {transform.attempt} times; the last words are in its log"
                 self._end(transform, TransformStatus.FAILED, reason)
@@ -107,24 +131,6 @@ class TransformsPass:
                 pass
 
     # -- starting ----------------------------------------------------------------------------------------------------
-
-    async def _guarded(self, transform: Transform) -> None:
-        """Whatever becomes of the start is written down; what cannot even be is tried again by a later pass."""
-        try:
-            try:
-                await self._start(transform)
-            except Conflict as error:
-                _log.info("transform %s: %s", transform.id, error)
-            except Exception as error:  # noqa: BLE001 (whatever it was, the transform must not wait for ever)
-                message = error.message if isinstance(error, ModelyardError) else f"cannot go on: {error!r}"
-                _log.warning("transform %s: %s", transform.id, message, exc_info=not isinstance(error, ModelyardError))
-                self._end(transform, TransformStatus.FAILED, message)
-        except ModelyardError:
-            _log.exception("transform %s: cannot write down what became of it", transform.id)
-        else:
-            self._wake()
-        finally:
-            self._under_way.pop(transform.id, None)
 
     async def _start(self, transform: Transform) -> None:
         """Raises Conflict where a stop was asked for already; the next pass sees to it."""
@@ -166,7 +172,7 @@ class TransformsPass:
         return self._home.transforms / transform.id
 
     def _order(self, transform: Transform, python: str | None) -> JobOrder:
-        environment = {**_first_on_path(python), **_container_variables(transform), **transform.spec.environment}
+        environment = {**first_on_path(python), **_container_variables(transform), **transform.spec.environment}
         return JobOrder(
             id=transform.job,
             base=str(self._folder(transform)),
@@ -174,10 +180,15 @@ class TransformsPass:
             environment=environment,
             max_runtime_seconds=RUNTIME_SECONDS_MAX,
             stop_grace_seconds=STOP_GRACE_SECONDS,
+            cpu_millis=transform.spec.cpu_millis,
+            memory_bytes=transform.spec.memory_bytes,
             secrets=reveal(self._store, transform.spec.secrets),
         )
 
     # -- endings -----------------------------------------------------------------------------------------------------
+
+    def _fail(self, transform: Transform, message: str) -> None:
+        self._end(transform, TransformStatus.FAILED, message)
 
     def _end(self, transform: Transform, status: TransformStatus, reason: str | None) -> None:
         reason = None if reason is None else mask(self._store, reason)
@@ -204,19 +215,3 @@ def _container_variables(transform: Transform) -> dict[str, str]:
     return {
         name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in variables.items() if value
     }
-
-
-def _first_on_path(python: str | None) -> dict[str, str]:
-    if python is None:
-        return {}
-    return {"PATH": os.pathsep.join((str(Path(python).parent), os.environ.get("PATH", os.defpath)))}
-
-
-def _is_alive(fact: JobFact | None) -> bool:
-    return fact is not None and fact.alive
-
-
-def _reason(fact: JobFact | None) -> str:
-    if fact is None:
-        return "no reason was recorded"
-    return fact.failure or f"it ended with exit code {fact.exit_code}"

@@ -9,6 +9,7 @@ has, inputs of runs and packages laid out, go sooner.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from modelyard.settings import CareSettings
 
@@ -16,6 +17,7 @@ from modelyard.settings import CareSettings
 class Kind(StrEnum):
     RUN_INPUTS = "run inputs"  # copies of inputs and code in the folder of a run that has ended
     RUN = "run folder"  # the rest of that folder, and what the run printed
+    TRANSFORM = "transform folder"  # of a transform that has ended, and what it printed; its output is elsewhere
     IMPORT = "import"  # that a package was imported, which has kept its files
     PACKAGE = "package"  # a package laid out for running
     ARTIFACT = "artifact"  # a file in the store
@@ -24,12 +26,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """What lies on the disk of a run that has ended."""
+    """What lies on the disk of a run, or of a transform, that has ended."""
 
     run: str
     ended_at: float
     inputs_bytes: int
     rest_bytes: int
+    kind: Literal[Kind.RUN, Kind.TRANSFORM] = Kind.RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,12 @@ def _runs(runs: Iterable[RunFolder], care: CareSettings, now: float) -> list[Sur
         left_bytes -= inputs + one.rest_bytes
         too_old = age > care.run_folders_kept_seconds
         if too_old or left_bytes < 0:
-            reason = f"ended more than {_days(care.run_folders_kept_seconds)} ago" if too_old else "runs have too much"
-            surplus.append(Surplus(Kind.RUN, one.run, one.inputs_bytes + one.rest_bytes, reason))
+            reason = (
+                f"ended more than {_days(care.run_folders_kept_seconds)} ago"
+                if too_old
+                else "runs and transforms have too much"
+            )
+            surplus.append(Surplus(one.kind, one.run, one.inputs_bytes + one.rest_bytes, reason))
         elif one.inputs_bytes and not inputs:
             reason = f"ended more than {_days(care.run_inputs_kept_seconds)} ago"
             surplus.append(Surplus(Kind.RUN_INPUTS, one.run, one.inputs_bytes, reason))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from modelyard.domain.queueing import CPU_MILLIS_DEFAULT, QueuedJob
 from modelyard.domain.runs import FAILURE_REASON_LENGTH_MAX, JobFact
 from modelyard.errors import Conflict
 
@@ -55,6 +56,12 @@ class TransformSpec:
     batch: str | None = None
     """The `kind: batch` that it was submitted to."""
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    cpu_millis: int | None = None
+    """Cores to wait for; None is one. Numeric libraries get a thread per whole core, all there are where None."""
+    memory_bytes: int | None = None
+    """Memory to wait for, beyond which it is ended; None waits for none and has no limit."""
+    priority: int = 0
+    """Of the jobs that wait the highest starts first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ class Transform:
     stop_requested: bool = False
     result: dict[str, Any] = field(default_factory=dict[str, Any])
     """What it said of itself at its end: objects, records, which objects failed and why."""
+    waiting: str | None = None
+    """Why it does not start yet; None where it does not wait, or was not looked at."""
 
     @property
     def ended(self) -> bool:
@@ -82,6 +91,13 @@ class Transform:
     def job(self) -> str:
         """What the engine calls its present process; a run's id has no dot."""
         return job_of(self.id, self.attempt)
+
+    @property
+    def queued(self) -> QueuedJob:
+        """Its place in the queue of jobs, which it keeps when it is interrupted. Its name there no run has."""
+        spec = self.spec
+        cpu_millis = CPU_MILLIS_DEFAULT if spec.cpu_millis is None else spec.cpu_millis
+        return QueuedJob(f"transform/{self.id}", spec.priority, self.created_at, cpu_millis, spec.memory_bytes or 0)
 
 
 def job_of(transform: str, attempt: int) -> str:
@@ -96,7 +112,7 @@ def start_transform(transform: Transform, now: float) -> Transform:
     """With one more process than before. Raises Conflict where none is wanted any more."""
     if transform.ended or transform.stop_requested:
         raise Conflict(f"cannot start transform {transform.id}: it is {transform.status.value}")
-    return replace(transform, attempt=transform.attempt + 1, started_at=transform.started_at or now)
+    return replace(transform, attempt=transform.attempt + 1, started_at=transform.started_at or now, waiting=None)
 
 
 def end_transform(
@@ -145,7 +161,7 @@ def decide_transform(transform: Transform, fact: JobFact | None) -> TransformAct
 
 
 def _after_end(transform: Transform, fact: JobFact) -> TransformAction:
-    if fact.exit_code is not None and fact.ended_by == "exit":
+    if fact.exit_code is not None and fact.ended_by in ("exit", "memory", "max_runtime"):
         return TransformAction.FAIL
     # Nobody asked this transform to end: it was killed, or the yard went down.
     return TransformAction.GIVE_UP if transform.attempt >= ATTEMPTS_MAX else TransformAction.START

@@ -559,6 +559,7 @@ class Client:
         project: str | None = None,
         environment: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
+        room: Mapping[str, int] | None = None,
         progress: Progress = no_progress,
         **options: Any,
     ) -> TransformView:
@@ -566,8 +567,9 @@ class Client:
 
         `model` is `price`, `price:3`, `price@champion`, `endpoint/price` or a model's file. `options` are SageMaker's
         in small letters: content_type, accept, split, strategy, assemble, max_payload_mb, processes, compression,
-        csv_header, input_filter, output_filter, join, timeout_seconds, retries, batch_size. Returns when the transform
-        is on the yard's disk; `wait_transform` waits for its end.
+        csv_header, input_filter, output_filter, join, timeout_seconds, retries, batch_size. `room` says what it waits
+        for: cpu_millis, memory_bytes, priority. Returns when the transform is on the yard's disk; `wait_transform`
+        waits for its end.
         """
         return start_transform(
             self._connection,
@@ -579,6 +581,7 @@ class Client:
             project=project,
             environment=environment,
             secrets=secrets,
+            room=room,
             progress=progress,
         )
 

@@ -29,6 +29,7 @@ def start_transform(
     project: str | None = None,
     environment: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
+    room: Mapping[str, int] | None = None,
     progress: Progress = no_progress,
 ) -> TransformView:
     """`model` is `price`, `price:3`, `price@champion`, `endpoint/price` or a model's file or folder of this machine."""
@@ -40,6 +41,7 @@ def start_transform(
         "options": {field: value for field, value in options.items() if value is not None},
         "environment": dict(environment or {}),
         "secrets": dict(secrets or {}),
+        **(room or {}),
     }
     wanted |= _source(connection, model, progress)
     if name is None and "tree" in wanted.get("model", {}):

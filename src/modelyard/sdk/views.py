@@ -196,6 +196,9 @@ class TransformView(TypedDict):
     """Objects that have no output, the first hundred."""
     stop_requested: bool
     progress: TransformProgressView | None
+    priority: int
+    waiting: str | None
+    """Why it does not start yet; None where it does not wait."""
 
 
 class PointView(TypedDict):

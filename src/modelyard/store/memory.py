@@ -600,6 +600,13 @@ class MemoryTransforms:
         with self._lock:
             return self._put(end_transform(self.get(transform), status, now, reason, result or {}))
 
+    def put_waiting(self, reasons: Mapping[str, str | None]) -> None:
+        with self._lock:
+            for transform, reason in reasons.items():
+                found = self._transforms.get(name_key(transform))
+                if found is not None and not found.ended:
+                    self._put(replace(found, waiting=reason))
+
     def request_stop(self, transform: str) -> Transform:
         with self._lock:
             return self._put(stop_transform(self.get(transform)))

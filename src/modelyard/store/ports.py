@@ -284,6 +284,10 @@ class Transforms(Protocol):
         """Raises NotFound, Conflict where it has ended."""
         ...
 
+    def put_waiting(self, reasons: Mapping[str, str | None]) -> None:
+        """Writes down why transforms do not start yet. Without effect on those that ended."""
+        ...
+
     def request_stop(self, transform: str) -> Transform:
         """Wishes a stop. Harmless on one that is stopping or has ended. Raises NotFound."""
         ...

@@ -56,7 +56,7 @@ def find(home: Home, store: Store, artifacts: Artifacts, care: CareSettings, now
     needed = needed_digests(store, artifacts, kept) | _running(home)
     with disk("read", home.root):
         return Found(
-            runs=tuple(_run_folders(home, store)),
+            runs=(*_run_folders(home, store), *_transform_folders(home, store)),
             packages=tuple(_packages(home)),
             imports=imports,
             artifacts=tuple(artifacts.stored()),
@@ -126,6 +126,19 @@ def _run_folders(home: Home, store: Store) -> Iterator[RunFolder]:
         yield RunFolder(run.id, run.ended_at, inputs, whole - inputs)
 
 
+def _transform_folders(home: Home, store: Store) -> Iterator[RunFolder]:
+    there = {folder.name for folder in home.transforms.iterdir()} if home.transforms.is_dir() else set[str]()
+    for one in store.transforms.select(limit=RUNS_LOOKED_AT_MAX):
+        if one.ended and one.ended_at is not None and one.id in there:
+            size = sum(_size_bytes(folder) for folder in _folders_of_transform(home, one.id))
+            yield RunFolder(one.id, one.ended_at, 0, size, Kind.TRANSFORM)
+
+
+def _folders_of_transform(home: Home, transform: str) -> list[Path]:
+    """Its own comes last: as long as that is there, the others are looked for."""
+    return [*(home.engine / "jobs").glob(f"{transform}.*"), home.transforms / transform]
+
+
 def _packages(home: Home) -> Iterator[LaidOut]:
     for folder in home.packages.iterdir():
         if _DIGEST.fullmatch(folder.name):
@@ -173,6 +186,9 @@ def _free(home: Home, store: Store, artifacts: Artifacts, one: Surplus, care: Ca
         case Kind.RUN:
             for folder in (home.runs / one.name, home.engine / "jobs" / one.name):
                 _remove(folder)
+        case Kind.TRANSFORM:
+            for folder in _folders_of_transform(home, one.name):
+                _remove(folder)
         case Kind.EVENTS:
             store.events.drop_before(now - care.events_kept_seconds)
     return True
@@ -202,6 +218,6 @@ def _remove(folder: Path) -> None:
 
 def remove_leftovers(home: Home) -> None:
     """What an earlier process had begun to remove."""
-    for place in (home.packages, home.runs, home.engine / "jobs", *home.runs.glob("*/ml")):
+    for place in (home.packages, home.runs, home.transforms, home.engine / "jobs", *home.runs.glob("*/ml")):
         for left in place.glob(f"{_ASIDE}*"):
             shutil.rmtree(left, ignore_errors=True)

@@ -324,8 +324,23 @@ transforms = Table(
     Column("failure_reason", String),
     Column("stop_requested", Boolean, nullable=False),
     Column("result", JSON, nullable=False),
+    Column("waiting", String),
     Index("transforms_by_name", "name_key", "number", unique=True),
     Index("transforms_by_status", "status"),
+)
+
+schedules = Table(
+    "schedules",
+    queue,
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("looked_at", Float, nullable=False),
+    Column("timing", JSON, nullable=False),
+    Column("planned_at", Float),
+    Column("started_at", Float),
+    Column("started", String),
+    Column("sentence", String),
 )
 
 invocations = Table(

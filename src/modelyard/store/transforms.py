@@ -1,6 +1,6 @@
 """Batch transforms in the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -83,6 +83,12 @@ class SqlTransforms:
     ) -> Transform:
         return self._change(transform, lambda found: end_transform(found, status, now, reason, result or {}))
 
+    def put_waiting(self, reasons: Mapping[str, str | None]) -> None:
+        with self._queue.write() as connection:
+            for transform, reason in reasons.items():
+                going_on = (transforms.c.key == name_key(transform)) & transforms.c.ended_at.is_(None)
+                connection.execute(update(transforms).where(going_on).values(waiting=reason))
+
     def request_stop(self, transform: str) -> Transform:
         return self._change(transform, stop_transform)
 
@@ -112,6 +118,7 @@ def _changing(transform: Transform) -> dict[str, Any]:
         "failure_reason": transform.failure_reason,
         "stop_requested": transform.stop_requested,
         "result": transform.result,
+        "waiting": transform.waiting,
     }
 
 
@@ -127,4 +134,5 @@ def _transform(row: Row[Any]) -> Transform:
         failure_reason=row.failure_reason,
         stop_requested=row.stop_requested,
         result=row.result,
+        waiting=row.waiting,
     )

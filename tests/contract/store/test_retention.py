@@ -12,6 +12,7 @@ from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.models import Lineage
 from modelyard.domain.retention import Kind, decide_retention
 from modelyard.domain.runs import RunSpec, RunStatus, RunStep
+from modelyard.domain.transforms import TransformSpec, TransformStatus
 from modelyard.errors import NotReady
 from modelyard.settings import CareSettings
 from modelyard.store.artifacts import FileArtifacts
@@ -178,3 +179,18 @@ def test_an_imported_package_stays_without_an_endpoint_for_its_time_and_goes_the
     run(home, store, files, now + CARE.imports_kept_seconds)
     assert not files.has(package)
     assert list(home.imports.iterdir()) == []
+
+
+def test_a_transform_that_ended_long_ago_leaves_with_the_folders_of_all_its_processes(home, store, files):
+    long_ago = time.time() - 31 * DAY
+    store.transforms.create(TransformSpec("old", "shop", "d" * 64, "/in", "/out"), long_ago)
+    store.transforms.create(TransformSpec("new", "shop", "d" * 64, "/in", "/out"), long_ago)
+    folders = [home.transforms / name for name in ("old-1", "new-1")]
+    folders += [home.engine / "jobs" / name for name in ("old-1.1", "old-1.2", "new-1.1")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"12345")
+    store.transforms.end("old-1", TransformStatus.COMPLETED, long_ago)
+    freed = run(home, store, files, time.time())
+    assert [(one.kind, one.name, one.size_bytes) for one in freed] == [(Kind.TRANSFORM, "old-1", 15)]
+    assert [folder.exists() for folder in folders] == [False, True, False, False, True]

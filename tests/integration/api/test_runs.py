@@ -34,12 +34,19 @@ def test_a_run_is_accepted_with_its_hyperparameters_as_text(api: Api) -> None:
         ({"max_depht": 5}, "cannot train fit: cannot use hyperparameter max_depht: unknown; did you mean max_depth?"),
         ({"eta": 7}, "cannot train fit: cannot use hyperparameter eta='7'"),
         ({"num_round": "many"}, "cannot train fit: cannot use hyperparameter num_round='many'"),
+        ({"algorithm": "linear-learner", "l2": 1}, "cannot train fit: cannot use hyperparameter l2: unknown"),
+        ({"algorithm": "isolation-forest", "num_trees": 0}, "cannot train fit: cannot use hyperparameter num_trees="),
+        ({"algorithm": "dbscan", "epsilon": 1}, "cannot train fit: cannot use hyperparameter epsilon: unknown"),
+        ({"algorithm": "stl-esd", "alpha": 2}, "cannot train fit: cannot use hyperparameter alpha='2'"),
+        ({"algorithm": "autoencoder", "epochs": "many"}, "cannot train fit: cannot use hyperparameter epochs='many'"),
     ],
 )
 def test_what_a_built_in_algorithm_would_refuse_is_refused_before_a_run_begins(
     api: Api, hyperparameters: dict[str, Any], said: str
 ) -> None:
-    error = refusal(api.post("/runs", request(api, hyperparameters=hyperparameters)), 400, "invalid_value")
+    given = dict(hyperparameters)
+    algorithm = given.pop("algorithm", "xgboost")
+    error = refusal(api.post("/runs", request(api, algorithm=algorithm, hyperparameters=given)), 400, "invalid_value")
     assert said in error["message"]
     assert api.store.runs.select() == []
 

@@ -36,6 +36,8 @@ ALIVE = JobFact(alive=True)
         (STARTED, ALIVE, TransformAction.WAIT),
         (STARTED, JobFact(alive=False, exit_code=0, ended_by="exit"), TransformAction.COMPLETE),
         (STARTED, JobFact(alive=False, exit_code=1, ended_by="exit"), TransformAction.FAIL),
+        # Another process would take as much.
+        (STARTED, JobFact(alive=False, exit_code=-9, ended_by="memory"), TransformAction.FAIL),
         (STARTED, LOST, TransformAction.START),
         (STARTED, None, TransformAction.START),
         # The yard went down: nobody asked this transform to end.

@@ -8,8 +8,9 @@ import importlib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from modelyard_worker.algorithms import xgboost_hyperparameters
 from modelyard_worker.algorithms.hyperparameters import Hyperparameter, read_hyperparameters
 from modelyard_worker.algorithms.refusal import BadInput
 from modelyard_worker.algorithms.tables import Table, read_channel, read_content_types, read_format
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.float64]
 
+XGBOOST = "xgboost"
 MODEL_FILE = "model.mym"
 NAME = "algorithm"
 
@@ -72,6 +74,15 @@ def algorithm_named(name: str) -> Algorithm:
     module = importlib.import_module(ALGORITHMS[name])
     found = [one for one in vars(module).values() if isinstance(one, type) and getattr(one, "name", None) == name]
     return found[0]()
+
+
+def hyperparameter_reader(name: str) -> Callable[[Dict[str, Any]], object]:
+    """How a built-in algorithm reads its hyperparameters, without any library that it trains with: whoever takes a
+    training on refuses by it what the job would refuse. The reader raises BadInput."""
+    if name == XGBOOST:
+        return xgboost_hyperparameters.read_hyperparameters
+    known = algorithm_named(name).hyperparameters
+    return lambda given: read_hyperparameters(known, given)
 
 
 def run(algorithm: Algorithm) -> int:

@@ -1,4 +1,4 @@
--- What the revisions up to r0004 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0005 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -63,7 +63,7 @@ CREATE TABLE transforms (
 	attempt INTEGER NOT NULL, 
 	failure_reason VARCHAR, 
 	stop_requested BOOLEAN NOT NULL, 
-	result JSON NOT NULL, 
+	result JSON NOT NULL, waiting VARCHAR, 
 	PRIMARY KEY (sequence), 
 	UNIQUE ("key")
 );
@@ -100,4 +100,16 @@ CREATE TABLE invocation_contents (
 	content BLOB NOT NULL, 
 	PRIMARY KEY (sequence, part), 
 	FOREIGN KEY(sequence) REFERENCES invocations (sequence)
+);
+CREATE TABLE schedules (
+	kind VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	since FLOAT NOT NULL, 
+	looked_at FLOAT NOT NULL, 
+	timing JSON NOT NULL, 
+	planned_at FLOAT, 
+	started_at FLOAT, 
+	started VARCHAR, 
+	sentence VARCHAR, 
+	PRIMARY KEY (kind, "key")
 );
