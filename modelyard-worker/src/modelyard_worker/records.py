@@ -1,5 +1,8 @@
 """What a process leaves on disk: who it is, and how it ended. Written aside, synced, renamed, so never half there.
 
+What is of no use once the machine has gone down, where a replica is, need not be synced: a process of ours that dies
+leaves it readable all the same, and a power cut ends whoever it is about.
+
 Each process has a folder of its own:
 
     order.json    what it was told to do (0600: it may hold a token); written by whoever starts it, first of all
@@ -61,20 +64,23 @@ def is_alive(identity: Identity) -> bool:
     return identity.boot == boot_id() and start_ticks(identity.pid) == identity.start
 
 
-def write_json(path: str, document: Dict[str, Any], mode: int = 0o600) -> None:
-    """Replaces `path` whole and durably."""
+def write_json(path: str, document: Dict[str, Any], mode: int = 0o600, *, durable: bool = True) -> None:
+    """Replaces `path` whole, and durably unless it need not outlive the machine's next start."""
     aside = f"{path}.{os.getpid()}.tmp"
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(document, file)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(aside, path)
     except BaseException:
         if os.path.exists(aside):
             os.unlink(aside)
         raise
+    if not durable:
+        return
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -92,10 +98,11 @@ def read_json(path: str) -> Optional[Dict[str, Any]]:
     return found if isinstance(found, dict) else None  # pyright: ignore[reportUnknownVariableType]
 
 
-def write_identity(folder: str, **facts: Any) -> Identity:
-    """Writes this process's identity into its folder, with whatever else is to be known of it."""
+def write_identity(folder: str, *, durable: bool = True) -> Identity:
+    """Writes this process's identity into its folder."""
     identity = own_identity()
-    write_json(os.path.join(folder, PROCESS), {**identity._asdict(), "written_at": time.time(), **facts})
+    document = {**identity._asdict(), "written_at": time.time()}
+    write_json(os.path.join(folder, PROCESS), document, durable=durable)
     return identity
 
 

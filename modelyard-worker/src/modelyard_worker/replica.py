@@ -52,7 +52,7 @@ def replica_order(folder: str) -> ReplicaOrder:
 
 def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = None) -> int:
     """Serves until it is told to leave; returns the exit code. `loaded` is what a template had ready."""
-    write_identity(folder)
+    write_identity(folder, durable=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stamp_output()
     offer_to_kernel(REPLICA_SCORE)

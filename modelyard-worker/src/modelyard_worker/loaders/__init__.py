@@ -91,6 +91,10 @@ class Loader:
         if zeros is not None:
             self.predict(model, zeros)
 
+    def rehearse(self) -> None:
+        """Runs in a template, once, what the first prediction of every replica would run: the interpreter writes into
+        code that it runs for the first time, and what was written before the fork is shared. Must leave no thread."""
+
     def zeros(self, model: Any) -> Optional[Any]:
         """One row of zeros, as `predict` takes it; None where the model does not say what a row is."""
         import numpy as np

@@ -12,6 +12,9 @@ from modelyard_worker.loaders.files import COMPRESSED, PICKLES, describe_file, m
 _SEARCHED_BYTES = 2**20
 """How much of a file is searched for joblib's name."""
 
+REHEARSALS = 12
+"""After so many runs the interpreter has done with adapting code to what it is used for (PEP 659)."""
+
 
 class SklearnLoader(Loader):
     name = "sklearn"
@@ -59,6 +62,24 @@ class SklearnLoader(Loader):
         wanted = {name: count for name in found if name.rpartition("__")[2] == "n_jobs" and found[name] != count}
         if wanted:
             model.set_params(**wanted)
+
+    def rehearse(self) -> None:
+        import io
+
+        import joblib
+        import numpy as np
+        from sklearn.linear_model import LogisticRegression
+
+        model: Any = LogisticRegression()
+        model.coef_, model.intercept_ = np.zeros((2, 2)), np.zeros(2)
+        model.classes_, model.n_features_in_ = np.arange(2), 2
+        for _ in range(REHEARSALS):
+            written = io.BytesIO()
+            cast("Any", joblib).dump(model, written)
+            written.seek(0)
+            again = cast("Any", joblib).load(written)
+            self.set_threads(again, 1)
+            self.predict(again, np.zeros((1, 2)))
 
     def probe(self, model: Any) -> None:
         try:

@@ -1,7 +1,8 @@
 """Replicas: forked from a template or started fresh, each with a folder that remembers it across a controller's death.
 
 In the folder stand `engine.json` (what this engine decided and saw), then `order.json` (the intent), then what the
-process itself writes: `process.json`, `exit.json`, `output.log`.
+process itself writes: `process.json`, `exit.json`, `output.log`. None of it is synced before the process starts: no
+replica outlives the machine, and a request may be waiting for this one.
 """
 
 import asyncio
@@ -246,15 +247,8 @@ class Replicas:
 
     def _environment_of(self, order: ReplicaOrder, replica: _Replica) -> dict[str, str]:
         """With a folder of its own for temporary files; under the system's, as paths of sockets in it must be short."""
-        if "TMPDIR" in order.environment:
-            return order.environment
-        if replica.facts.temporary is None:
-            try:
-                replica.facts.temporary = tempfile.mkdtemp(prefix="modelyard-")
-            except OSError as error:
-                raise StartFailed(f"cannot start replica {order.id}: {error}", "free disk space") from error
-            self._write_facts(replica)
-        return {**order.environment, "TMPDIR": replica.facts.temporary}
+        temporary = replica.facts.temporary
+        return order.environment if temporary is None else {**order.environment, "TMPDIR": temporary}
 
     def _write_intent(self, order: ReplicaOrder) -> _Replica:
         if order.id in self._known:
@@ -288,17 +282,21 @@ class Replicas:
         folder = self._folder / order.id
         try:
             folder.mkdir(mode=0o700)
+            if "TMPDIR" not in order.environment:
+                facts.temporary = tempfile.mkdtemp(prefix="modelyard-")
             self._write_facts(replica)
-            write_json(str(folder / ORDER), worker_order._asdict())
+            write_json(str(folder / ORDER), worker_order._asdict(), durable=False)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if facts.temporary is not None:
+                shutil.rmtree(facts.temporary, ignore_errors=True)
             raise StartFailed(f"cannot start replica {order.id}: {error}", "free disk space under the home") from error
         self._know(order.id, replica)
         return replica
 
     def _write_facts(self, replica: _Replica) -> None:
         self._note_change(replica)
-        write_json(str(self._folder / replica.order.id / ENGINE), asdict(replica.facts))
+        write_json(str(self._folder / replica.order.id / ENGINE), asdict(replica.facts), durable=False)
 
     def _append_output(self, name: str, text: str) -> None:
         with contextlib.suppress(OSError), (self._folder / name / OUTPUT).open("a") as file:

@@ -66,13 +66,15 @@ class _Unanswered(StartFailed):
 
 
 class _Template:
-    """One living template. Commands go one at a time."""
+    """One living template. Commands go one at a time, over a connection that stays: the next one leaves at once, while
+    whoever gave it goes on with other things."""
 
     def __init__(self, order: TemplateOrder, folder: Path, watched: Watched) -> None:
         self.order = order
         self.folder = folder
         self.watched = watched
         self.turn = asyncio.Lock()
+        self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def command(self, what: str, **arguments: Any) -> dict[str, Any]:
         """Raises CannotFork, StartFailed."""
@@ -89,18 +91,39 @@ class _Template:
 
     async def _ask(self, line: str, what: str) -> bytes:
         try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                reader, writer = await asyncio.open_unix_connection(self.order.socket, limit=ANSWER_BYTES_MAX)
+            reader, writer = await self._connected()
         except (OSError, TimeoutError) as error:
             raise StartFailed(f"cannot {what} in template {self.order.id}: {_said(error)}") from error
+        # Only a conversation that came to its end leaves a connection that the next command can use.
+        self._connection = None
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 writer.write(line.encode() + b"\n")
-                return await reader.readline()
-        except (OSError, ValueError, TimeoutError) as error:
-            raise _Unanswered(f"cannot {what} in template {self.order.id}: {_said(error)}") from error
-        finally:
+                answer = await reader.readline()
+        except BaseException as error:
             writer.close()
+            if isinstance(error, OSError | ValueError | TimeoutError):
+                raise _Unanswered(f"cannot {what} in template {self.order.id}: {_said(error)}") from error
+            raise
+        if answer:
+            self._connection = reader, writer
+        else:
+            writer.close()
+        return answer
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection of the last command, or a new one. Raises OSError, TimeoutError."""
+        connection = self._connection
+        if connection is not None and not connection[0].at_eof():
+            return connection
+        self.close()
+        async with asyncio.timeout(COMMAND_SECONDS):
+            return await asyncio.open_unix_connection(self.order.socket, limit=ANSWER_BYTES_MAX)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection[1].close()
+            self._connection = None
 
 
 def _said(error: Exception) -> str:
@@ -230,7 +253,7 @@ class Templates:
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
-            write_json(str(folder / ORDER), order._asdict())
+            write_json(str(folder / ORDER), order._asdict(), durable=False)
         except OSError as error:
             raise StartFailed(f"cannot start template {name}: {error}", "free disk space under the home") from error
         return folder, order
@@ -267,6 +290,7 @@ class Templates:
         return template
 
     def _ended(self, template: _Template) -> None:
+        template.close()
         self._going.discard(template)
         if self._known.get(template.order.id) is template:
             del self._known[template.order.id]
@@ -315,6 +339,7 @@ class Templates:
         self._leaving = True
         for template in (*self._known.values(), *self._going):
             template.watched.close()
+            template.close()
 
     def _end(self, template: _Template) -> None:
         """A template holds nothing that would be lost. Nobody finds it any more, though it may take a moment to go."""
