@@ -2,7 +2,8 @@
 
 As with Cortex, a project is the folder of its yard file and all of it is shipped except bytecode, dot-files and the
 yard file itself (cortex.md 6.1); of the dot-files `.python-version` alone belongs to it. `.modelyardignore` names more,
-in gitignore's syntax; `.cortexignore` counts too.
+in gitignore's syntax; `.cortexignore` counts too. A yard's home among them stays out: its keys are in it, and its logs
+grow while they are read.
 """
 
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ from pathspec import GitIgnoreSpec
 from modelyard.errors import InvalidValue, TooLarge
 from modelyard.packaging.files import LocalFile, walk_files
 from modelyard.packaging.requirements import PYTHON_VERSION
+from modelyard.settings import Home
 
 IGNORE_FILES = (".modelyardignore", ".cortexignore")
 PROJECT_BYTES_MAX = 512 * 2**20
@@ -40,7 +42,7 @@ def project_files(folder: Path, yard_file: Path | None = None) -> list[LocalFile
             or (is_folder and name in _FOLDERS)
         ):
             return False
-        if str(path) == own:
+        if str(path) == own or (is_folder and Home(folder / path).lock.exists()):
             return False
         return not ignored.match_file(f"{path}/" if is_folder else str(path))
 

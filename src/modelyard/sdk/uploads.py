@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from modelyard.errors import InvalidValue
 from modelyard.packaging.files import LocalFile
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.progress import Progress, no_progress
@@ -49,8 +50,13 @@ def _send_missing(connection: Connection, by_digest: dict[str, LocalFile], progr
 
 
 def _chunks(file: LocalFile, sent: int, total: int, progress: Progress) -> Iterator[bytes]:
+    """As many bytes as were hashed: what a file has grown by since is left out, and what it lost is told."""
+    left = file.size_bytes
     with file.source.open("rb") as content:
-        while chunk := content.read(CHUNK_BYTES):
+        while left and (chunk := content.read(min(CHUNK_BYTES, left))):
             progress("sending", sent, total)
             yield chunk
             sent += len(chunk)
+            left -= len(chunk)
+    if left:
+        raise InvalidValue(f"cannot send {file.path}: it became shorter while it was sent", "try again")

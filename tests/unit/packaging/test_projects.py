@@ -28,6 +28,11 @@ def test_everything_is_code_but_dot_files_bytecode_environments_and_the_yard_fil
     assert names(tmp_path) == ["data/t.csv", "predictor.py", "src/a.py", "sub/modelyard.yaml"]
 
 
+def test_a_yards_home_in_the_folder_is_no_code(tmp_path: Path) -> None:
+    write(tmp_path, "predictor.py", "home/key", "home/supervisor.lock", "home/log/gateway.log", "sub/key")
+    assert names(tmp_path) == ["predictor.py", "sub/key"]
+
+
 @pytest.mark.parametrize("ignore_file", [".modelyardignore", ".cortexignore"])
 def test_an_ignore_file_has_gitignores_syntax(tmp_path: Path, ignore_file: str) -> None:
     write(tmp_path, "a.csv", "keep.csv", "data/b.csv", "data/deep/c.py", "notes/n.md", "src/notes.md")
