@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 
+from modelyard.processes.gateway import DRAIN_SECONDS
 from tests.acceptance.yard import Load, Yard, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -134,6 +135,9 @@ def test_a_followed_log_shows_a_line_within_a_second_also_of_replicas_that_come_
         eventually(lambda word=word: word in seen)
         # A second is promised on a machine that does nothing else; a shared one gets twice that.
         assert seen[word] - began < 2.0
+    began = time.monotonic()
+    yard.down()
+    assert time.monotonic() - began < DRAIN_SECONDS, "it waited for a follower who waits for it"
 
 
 @pytest.mark.parametrize(

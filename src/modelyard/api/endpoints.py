@@ -332,8 +332,7 @@ def routes(yard: Yard) -> APIRouter:
         since = moment(asked.since, yard.clock.now()) if asked.since else None
         wanted = Wanted(asked.level, iso(since) if since is not None else None, asked.request)
         question = LogQuestion(asked.lines, asked.replica, wanted, asked.format == "json")
-        if asked.follow:
-            return text_stream(masked(yard, Followed(yard, endpoint, question).lines()))
-        return text_stream(masked(yard, replica_output(yard, endpoint, question)))
+        lines = Followed(yard, endpoint, question).lines() if asked.follow else replica_output(yard, endpoint, question)
+        return text_stream(masked(yard, lines), follow=asked.follow)
 
     return router

@@ -12,6 +12,7 @@ from modelyard.api.yard import Yard
 from modelyard.domain.transforms import job_of
 from modelyard.errors import NotFound
 from modelyard.packaging.environments import FOLDER as ENVIRONMENTS
+from modelyard.protocol.routes import ENDLESS
 from modelyard.store import logs
 
 LINES_DEFAULT = 100
@@ -21,8 +22,9 @@ ATTEMPTS_SHOWN_MAX = 3
 LOOK_SECONDS = 0.2
 
 
-def text_stream(parts: AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(parts, media_type="text/plain; charset=utf-8")
+def text_stream(parts: AsyncIterator[bytes], *, follow: bool) -> StreamingResponse:
+    headers = {ENDLESS: "1"} if follow else None
+    return StreamingResponse(parts, headers=headers, media_type="text/plain; charset=utf-8")
 
 
 async def run_output(yard: Yard, run: str, lines: int, *, follow: bool) -> AsyncIterator[bytes]:

@@ -241,7 +241,7 @@ def routes(yard: Yard) -> APIRouter:
     ) -> StreamingResponse:
         """What it printed, as text; with `follow`, and then what it prints, until it has ended."""
         run = yard.store.runs.get(run_id)
-        return text_stream(masked(yard, run_output(yard, run.id, lines, follow=follow)))
+        return text_stream(masked(yard, run_output(yard, run.id, lines, follow=follow)), follow=follow)
 
     return router
 

@@ -210,7 +210,7 @@ def routes(yard: Yard) -> APIRouter:
     ) -> StreamingResponse:
         """What its processes printed, as text; with `follow`, and then what they print, until it has ended."""
         transform = yard.store.transforms.get(transform_id)
-        return text_stream(masked(yard, transform_output(yard, transform.id, lines, follow=follow)))
+        return text_stream(masked(yard, transform_output(yard, transform.id, lines, follow=follow)), follow=follow)
 
     return router
 

@@ -294,6 +294,11 @@ class HttpConnection(asyncio.Protocol):
         return self.active is None and self._begun_at is None
 
     @property
+    def is_endless(self) -> bool:
+        """Whether nothing but its client would end the answer that is under way."""
+        return isinstance(self.active, Proxied) and self.active.is_endless
+
+    @property
     def address(self) -> str:
         """The client's, without its port; empty where there is none."""
         peer: Any = self.transport.get_extra_info("peername")

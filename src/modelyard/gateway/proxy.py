@@ -14,6 +14,7 @@ import httptools
 
 from modelyard.errors import NotReady, ReplicaDied
 from modelyard.gateway.answers import plain_error, status_line
+from modelyard.protocol.routes import ENDLESS
 
 if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
@@ -50,6 +51,8 @@ _HOP_BY_HOP = frozenset(
 )
 """RFC 9110 7.6.1, and what only this gateway may state."""
 
+_ENDLESS = ENDLESS.encode()
+
 
 class Proxied(asyncio.Protocol):
     def __init__(
@@ -61,6 +64,7 @@ class Proxied(asyncio.Protocol):
         request_id: bytes,
     ) -> None:
         self.keep_alive = True
+        self.is_endless = False
         self.body_bytes = 0
         self._connection = connection
         self._request_id = request_id
@@ -221,7 +225,9 @@ class Proxied(asyncio.Protocol):
             self._broken()
 
     def answer_header(self, name: bytes, value: bytes) -> None:
-        if name not in _HOP_BY_HOP and name != b"date":
+        if name == _ENDLESS:
+            self.is_endless = True
+        elif name not in _HOP_BY_HOP and name != b"date":
             self._answer_headers.append((name, value))
 
     def answer_head(self) -> None:

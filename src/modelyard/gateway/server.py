@@ -216,10 +216,10 @@ class Gateway:
         self.loop.call_later(LOOK_SECONDS, self._look_at_certificate, tls)
 
     async def drain(self, limit_seconds: float) -> None:
-        """Lets what is under way finish; idle connections are closed at once."""
+        """Lets what is under way finish; idle connections are closed at once, and so are answers without an end."""
         self.draining = True
         for connection in list(self.connections):
-            if connection.active is None:
+            if connection.active is None or connection.is_endless:
                 connection.transport.close()
         limit = self.loop.time() + limit_seconds
         while self.connections and self.loop.time() < limit:

@@ -52,6 +52,9 @@ SESSION_COOKIE = "modelyard_session"
 SECURE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
 """Over TLS: no other host and no plain connection can set it (RFC 6265bis, 4.1.3)."""
 
+ENDLESS = "x-modelyard-endless"
+"""Of an answer that goes on for as long as what it tells of: a gateway that is going does not wait for its end."""
+
 ATTEMPT = "x-modelyard-attempt"
 TIMEOUT = "x-modelyard-timeout-seconds"
 BODY_FILE = "x-modelyard-body-file"

@@ -89,7 +89,10 @@ class Connection:
             if not response.is_success:
                 response.read()
                 raise self._refusal(response)
-            yield from response.iter_lines()
+            try:
+                yield from response.iter_lines()
+            except httpx.RemoteProtocolError as error:
+                raise YardDown(f"cannot read on: the yard at {self.address.url} is going down", UP) from error
 
     def fetch(self, path: str, target: Path) -> None:
         """Writes an answer of any size to a file, which must not be there yet."""
