@@ -78,9 +78,8 @@ async def _each(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 def answer_meta(status: int, kind: str, headers: Sequence[Tuple[str, str]]) -> bytes:
     """Raises ProtocolError where the headers do not fit into one frame."""
-    if not headers:
-        return pack_meta({"status": status, "type": kind})
-    return check_meta(pack_meta({"status": status, "type": kind, "headers": list(headers)}))
+    meta: Dict[str, Any] = {"status": status, "type": kind}
+    return check_meta(pack_meta({**meta, "headers": list(headers)} if headers else meta))
 
 
 def _as_is(value: Any) -> bytes:

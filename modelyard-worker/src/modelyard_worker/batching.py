@@ -179,7 +179,8 @@ class Pooled(Batcher):
     def _finish(self, batch: List[Request], done: "Future[List[Answer]]") -> None:
         self._free += 1
         self._held.difference_update(batch)
-        deliver(batch, done.result())
+        error = done.exception()
+        deliver(batch, done.result() if error is None else [failed(request, error) for request in batch])
         if self.pending:
             self.wake()
 
@@ -271,30 +272,36 @@ def start(
 
 
 def deliver(batch: List[Request], answers: List[Answer]) -> None:
-    """Hands answers to the connections that asked; those of one connection leave in one write."""
+    """Hands answers to the connections that asked; those of one connection leave in one write. An answer that cannot be
+    sent is answered with what was wrong with it."""
     written: List[Any] = []
     pack = HEADER.pack
     for request, (flags, meta, body) in zip(batch, answers):
         caller = request.caller
         if request.held_bytes:
             release(request)
-        if body.__class__ is bytes and len(body) <= CHUNK_BYTES and not request.cancelled:
-            out: List[bytes] = caller.out
-            if not out:
-                written.append(caller)
-            if caller.takes_times:
-                times = request.times
-                size = len(times) + len(meta)
-                out += (pack(size + len(body), ANSWER, flags | TIMED, size, request.stream), times, meta, body)
+        out: List[bytes] = caller.out
+        if not out:
+            written.append(caller)
+        try:
+            if body.__class__ is bytes and len(body) <= CHUNK_BYTES and not request.cancelled:
+                if caller.takes_times:
+                    times = request.times
+                    size = len(times) + len(meta)
+                    out += (pack(size + len(body), ANSWER, flags | TIMED, size, request.stream), times, meta, body)
+                else:
+                    out += (pack(len(meta) + len(body), ANSWER, flags, len(meta), request.stream), meta, body)
+            elif not request.cancelled:
+                caller.send_long(request, meta, body)
             else:
-                out += (pack(len(meta) + len(body), ANSWER, flags, len(meta), request.stream), meta, body)
-        elif not request.cancelled:
-            caller.send_long(request, meta, body)
-        else:
-            caller.drop_long(body)
-            caller.end_cancelled(request.stream)
+                caller.drop_long(body)
+                caller.end_cancelled(request.stream)
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with one answer, the others go out)
+            flags, meta, _ = failed(request, error)
+            out += (pack(len(meta), ANSWER, flags, len(meta), request.stream), meta)
     for caller in written:
-        caller.flush()
+        if caller.out:
+            caller.flush()
 
 
 def note_times(batch: List[Request], began_at: float, ended_at: float) -> None:

@@ -36,7 +36,10 @@ class Outgoing:
     async def send_body(self, meta: bytes, body: bytes) -> None:
         """A whole body, longer than one frame."""
         self._meta, self._times = meta, self._request.times
-        await self._send(body, last=True)
+        try:
+            await self._send(body, last=True)
+        except Exception as error:  # noqa: BLE001 (a caller must not wait for what cannot be sent)
+            self._break_off(error)
 
     async def send_parts(self, answer: Parts, pool: ThreadPoolExecutor) -> None:
         """A generator's parts. What it raises is an error where nothing was sent yet, else breaks the answer off."""
@@ -80,8 +83,9 @@ class Outgoing:
         if not self._begun and self._connection.takes_times:
             flags |= TIMED
             meta = (self._times or times_until_now(self._request)) + meta
+        frame = pack(kind, self._request.stream, meta, piece, flags)
         self._begun = True
-        self._connection.send(pack(kind, self._request.stream, meta, piece, flags))
+        self._connection.send(frame)
 
 
 async def _in_thread(generator: Any, pool: ThreadPoolExecutor) -> AsyncIterator[Any]:

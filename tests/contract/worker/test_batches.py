@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from modelyard_worker import frames
 from modelyard_worker.frames import ALONE, END, pack, pack_meta
 
@@ -159,3 +160,24 @@ def test_answers_of_several_gateways_go_where_they_belong(place: Place) -> None:
         for number, client in enumerate(clients):
             found = client.answers(streams[number])
             assert [found[stream].json for stream in streams[number]] == [10 * number + i for i in range(5)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_answer_that_does_not_fit_is_an_error_at_once_and_the_others_go_out(place: Place, threads: int) -> None:
+    code = """
+from modelyard_worker.response import Response
+
+class Predictor:
+    def predict(self, payload):
+        if payload == 2:
+            return Response("a", content_type="a" * 70000)
+        if payload == 3:
+            raise KeyboardInterrupt if THREADS else ValueError
+        return payload
+"""
+    code = code.replace("THREADS", str(threads > 1))
+    with place.replica(place.package(code), threads=threads) as replica:
+        answers = replica.connect().ask_together(bodies_of(1, 2, 3, 4))
+        assert [answer.status for answer in answers] == [200, 500, 500, 200]
+        assert "cannot send headers of" in answers[1].meta["message"]
+        assert "cannot send headers of" in replica.output
