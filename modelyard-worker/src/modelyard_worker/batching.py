@@ -297,8 +297,8 @@ def deliver(batch: List[Request], answers: List[Answer]) -> None:
                 caller.drop_long(body)
                 caller.end_cancelled(request.stream)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with one answer, the others go out)
-            flags, meta, _ = failed(request, error)
-            out += (pack(len(meta), ANSWER, flags, len(meta), request.stream), meta)
+            flag, said, _ = failed(request, error)
+            out += (pack(len(said), ANSWER, flag, len(said), request.stream), said)
     for caller in written:
         if caller.out:
             caller.flush()

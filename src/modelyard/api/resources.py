@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from modelyard.api.permissions import sees
+from modelyard.api.splitters import delete_variants
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain import splitters
 from modelyard.domain.resources import Resource, ResourceVersion
 from modelyard.store.ports import JsonObject
 
@@ -51,7 +53,11 @@ def routes(yard: Yard) -> APIRouter:
 
     @router.delete("/resources/{kind}/{name}")
     def delete_resource(kind: str, name: str) -> ResourceView:
-        """Forgets it at once; what follows from that, the controller does. Answers with what it was."""
+        """Forgets it at once; what follows from that, the controller does. Variants go with their splitter. Answers
+        with what it was."""
+        found = yard.store.resources.get(kind, name)
+        if kind == splitters.KIND:
+            delete_variants(yard, found)
         removed = yard.store.resources.delete(kind, name)
         yard.store.events.add(kind, removed.name.name, "deleted", yard.clock.now())
         yard.poke()

@@ -9,6 +9,7 @@ from modelyard.api.permissions import check_role
 from modelyard.api.yard import Yard
 from modelyard.domain.access import Role
 from modelyard.domain.names import name_key
+from modelyard.domain.resources import Resource
 from modelyard.domain.splitters import (
     KIND,
     MEMBERS_MAX,
@@ -30,6 +31,7 @@ class Member(BaseModel):
     weight: float
     variant: str
     shadow: bool = False
+    owned: bool = False
 
 
 class SplitterWish(BaseModel):
@@ -57,6 +59,19 @@ def check_splitter_asked(asked: Asked) -> JsonObject:
         there.add(key)
     check_members(splitter, there)
     return splitter_document(splitter)
+
+
+def delete_variants(yard: Yard, splitter: Resource) -> None:
+    """Before the splitter itself, so that whoever is cut off here deletes it once more and is done."""
+    now = yard.clock.now()
+    for key in sorted(splitter_from(splitter.wished.spec).owned):
+        try:
+            already = yard.store.endpoints.get(key)
+        except NotFound:
+            continue
+        if not already.deleting:
+            yard.store.endpoints.delete(already.name, now)
+            yard.store.events.add("endpoint", already.name, f"deleting {already.name} (endpoint)", now)
 
 
 def check_not_split(yard: Yard, endpoint: str) -> None:

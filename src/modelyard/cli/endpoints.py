@@ -16,14 +16,16 @@ from modelyard.cli.progress import sending, waiting
 from modelyard.cli.resources import resource_lines, resource_table
 from modelyard.cli.runs import run_lines
 from modelyard.cli.session import open_client
+from modelyard.cli.splitters import splitter_lines
 from modelyard.cli.times import age, left
 from modelyard.cli.watching import watch
 from modelyard.domain.names import RESOURCE_KINDS
+from modelyard.domain.splitters import KIND as SPLITTER
 from modelyard.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
-    from modelyard.sdk.views import EndpointView, OutcomeView, VersionView
+    from modelyard.sdk.views import EndpointView, OutcomeView, ResourceView, VersionView
 
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -165,6 +167,8 @@ def _get_lines(client: "Client", name: str | None) -> list[str]:
     if name is None:
         return _all_lines(client)
     kind, found = _find(client, name)
+    if kind == SPLITTER:
+        return splitter_lines(client.url, client.resource(kind, found), client.endpoints())
     if kind in RESOURCE_KINDS:
         return resource_lines(client.resource(kind, found))
     if kind == "model":
@@ -339,6 +343,7 @@ def predict(
     data: Annotated[str, typer.Argument(help="JSON or CSV text, @FILE, or - for standard input.")] = "-",
     content_type: Annotated[str | None, typer.Option("--content-type", "-t", help="What the data is.")] = None,
     accept: Annotated[str | None, typer.Option(help="What the answer should be.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Who of several is to answer.")] = None,
     queued: Annotated[bool, typer.Option("--async", help="Queue it, and say its id.")] = False,
     output: Output = Format.PRETTY,
 ) -> None:
@@ -347,12 +352,12 @@ def predict(
         raise typer.BadParameter(f"no such option: {data}")
     body, sent_type = _read_data(data, content_type)
     with open_client() as client:
-        _kind, found = client.resolve(name, ("endpoint",))
+        _kind, found = client.resolve(name, ("endpoint", SPLITTER))
         if queued:
             accepted = client.predict_async(found, body, content_type=sent_type)
             say_json(accepted) if output is Format.JSON else say(accepted["id"])
             return
-        answer = client.predict(found, body, content_type=sent_type, accept=accept)
+        answer = client.predict(found, body, content_type=sent_type, accept=accept, variant=variant)
     if isinstance(answer, bytes):
         sys.stdout.buffer.write(answer)
     elif isinstance(answer, str) and output is Format.PRETTY:
@@ -451,8 +456,8 @@ def delete(
     with open_client() as client:
         kind, found = client.resolve(bare, ("model",) if version else ("endpoint", "model", *RESOURCE_KINDS))
         if kind in RESOURCE_KINDS:
-            client.delete_resource(kind, found)
-            sentence = f"deleted {found} ({kind})"
+            removed = client.delete_resource(kind, found)
+            sentence = f"deleted {found} ({kind}){_with_it(removed)}"
         elif kind == "endpoint":
             with waiting() as shown:
                 client.delete_endpoint(
@@ -464,6 +469,11 @@ def delete(
             versions = f"{count} version{'' if count == 1 else 's'}"
             sentence = f"deleted {found}:{version} (model)" if version else f"deleted {found} (model), {versions}"
     say_json({"kind": kind, "name": found, "sentence": sentence}) if output is Format.JSON else say(sentence)
+
+
+def _with_it(removed: "ResourceView") -> str:
+    gone = [str(one["endpoint"]) for one in removed["spec"].get("members", ()) if one.get("owned")]
+    return f", and with it {', '.join(gone)}" if gone else ""
 
 
 def add_to(app: typer.Typer) -> None:

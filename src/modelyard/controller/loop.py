@@ -72,12 +72,14 @@ class Controller:
             self.publisher.table.entries,
         )
         self.metrics.ready = lambda: {
-            key: (entry.name, len(entry.replicas)) for key, entry in self.publisher.table.entries.items()
+            key: (entry.name, len(entry.replicas))
+            for key, entry in self.publisher.table.entries.items()
+            if not entry.members
         }
         self.alarms = AlarmsPass(store, clock, self.wake, Messenger(store, clock, mail))
         self.metrics.alarms = self.alarms.states
         self._captures = Captures(home, store, clock)
-        self.metrics.table_number = lambda: self.publisher.table.number
+        self.metrics.table = lambda: self.publisher.table
         self.autoscaler = self._endpoints.autoscaler
         self.idleness = self._endpoints.idleness
         self.shadows = self._endpoints.shadows

@@ -26,6 +26,7 @@ from modelyard.protocol.metrics import (
     merged,
     metrics_from,
 )
+from modelyard.protocol.table import Table, variants_of
 from modelyard.settings import Home
 from modelyard.store.ports import Store
 
@@ -61,7 +62,7 @@ class Metrics:
         """Names of endpoints and how many of their replicas are ready, by `name_key`."""
         self.alarms: Callable[[], list[tuple[str, str, str]]] = list
         """(alarm, endpoint, state) of every alarm."""
-        self.table_number: Callable[[], int] = int
+        self.table: Callable[[], Table] = lambda: Table(0, {})
         self._home = home
         self._store = store
         self._engine = engine
@@ -257,6 +258,7 @@ class Metrics:
 
     def text(self) -> str:
         """Everything as Prometheus text."""
+        table = self.table()
         known = merged(self._gateways.values())
         for key, (name, ready) in self.ready().items():
             one = known.setdefault(key, EndpointMetrics(name))
@@ -272,7 +274,8 @@ class Metrics:
                 connections=sum(one.connections for one in living),
                 control_answers=answers,
                 gateways=len(self._ids),
-                table_number=self.table_number(),
+                table_number=table.number,
+                variants=variants_of(table),
                 alarms=self.alarms(),
                 processes=platform_metrics(self._home),
                 replicas=replica_metrics(self._engine.replicas()),

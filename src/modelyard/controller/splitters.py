@@ -11,7 +11,9 @@ def splitter_entries(store: Store) -> dict[str, EndpointEntry]:
     entries: dict[str, EndpointEntry] = {}
     for resource in store.resources.select(KIND):
         splitter = splitter_from(resource.wished.spec)
-        members = tuple(Member(name_key(one.endpoint), one.weight, one.variant, one.shadow) for one in splitter.members)
+        members = tuple(
+            Member(name_key(one.endpoint), one.weight, one.variant, one.shadow, one.owned) for one in splitter.members
+        )
         entries[name_key(resource.name.name)] = EndpointEntry(
             name=resource.name.name,
             version=None,

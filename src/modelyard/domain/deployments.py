@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from modelyard.domain import splitters
 from modelyard.domain.access import Policy
 from modelyard.domain.endpoints import Cause, Endpoint, EndpointSpec, EndpointVersion, Origin, VersionState
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, Resource, ResourceName, next_number
+from modelyard.domain.splitters import splitter_from
 from modelyard.domain.strategies import STAGED, stages_of
 from modelyard.domain.traffic import Steering
 from modelyard.errors import Conflict, InvalidValue, NotFound
@@ -57,7 +59,7 @@ class Present:
     """What there is, as far as a deploy has to know it. Everything is by its key."""
 
     endpoints: Mapping[str, Endpoint]
-    """At least those that are wanted and those of the project's file."""
+    """At least those that are wanted, those of the project's file, and variants of splitters that are wanted."""
     resources: Mapping[tuple[str, str], Resource]
     """Likewise, and every one that answers as an endpoint."""
     removed_endpoints: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -108,7 +110,9 @@ def decide_deployment(project: str, wanted: Wanted, present: Present) -> list[Ou
     _check_spellings(wanted.resources)
     outcomes = [_decide_endpoint(project, name, spec, wanted, present) for name, spec in wanted.endpoints.items()]
     outcomes += [_decide_resource(project, name, spec, wanted, present) for name, spec in wanted.resources.items()]
-    return [*outcomes, *_decide_pruning(project, wanted, present)] if wanted.prune else outcomes
+    pruned = _decide_pruning(project, wanted, present) if wanted.prune else []
+    dropped = [one for one in _decide_dropping(wanted, present) if one not in pruned]
+    return [*outcomes, *dropped, *pruned]
 
 
 def wanted_keys(wanted: Wanted) -> set[tuple[str, str]]:
@@ -152,7 +156,10 @@ def _check_address(name: str, wanted: Wanted, present: Present) -> None:
     there = {*present.resources, *(one.key for one in wanted.resources)}
     other = next((kind for kind in sorted(ANSWERS_AS_ENDPOINT) if (kind, name_key(name)) in there), None)
     if other is not None:
-        raise Conflict(f"cannot deploy endpoint {name}: a {other} has that name", "choose another name")
+        raise Conflict(
+            f"cannot deploy endpoint {name}: a {other} has that name",
+            f"`modelyard delete {other}/{name}` first, or choose another name",
+        )
 
 
 def _decide_resource(
@@ -166,6 +173,21 @@ def _decide_resource(
         return Outcome(name.kind, found.name.name, Change.UP_TO_DATE, found.wished.number)
     spelling = found.name.name if found is not None else name.name
     return Outcome(name.kind, spelling, Change.UPDATING if found is not None else Change.CREATING, number)
+
+
+def _decide_dropping(wanted: Wanted, present: Present) -> list[Outcome]:
+    """Variants go with the splitter that they were made for, also when it has them no more."""
+    dropped: list[Outcome] = []
+    for name, spec in wanted.resources.items():
+        before = present.resources.get(name.key)
+        if name.kind != splitters.KIND or before is None:
+            continue
+        gone = splitter_from(before.wished.spec).owned - splitter_from(spec).owned
+        for key in sorted(gone - {name_key(one) for one in wanted.endpoints}):
+            found = present.endpoints.get(key)
+            if found is not None and not found.deleting:
+                dropped.append(Outcome(ENDPOINT, found.name, Change.DELETING))
+    return dropped
 
 
 def _decide_pruning(project: str, wanted: Wanted, present: Present) -> list[Outcome]:

@@ -82,7 +82,10 @@ def next_number(
     endpoints there are or will be. Raises Conflict where the name is another project's or an endpoint's.
     """
     if wanted.kind in ANSWERS_AS_ENDPOINT and name_key(wanted.name) in endpoints:
-        raise Conflict(f"cannot deploy {wanted}: an endpoint has that name", "choose another name")
+        raise Conflict(
+            f"cannot deploy {wanted}: an endpoint has that name",
+            f"`modelyard delete endpoint/{wanted.name}` first, or choose another name",
+        )
     if found is None:
         return last_number + 1
     if found.project != project:

@@ -1,11 +1,15 @@
-"""Traffic splitters (Cortex's `TrafficSplitter`): one name whose requests several endpoints answer, each its share."""
+"""Traffic splitters (Cortex's `TrafficSplitter`): one name whose requests several endpoints answer, each its share.
 
-from collections.abc import Collection, Mapping
+SageMaker's production variants are the same thing: endpoints that were made for one splitter, and go with it.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from modelyard.domain.names import check_name, name_key
-from modelyard.errors import InvalidValue
+from modelyard.errors import InvalidValue, NotFound
 
 KIND = "traffic_splitter"
 
@@ -13,6 +17,9 @@ MEMBERS_MAX = 10
 """As many as SageMaker has variants of one endpoint."""
 
 WEIGHTS_TOTAL = 100
+
+ALL_TRAFFIC = "alltraffic"
+"""SageMaker's name for the only variant of an endpoint; here, whoever comes next by weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,8 @@ class SplitMember:
     """What requests may name it by, and answers say who gave them."""
     shadow: bool = False
     """It gets a copy of every request, and nobody gets its answers."""
+    owned: bool = False
+    """It is a variant: made with the splitter, and gone when the splitter is or has it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,11 @@ class TrafficSplitter:
     def endpoints(self) -> frozenset[str]:
         """Keys of the endpoints that it needs."""
         return frozenset(name_key(one.endpoint) for one in self.members)
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """Keys of those that go with it."""
+        return frozenset(name_key(one.endpoint) for one in self.members if one.owned)
 
 
 def check_splitter(splitter: TrafficSplitter) -> None:
@@ -78,3 +92,30 @@ def splitter_from(document: Mapping[str, Any]) -> TrafficSplitter:
     return TrafficSplitter(
         tuple(SplitMember(**{key: one[key] for key in known if key in one}) for one in document["members"])
     )
+
+
+def shares_of(weights: Sequence[float]) -> list[float]:
+    """SageMaker's weights, of which only the relation counts, as percent. Raises InvalidValue where none has any."""
+    total = sum(weights)
+    if total <= 0:
+        raise InvalidValue("cannot split: no variant has a weight", "give one of them a weight above 0")
+    return [WEIGHTS_TOTAL * one / total for one in weights]
+
+
+def member_for(splitter: TrafficSplitter, wanted: str | None, request: str) -> SplitMember:
+    """Who answers what must always be answered by the same, such as a queued invocation that is sent again: chosen by
+    the shares and by what the request is called, or by the variant that is wanted. Raises NotFound."""
+    answering = [one for one in splitter.members if not one.shadow]
+    if wanted is not None and name_key(wanted) != ALL_TRAFFIC:
+        found = next((one for one in answering if name_key(one.variant) == name_key(wanted)), None)
+        if found is None:
+            known = ", ".join(one.variant for one in answering)
+            raise NotFound(f"cannot find variant {wanted[:64]!r}", f"there are {known}")
+        return found
+    digest = hashlib.sha256(request.encode()).digest()
+    point = int.from_bytes(digest[:8], "big") / 2**64 * WEIGHTS_TOTAL
+    for one in answering:
+        point -= one.weight
+        if point < 0:
+            return one
+    return next(one for one in reversed(answering) if one.weight)

@@ -12,13 +12,14 @@ body is streamed to the disk, or it is an artifact of the yard, which `X-Amzn-Sa
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -41,11 +42,13 @@ from modelyard.domain.invocations import (
     check_id,
 )
 from modelyard.domain.names import name_key
+from modelyard.domain.splitters import member_for
 from modelyard.doors.credentials import check_key
+from modelyard.doors.splitters import splitter_named
 from modelyard.errors import Conflict, Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge
 from modelyard.protocol.errors import error_body
 from modelyard.protocol.invocations import FAILURE_PART, RESULT_PART, invocation_path, invocation_view
-from modelyard.protocol.routes import REQUEST_ID, WEBHOOK
+from modelyard.protocol.routes import REQUEST_ID, TARGET_VARIANT, WEBHOOK
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.group_commit import GroupCommit
 from modelyard.store.invocation_files import InvocationFiles
@@ -158,9 +161,10 @@ class InvocationsDoor:
     # -- accepting ---------------------------------------------------------------------------------------------------
 
     async def _accept(self, request: Request, place: _Place) -> Response:
-        endpoint, terms = await self._terms_of(place.endpoint)
         given = place.id or request.headers.get(f"{_PREFIX}inference-id")
         inference_id = check_id(given) if given is not None else secrets.token_hex(16)
+        wanted = request.headers.get(TARGET_VARIANT)
+        endpoint, terms = await self._terms_of(place.endpoint, wanted, inference_id)
         check_room(self._disk(), "queue an invocation", int(request.headers.get("content-length") or 0))
         location = request.headers.get(f"{_PREFIX}inputlocation")
         if location is not None:
@@ -169,8 +173,12 @@ class InvocationsDoor:
             body, content = await self._taken(request)
         now = self._clock.now()
         asked = _asked(request, self._with_webhook(request, terms), body, location)
-        wanted = Invocation(endpoint, inference_id, asked, now, now + asked.time_to_live_seconds, due_at=now)
-        accepted = await self._submit(wanted, content)
+        if name_key(endpoint) != name_key(place.endpoint):
+            # Whose turn it is has been decided.
+            headers = {name: value for name, value in asked.headers.items() if name != TARGET_VARIANT}
+            asked = replace(asked, headers=headers)
+        invocation = Invocation(endpoint, inference_id, asked, now, now + asked.time_to_live_seconds, due_at=now)
+        accepted = await self._submit(invocation, content)
         self._wake()
         return _accepted(request, accepted)
 
@@ -187,11 +195,15 @@ class InvocationsDoor:
             raise accepted
         return accepted
 
-    async def _terms_of(self, name: str) -> tuple[str, Asynchronous]:
-        """(the endpoint's name, how it treats what is queued). Raises NotFound."""
+    async def _terms_of(self, name: str, variant: str | None, inference_id: str) -> tuple[str, Asynchronous]:
+        """(the endpoint's name, how it treats what is queued). Of a splitter, the member whose turn it is, which is the
+        same again for the same id. Raises NotFound."""
         key, now = name_key(name), time.monotonic()
         known = self._terms.get(key)
         if known is None or now - known[0] > TERMS_SECONDS:
+            splitter = await asyncio.to_thread(splitter_named, self._store, name)
+            if splitter is not None:
+                return await self._terms_of(member_for(splitter, variant, inference_id).endpoint, None, inference_id)
             found = await asyncio.to_thread(self._store.endpoints.get, name)
             if found.deleting:
                 raise NotFound(f"cannot queue an invocation: endpoint {found.name} is being deleted")
@@ -247,18 +259,29 @@ class InvocationsDoor:
 
     # -- reading and cancelling --------------------------------------------------------------------------------------
 
+    def _find(self, endpoint: str, inference_id: str) -> Invocation:
+        """Under a splitter's name, that of whichever member it went to. Raises NotFound."""
+        try:
+            return self._store.invocations.get(endpoint, inference_id)
+        except NotFound:
+            splitter = splitter_named(self._store, endpoint)
+            for member in splitter.members if splitter is not None else ():
+                with contextlib.suppress(NotFound):
+                    return self._store.invocations.get(member.endpoint, inference_id)
+            raise
+
     async def _wait(self, endpoint: str, inference_id: str, seconds: float) -> Invocation:
         limit = time.monotonic() + seconds
         pause, most = _LOOK_SECONDS
         while True:
-            found = await asyncio.to_thread(self._store.invocations.get, endpoint, inference_id)
+            found = await asyncio.to_thread(self._find, endpoint, inference_id)
             if found.ended or time.monotonic() >= limit:
                 return found
             await asyncio.sleep(min(pause, max(0.0, limit - time.monotonic())))
             pause = min(most, pause * 2)
 
     async def _part(self, endpoint: str, inference_id: str, part: str) -> Response:
-        found = await asyncio.to_thread(self._store.invocations.get, endpoint, inference_id)
+        found = await asyncio.to_thread(self._find, endpoint, inference_id)
         if not found.ended:
             return JSONResponse(invocation_view(found), 202, {"retry-after": "1"})
         if part == FAILURE_PART:
@@ -278,7 +301,10 @@ class InvocationsDoor:
         return Response(content, result.status, headers)
 
     async def _cancel(self, endpoint: str, inference_id: str) -> Response:
-        found = await asyncio.to_thread(self._store.invocations.cancel, endpoint, inference_id, self._clock.now())
+        queued = await asyncio.to_thread(self._find, endpoint, inference_id)
+        found = await asyncio.to_thread(
+            self._store.invocations.cancel, queued.endpoint, inference_id, self._clock.now()
+        )
         self._wake()
         return JSONResponse(invocation_view(found), 200 if found.ended else 202)
 

@@ -20,9 +20,11 @@ from starlette.types import Receive, Scope, Send
 
 from modelyard.domain.endpoints import Endpoint, EndpointState, EndpointStatus
 from modelyard.domain.names import NAME_LENGTH_MAX, name_key
+from modelyard.domain.splitters import TrafficSplitter, member_for
+from modelyard.doors.splitters import splitter_named
 from modelyard.errors import InvalidValue, ModelyardError, NotFound
 from modelyard.protocol.routes import REQUEST_ID, TENSORS
-from modelyard.store.ports import Endpoints
+from modelyard.store.ports import Store
 
 STATUSES: dict[str, int] = {"invalid_value": 400, "not_found": 404}
 """Every other error of ours is 500."""
@@ -36,8 +38,9 @@ _log = logging.getLogger("modelyard.control")
 
 
 class OipDoor:
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._endpoints = endpoints
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._endpoints = store.endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -55,12 +58,25 @@ class OipDoor:
         match = _MODEL.fullmatch(path)
         if match is None or method != "GET":
             raise NotFound(f"cannot {method} {path[:200]}", "inferences are posted to /v2/models/NAME/infer")
+        splitter = splitter_named(self._store, match[1])
+        if splitter is not None:
+            return self._split(match[1], splitter, match[2], config=bool(match[3]))
         endpoint = self._endpoints.get(match[1])
         seen = self._endpoints.status(endpoint.name)
         serving = seen.serving_version if seen is not None else None
         if match[2] is not None and match[2] != str(serving):
             raise NotFound(f"cannot find version {match[2]} of {endpoint.name}", f"version {serving} serves")
         return _config(endpoint, seen) if match[3] else _metadata(endpoint, seen)
+
+    def _split(self, name: str, splitter: TrafficSplitter, variant: str | None, *, config: bool) -> dict[str, Any]:
+        """Members of a splitter are versions to a client of this protocol; they are all asked the same."""
+        member = member_for(splitter, variant, name)
+        endpoint = self._endpoints.get(member.endpoint)
+        seen = self._endpoints.status(endpoint.name)
+        if config:
+            return {**_config(endpoint, seen), "name": name}
+        versions = [one.variant for one in splitter.members if not one.shadow]
+        return {**_metadata(endpoint, seen), "name": name, "versions": versions}
 
     def _index(self) -> list[dict[str, str]]:
         statuses = self._endpoints.statuses()

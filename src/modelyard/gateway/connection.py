@@ -428,12 +428,19 @@ class HttpConnection(asyncio.Protocol):
         try:
             service.direct(prediction, fields)
             member = prediction.service.whole
-            if member is not service and not member.is_open:
-                resource = f"endpoint/{member.name}"
-                self.gateway.access.check(member.policy, fields, self.address, member.entry.project, resource)
+            if member is not service and not self.trusted:
+                self._check_member(member, fields)
         except ModelyardError as error:
             return Reply(self, *prediction.word(error), prediction.request_id)
         return prediction
+
+    def _check_member(self, member: Service, fields: dict[bytes, bytes]) -> None:
+        """Whoever comes through a splitter must be let in, and answered at once, by the member all the same."""
+        if member.entry.queued:
+            raise queued_conflict(member.name)
+        if not member.is_open:
+            resource = f"endpoint/{member.name}"
+            self.gateway.access.check(member.policy, fields, self.address, member.entry.project, resource)
 
     def _inference(
         self, name: str, version: str | None, method: bytes, fields: dict[bytes, bytes], query: bytes
@@ -442,7 +449,10 @@ class HttpConnection(asyncio.Protocol):
             if method != b"POST":
                 raise InvalidValue(f"cannot {method.decode()} an inference", "use POST")
             service = self._answering(name, fields)
-            if version is not None and version != str(service.entry.version):
+            if version is not None and service.entry.members:
+                # What the protocol calls a version is here one of several that answer in the name's place.
+                fields = {**fields, TARGET_VARIANT: version.encode("latin-1")}
+            elif version is not None and version != str(service.entry.version):
                 raise NotFound(
                     f"cannot infer: version {version} of {service.name} does not serve",
                     f"version {service.entry.version} does",
@@ -456,10 +466,7 @@ class HttpConnection(asyncio.Protocol):
         """As `_service_for`, for a prediction. Raises Conflict where predictions are queued."""
         service = self._service_for(name, fields)
         if service.entry.queued and not self.trusted:
-            raise Conflict(
-                f"cannot predict at once: the invocations of {service.name} are queued",
-                f"post to {routes.ENDPOINTS}{service.name}{routes.ASYNC_INVOCATIONS}",
-            )
+            raise queued_conflict(service.name)
         return service
 
     def _service_for(self, name: str, fields: dict[bytes, bytes]) -> Service:
@@ -476,10 +483,12 @@ class HttpConnection(asyncio.Protocol):
 
     def _check_caller(self, name: str, fields: dict[bytes, bytes]) -> None:
         """For what control answers in place of an endpoint, which says itself where there is none."""
-        if name in self.gateway.services:
-            self._service_for(name, fields)
-        else:
+        if self.gateway.service(name) is None:
             self._check_default(fields)
+            return
+        service = self._service_for(name, fields)
+        for option in service.split.options if service.entry.members and service.split is not None else ():
+            self._service_for(option.service.entry_key, fields)
 
     def _check_default(self, fields: dict[bytes, bytes]) -> None:
         """What is not there is told only to those who could call something. Raises Unauthorized."""
@@ -498,7 +507,7 @@ class HttpConnection(asyncio.Protocol):
             service = self._service_for(name, fields)
         except ModelyardError as error:
             return Reply(self, *tensor_error(error, request_id.decode("latin-1")), request_id)
-        ready = service.can_answer and inference_version(path) in (None, str(service.entry.version))
+        ready = service.version_can_answer(inference_version(path))
         # The protocol says no by a status from 400 to 499.
         return Reply(self, 200 if ready else 400, *model_state(service.name, ready=ready), request_id)
 
@@ -602,6 +611,14 @@ class HttpConnection(asyncio.Protocol):
         if given is not None and _is_safe_id(given):
             return given
         return b"%b%016x" % (self.gateway.id_prefix, self.gateway.next_stream())
+
+
+def queued_conflict(name: str) -> Conflict:
+    """The refusal of a prediction where predictions are queued."""
+    return Conflict(
+        f"cannot predict at once: the invocations of {name} are queued",
+        f"post to {routes.ENDPOINTS}{name}{routes.ASYNC_INVOCATIONS}",
+    )
 
 
 def _is_signed(fields: dict[bytes, bytes]) -> bool:

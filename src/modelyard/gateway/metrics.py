@@ -18,6 +18,7 @@ from modelyard.protocol.metrics import (
     exposition,
     metrics_document,
 )
+from modelyard.protocol.table import Table, variants_of
 
 if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
@@ -56,10 +57,14 @@ class Measurements:
         document = metrics_document(GatewayMetrics(endpoints, connections, self.control_answers))
         return {"type": "metrics", "metrics": document}
 
-    def own_text(self, services: Iterable["Service"], connections: int, table_number: int) -> str:
+    def own_text(self, services: Iterable["Service"], connections: int, table: Table) -> str:
         """What this gateway knows, as text."""
-        endpoints = [_endpoint_metrics(service) for service in services]
-        return exposition(YardMetrics(endpoints, connections, self.control_answers, 1, table_number))
+        endpoints = [_endpoint_metrics(service) for service in services if not service.entry.members]
+        return exposition(
+            YardMetrics(
+                endpoints, connections, self.control_answers, 1, table_number=table.number, variants=variants_of(table)
+            )
+        )
 
     # -- asking the controller ---------------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ class Gateway:
 
     def metrics(self) -> str:
         """What this gateway counted, as Prometheus text."""
-        return self.measurements.own_text(self.services.values(), len(self.connections), self._table.number)
+        return self.measurements.own_text(self.services.values(), len(self.connections), self._table)
 
     def metrics_report(self, *, everything: bool = False) -> dict[str, Any]:
         """The message with what this gateway counted: what has changed, or everything."""

@@ -439,7 +439,18 @@ class Service:
     @property
     def can_answer(self) -> bool:
         """Whether a request would be answered: at once, or by a replica that it wakes."""
+        if self.entry.members:
+            return self.split is not None and any(one.weight and one.service.can_answer for one in self.split.options)
         return bool(self.ready_targets) or (self.entry.version is not None and self.entry.why_not_ready is None)
+
+    def version_can_answer(self, version: str | None) -> bool:
+        """The same of one version, as the Open Inference Protocol names it: of a splitter, a variant."""
+        if version is None:
+            return self.can_answer
+        if not self.entry.members:
+            return self.can_answer and version == str(self.entry.version)
+        options = self.split.options if self.split is not None else ()
+        return any(one.name.lower() == version.lower().encode("latin-1") and one.service.can_answer for one in options)
 
     def _not_ready_message(self) -> str:
         return f"cannot predict: endpoint {self.name} has no ready replica ({self.entry.why_not_ready})"

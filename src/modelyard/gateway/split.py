@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelyard.domain import splitters
 from modelyard.domain.names import nearest
 from modelyard.errors import NotFound
+from modelyard.protocol import routes
 
 if TYPE_CHECKING:
     from modelyard.gateway.service import Service
     from modelyard.gateway.shadow import Shadow
 
-TARGET_VARIANT = b"x-amzn-sagemaker-target-variant"
-"""SageMaker's header that names who is to answer, whatever the weights are."""
+TARGET_VARIANT = routes.TARGET_VARIANT.encode()
 
-ALL_TRAFFIC = b"alltraffic"
-"""SageMaker's name for the only variant of an endpoint; here, whoever comes next by weight."""
+ALL_TRAFFIC = splitters.ALL_TRAFFIC.encode()
 
 
 class Choice(NamedTuple):

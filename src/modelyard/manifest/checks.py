@@ -24,6 +24,7 @@ from modelyard.manifest.schema import (
     SplitMemberFields,
     TrackerFields,
     UpdateFields,
+    VariantFields,
 )
 
 FieldsT = TypeVar("FieldsT", bound=BaseModel)
@@ -45,6 +46,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "objective": ObjectiveFields,
     "parameters": ParameterFields,
     "apis": SplitMemberFields,
+    "variants": VariantFields,
 }
 
 _FOREIGN = {

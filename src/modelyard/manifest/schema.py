@@ -291,6 +291,40 @@ class CaptureFields(_Schema):
     """How long: `30d` by default."""
 
 
+class VariantFields(_Schema):
+    """Beside these, every field of the endpoint may stand in a variant, and holds for it alone."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+    """What `X-Amzn-SageMaker-Target-Variant` names it by. It is an endpoint of its own, called NAME-VARIANT."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Its share of the requests, in relation to the others' weights; SageMaker's `InitialVariantWeight`."""
+    shadow: bool = False
+    """It gets a copy of every request, and its answers are thrown away; SageMaker's `ShadowProductionVariants`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_more(cls, written: Any) -> Any:
+        for field in ("kind", "variants"):
+            if isinstance(written, dict) and field in written:
+                raise refuse(f"a variant without {field}; it has its endpoint's")
+        return cast("Any", written)
+
+
+Variants = Annotated[list[VariantFields], Field(min_length=1, max_length=MEMBERS_MAX)]
+
+
+class VariedFields(_Schema):
+    """What an endpoint with variants has of its own; all else is its variants'."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Name
+    kind: Literal["endpoint", "RealtimeAPI"] = "endpoint"
+    variants: Variants
+
+
 class EndpointFields(_Schema):
     name: Name
     """What it is called in its URL; unique in the yard, case does not tell names apart."""
@@ -306,6 +340,8 @@ class EndpointFields(_Schema):
     """How many replicas there are, and when that changes."""
     update_strategy: UpdateFields = UpdateFields()
     """How versions change."""
+    variants: Variants | None = None
+    """Several models behind one name, each with a share of the requests; SageMaker's `ProductionVariants`."""
     networking: NetworkingFields | None = None
     """Cortex's."""
     endpoint: str | None = None

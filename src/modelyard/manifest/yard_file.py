@@ -16,6 +16,7 @@ from modelyard.manifest.resources import OtherResource
 from modelyard.manifest.splitters import read_splitter
 from modelyard.manifest.trainings import TrainingResource, read_training
 from modelyard.manifest.tunings import TuningResource, read_tuning
+from modelyard.manifest.variants import unfold_variants
 
 FILE_NAMES = ("modelyard.yaml", "modelyard.yml", "cortex.yaml")
 """Looked for in this order."""
@@ -100,7 +101,11 @@ def read_yard_file(path: Path) -> YardFile:
     place = path.absolute()
     document = read_document(place)
     items = _items(document)
-    resources = [_read_resource(document, index, place.parent) for index in range(len(items))]
+    unfolded = unfold_variants(document)
+    resources = [
+        unfolded[index] if index in unfolded else _read_resource(document, index, place.parent)
+        for index in range(len(items))
+    ]
     _check_names(document, items)
     if document.problems:
         raise refusal(document.file, [_labelled(problem, items) for problem in document.problems])

@@ -85,7 +85,7 @@ async def serve(home: Home) -> None:
         ENDPOINTS.rstrip("/"): invocations,
         AWS: invocations,
         DVC: DvcDoor(remotes, store.keys, clock, lambda: disk_of(yard)),
-        TENSORS: OipDoor(store.endpoints),
+        TENSORS: OipDoor(store),
         MLFLOW: MlflowDoor(
             TrackingServer(home, tracking.url),
             store.keys,

@@ -18,6 +18,7 @@ from modelyard.domain.metrics import (
     figures_from,
     total_of,
 )
+from modelyard.domain.names import name_key
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -71,6 +72,8 @@ class YardMetrics:
     """(alarm, endpoint, state)."""
     processes: Sequence[ProcessMetrics] = ()
     replicas: Sequence[ProcessMetrics] = ()
+    variants: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    """(name that it answers under, name of the variant) of each endpoint that is one, by `name_key`."""
 
 
 def merged(gateways: Iterable[GatewayMetrics]) -> dict[str, EndpointMetrics]:
@@ -133,10 +136,10 @@ def exposition(yard: YardMetrics) -> str:
 
 
 def _lines(yard: YardMetrics) -> Iterator[str]:
-    endpoints = sorted(yard.endpoints, key=lambda one: one.name)
+    endpoints = [(_place(yard, one), one) for one in sorted(yard.endpoints, key=lambda one: one.name)]
     versions = [
-        ((("endpoint", one.name), ("version", str(version))), figures)
-        for one in endpoints
+        ((*place, ("version", str(version))), figures)
+        for place, one in endpoints
         for version, figures in sorted(one.figures.items())
     ]
     yield from _answers(versions)
@@ -148,7 +151,7 @@ def _lines(yard: YardMetrics) -> Iterator[str]:
         counts = [(labels, float(getattr(figures, part))) for labels, figures in versions]
         yield from _family(name, "counter", text, [one for one in counts if one[1]])
     for name, text, part in _GAUGES:
-        values = [((("endpoint", one.name),), float(getattr(one, part))) for one in endpoints]
+        values = [(place, float(getattr(one, part))) for place, one in endpoints]
         yield from _family(name, "gauge", text, values)
     yield from _tracked(endpoints)
     yield from _alarms(yard)
@@ -159,6 +162,12 @@ def _lines(yard: YardMetrics) -> Iterator[str]:
     yield from _whole("modelyard_table_number", "Number of the table in use.", yard.table_number)
     yield from _process("modelyard_process", "the platform's processes", yard.processes)
     yield from _process("modelyard_replica", "replicas", yard.replicas)
+
+
+def _place(yard: YardMetrics, one: EndpointMetrics) -> tuple[Label, ...]:
+    """An endpoint's labels; a variant's are those of SageMaker's metrics."""
+    variant = yard.variants.get(name_key(one.name))
+    return (("endpoint", one.name),) if variant is None else (("endpoint", variant[0]), ("variant", variant[1]))
 
 
 _TIMES = (
@@ -220,25 +229,25 @@ def _histograms(
         yield f"{name}_count{_labels(labels)} {below}"
 
 
-def _tracked(endpoints: list[EndpointMetrics]) -> Iterator[str]:
+def _tracked(endpoints: list[tuple[tuple[Label, ...], EndpointMetrics]]) -> Iterator[str]:
     """What trackers saw, where there are any: of the endpoint, all its versions together."""
-    tracked = [(one.name, total_of(one.figures.values()).tracked) for one in endpoints]
+    tracked = [(place, total_of(one.figures.values()).tracked) for place, one in endpoints]
     classes = [
-        ((("endpoint", name), ("class", label)), float(count))
-        for name, one in tracked
+        ((*place, ("class", label)), float(count))
+        for place, one in tracked
         for label, count in sorted(one.classes.items())
     ]
     yield from _family("modelyard_predictions_total", "counter", "Predictions by class.", classes)
-    measured = [(name, one) for name, one in tracked if one.count]
+    measured = [(place, one) for place, one in tracked if one.count]
     if not measured:
         return
     yield "# HELP modelyard_prediction Predicted values."
     yield "# TYPE modelyard_prediction summary"
-    for name, one in measured:
-        yield f"modelyard_prediction_sum{_labels((('endpoint', name),))} {one.total:g}"
-        yield f"modelyard_prediction_count{_labels((('endpoint', name),))} {one.count}"
+    for place, one in measured:
+        yield f"modelyard_prediction_sum{_labels(place)} {one.total:g}"
+        yield f"modelyard_prediction_count{_labels(place)} {one.count}"
     for bound in ("minimum", "maximum"):
-        values = [((("endpoint", name),), float(getattr(one, bound))) for name, one in measured]
+        values = [(place, float(getattr(one, bound))) for place, one in measured]
         yield from _family(f"modelyard_prediction_{bound}", "gauge", f"The {bound} of predicted values.", values)
 
 

@@ -61,6 +61,9 @@ BODY_FILE = "x-modelyard-body-file"
 """What a dispatcher says of an invocation on the gateway's own socket, where only the yard's processes come: which
 attempt it is, how long it may take, and the path of the file that has its body."""
 
+TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
+"""SageMaker's header that names who is to answer, whatever the weights are."""
+
 WEBHOOK = "x-modelyard-webhook"
 """An address that is told the end of this invocation; from whoever holds a key."""
 

@@ -82,6 +82,8 @@ class Member:
     """As requests name it."""
     shadow: bool = False
     """It gets copies of all requests; its weight does not count."""
+    owned: bool = False
+    """It is a variant: measured under the splitter's name."""
 
 
 def entry_document(entry: EndpointEntry) -> dict[str, Any]:
@@ -108,6 +110,16 @@ class Table:
     number: int
     entries: dict[str, EndpointEntry]
     """By `name_key`."""
+
+
+def variants_of(table: Table) -> dict[str, tuple[str, str]]:
+    """(name that it answers under, name of the variant) of each endpoint that is one, by `name_key`."""
+    return {
+        member.endpoint: (entry.name, member.variant)
+        for entry in table.entries.values()
+        for member in entry.members
+        if member.owned
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
+from modelyard.domain import splitters
 from modelyard.domain.models import parse_model_reference
-from modelyard.domain.names import RESOURCE_KINDS, check_name, resolve
-from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS
+from modelyard.domain.names import RESOURCE_KINDS, check_name, name_key, resolve
+from modelyard.errors import NotFound
+from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS, TARGET_VARIANT
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -136,7 +138,22 @@ class Client:
             known += [(kind, name) for name in self._names(kind)] if kind in asked else []
         if any(kind in RESOURCE_KINDS for kind in asked):
             known += [(one["kind"], one["name"]) for one in self.resources() if one["kind"] in asked]
-        return resolve(text, known)
+        try:
+            return resolve(text, known)
+        except NotFound:
+            if "endpoint" in asked:
+                self._refuse_splitter(text)
+            raise
+
+    def _refuse_splitter(self, text: str) -> None:
+        """Raises NotFound with what to name instead, where several endpoints answer under a name."""
+        for one in self.resources(splitters.KIND):
+            if name_key(one["name"]) == name_key(text.removeprefix("endpoint/")):
+                members = [str(member["endpoint"]) for member in one["spec"]["members"]]
+                raise NotFound(
+                    f"cannot do this with {one['name']}: several endpoints answer under this name",
+                    f"name one of them: {', '.join(members)}",
+                )
 
     def _names(self, kind: Kind) -> list[str]:
         if kind == "endpoint":
@@ -220,14 +237,17 @@ class Client:
         *,
         content_type: str | None = None,
         accept: str | None = None,
+        variant: str | None = None,
         limit_seconds: float | None = None,
     ) -> Any:
         """Asks an endpoint. Bytes are sent as they are, everything else as JSON, arrays and data frames included.
+        `variant` names who of several is to answer.
 
         Returns values where the answer is JSON, else text or bytes.
         """
         body, sent_type = request_body(data, content_type)
-        headers = {"content-type": sent_type, **({"accept": accept} if accept else {})}
+        asked = {"accept": accept, TARGET_VARIANT: variant}
+        headers = {"content-type": sent_type, **{key: value for key, value in asked.items() if value}}
         path = f"{ENDPOINTS}{_part(name)}{INVOCATIONS}"
         return answer_value(self._connection.ask("POST", path, body, headers, limit_seconds))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, or_, select, tuple_
 
+from modelyard.domain import splitters
 from modelyard.domain.deployments import (
     ENDPOINT,
     Change,
@@ -16,6 +17,7 @@ from modelyard.domain.deployments import (
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.names import name_key
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, ResourceName
+from modelyard.domain.splitters import splitter_from
 from modelyard.store import endpoints as endpoint_rows
 from modelyard.store import resources as resource_rows
 from modelyard.store.database import Database
@@ -45,9 +47,12 @@ def _present(connection: Connection, project: str, wanted: Wanted) -> Present:
     keys = wanted_keys(wanted) | from_file
     endpoint_keys = {key for kind, key in keys if kind == ENDPOINT or kind in ANSWERS_AS_ENDPOINT}
     which = or_(tuple_(resources.c.kind, resources.c.key).in_(keys), resources.c.kind.in_(ANSWERS_AS_ENDPOINT))
+    there = resource_rows.load_resources(connection, which)
+    for place in keys & there.keys():
+        endpoint_keys |= splitter_from(there[place].wished.spec).owned if place[0] == splitters.KIND else frozenset()
     return Present(
         endpoints=endpoint_rows.load_endpoints(connection, endpoints.c.key.in_(endpoint_keys)),
-        resources=resource_rows.load_resources(connection, which),
+        resources=there,
         removed_endpoints=endpoint_rows.last_numbers(connection, endpoint_keys),
         removed_resources=resource_rows.last_resource_numbers(connection, keys),
         from_file=from_file,

@@ -40,6 +40,36 @@ def invoke(runtime: Any) -> Any:
     return {**_shown(answer), "body": json.loads(answer["Body"].read())}
 
 
+def targets_variants(runtime: Any) -> Any:
+    """Who answers ten requests, then two that name who is to."""
+    ask = {"EndpointName": "price", "Body": b"{}", "ContentType": "application/json"}
+    shared = [runtime.invoke_endpoint(**ask)["InvokedProductionVariant"] for _ in range(10)]
+    named = {name: runtime.invoke_endpoint(**ask, TargetVariant=name) for name in ("champion", "challenger")}
+    return {"shared": shared, "named": {name: json.loads(one["Body"].read()) for name, one in named.items()}}
+
+
+def misses_a_variant(runtime: Any) -> Any:
+    return runtime.invoke_endpoint(EndpointName="price", Body=b"{}", TargetVariant="other")
+
+
+def invoke_async(runtime: Any) -> Any:
+    """A body from the yard's artifacts, as SageMaker's clients name one in S3; `sys.argv[3]` is its place."""
+    answer = runtime.invoke_endpoint_async(
+        EndpointName="Echo",
+        InputLocation=sys.argv[3],
+        ContentType="application/json",
+        InferenceId="queued-17",
+        CustomAttributes="trace=19",
+        RequestTTLSeconds=600,
+        InvocationTimeoutSeconds=60,
+    )
+    return _shown(answer)
+
+
+def invoke_async_from_elsewhere(runtime: Any) -> Any:
+    return runtime.invoke_endpoint_async(EndpointName="Echo", InputLocation="s3://bucket/key")
+
+
 def bare(runtime: Any) -> Any:
     answer = runtime.invoke_endpoint(
         EndpointName="iris", Body="5.1,3.5,1.4,0.2", ContentType="text/csv", Accept="text/csv"
@@ -101,7 +131,7 @@ def _rest(error: botocore.exceptions.ClientError) -> dict[str, Any]:
 
 
 def main() -> None:
-    url, case = sys.argv[1:]
+    url, case = sys.argv[1:3]
     try:
         found = globals()[case](_runtime(url))
     except botocore.exceptions.ClientError as error:

@@ -1,15 +1,18 @@
 """The real boto3 against a real yard: SageMaker's runtime API, signed, at `endpoint_url` and under `/aws`."""
 
+import hashlib
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.acceptance.conftest import a_yard, iris_model
-from tests.acceptance.yard import Yard
+from tests.acceptance.yard import Yard, eventually
 from tests.guests.guest_environment import guest_python
 
 __all__ = ["iris_model"]
@@ -41,27 +44,51 @@ class Predictor:
             raise ValueError("half way")
 """
 
+WORD = """
+class Predictor:
+    def __init__(self, config):
+        self.word = config["word"]
+
+    def predict(self, payload):
+        return self.word
+"""
+
+FILE = """
+- name: Echo
+  predictor: {path: predictor.py}
+- name: price
+  variants:
+    - {name: champion, weight: 4, predictor: {path: word.py, config: {word: one}}}
+    - {name: challenger, predictor: {path: word.py, config: {word: two}}}
+"""
+
 Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def ask(iris_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Runs a case of `client.py`; `under` is put behind the yard's address."""
-    python = guest_python("boto3")
+def yard(iris_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     folder = tmp_path_factory.mktemp("echo")
     (folder / "predictor.py").write_text(ECHO)
-    (folder / "modelyard.yaml").write_text("- name: Echo\n  predictor: {path: predictor.py}\n")
+    (folder / "word.py").write_text(WORD)
+    (folder / "modelyard.yaml").write_text(FILE)
     with a_yard() as yard:
         client = yard.client()
         client.deploy(folder / "modelyard.yaml")
         client.deploy(iris_model, name="iris")
-        for name in ("Echo", "iris"):
+        for name in ("Echo", "iris", "price-champion", "price-challenger"):
             assert client.wait_endpoint(name)["state"] == "live"
-        yield lambda case, under="": _run(python, yard, case, under)
+        yield yard
 
 
-def _run(python: str, yard: Yard, case: str, under: str) -> Any:
-    command = [python, str(CLIENT), yard.url + under, case]
+@pytest.fixture(scope="module")
+def ask(yard: Yard) -> Ask:
+    """Runs a case of `client.py`; `under` is put behind the yard's address."""
+    python = guest_python("boto3")
+    return lambda case, under="", *more: _run(python, yard, case, under, *more)
+
+
+def _run(python: str, yard: Yard, case: str, under: str, *more: str) -> Any:
+    command = [python, str(CLIENT), yard.url + under, case, *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -80,6 +107,38 @@ def test_every_header_of_invoke_endpoint_goes_there_and_back(ask: Ask, under: st
         "x-amzn-sagemaker-target-model": "one.tar.gz",
         "x-amzn-sagemaker-inference-id": "inference-17",
     }
+
+
+@pytest.mark.parametrize("under", ["", "/aws"], ids=["plain", "under /aws"])
+def test_a_target_variant_answers_and_weights_say_who_does_else(ask: Ask, under: str) -> None:
+    answer = ask("targets_variants", under)
+    assert Counter(answer["shared"]) == {"champion": 8, "challenger": 2}
+    assert answer["named"] == {"champion": "one", "challenger": "two"}
+
+
+def test_a_variant_that_is_not_there_is_a_validation_error(ask: Ask) -> None:
+    answer = ask("misses_a_variant")
+    assert (answer["status"], answer["error"]["Code"]) == (400, "ValidationError")
+
+
+@pytest.mark.parametrize("under", ["", "/aws"], ids=["plain", "under /aws"])
+def test_an_invocation_is_queued_with_its_body_elsewhere_and_its_result_fetched(
+    ask: Ask, yard: Yard, under: str
+) -> None:
+    body = b'{"n": 2}'
+    digest = hashlib.sha256(body).hexdigest()
+    httpx.put(f"{yard.url}/api/v1/artifacts/{digest}", content=body, headers={"x-api-key": yard.key}).raise_for_status()
+    answer = ask("invoke_async", under, f"artifact://{digest}")
+    assert (answer["status"], answer["InferenceId"]) == (202, "queued-17")
+    assert answer["FailureLocation"].endswith("/failure")
+    result = eventually(lambda: (one := httpx.get(answer["OutputLocation"])).status_code == 200 and one.json())
+    assert result["payload"] == {"n": 2}
+    assert result["headers"]["x-amzn-sagemaker-custom-attributes"] == "trace=19"
+
+
+def test_a_body_in_a_place_that_the_yard_cannot_read_is_a_validation_error(ask: Ask) -> None:
+    answer = ask("invoke_async_from_elsewhere")
+    assert (answer["status"], answer["error"]["Code"]) == (400, "ValidationError")
 
 
 def test_a_bare_model_answers_csv(ask: Ask) -> None:

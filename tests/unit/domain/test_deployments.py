@@ -114,3 +114,26 @@ def test_pruning_deletes_what_the_file_once_wished_and_nothing_else():
         "deleting Slow (alarm)",
         "deleting Price (endpoint)",
     ]
+
+
+def splitter_of(*endpoints):
+    members = [{"endpoint": one, "weight": 100 / len(endpoints), "variant": one, "owned": True} for one in endpoints]
+    return {"members": members}
+
+
+def test_a_variant_that_a_file_has_no_more_is_deleted_with_the_same_deploy():
+    endpoints = {one: Endpoint(one, "shop", (EndpointVersion(1, A, 0.0, VersionState.READY),)) for one in ("a", "b")}
+    there = Present(endpoints, resource(SPLIT, spec=splitter_of("a", "b")))
+    outcomes = decide_deployment("shop", Wanted({"a": A}, {SPLIT: splitter_of("a")}), there)
+    assert [(one.change, one.name) for one in outcomes] == [
+        (Change.UP_TO_DATE, "a"),
+        (Change.UPDATING, "price"),
+        (Change.DELETING, "b"),
+    ]
+
+
+def test_a_variant_that_becomes_an_endpoint_of_its_own_stays():
+    endpoints = {one: Endpoint(one, "shop", (EndpointVersion(1, A, 0.0, VersionState.READY),)) for one in ("a", "b")}
+    there = Present(endpoints, resource(SPLIT, spec=splitter_of("a", "b")))
+    outcomes = decide_deployment("shop", Wanted({"a": A, "b": A}, {SPLIT: splitter_of("a")}), there)
+    assert Change.DELETING not in [one.change for one in outcomes]

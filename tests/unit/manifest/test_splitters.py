@@ -17,8 +17,8 @@ def test_members_are_read_with_their_shares_and_names(tmp_path: Path, kind: str)
     spec = read(tmp_path, "[{name: One, weight: 100}, {name: two, shadow: true, variant: dark}]", kind)
     assert spec == {
         "members": [
-            {"endpoint": "One", "weight": 100.0, "variant": "one", "shadow": False},
-            {"endpoint": "two", "weight": 0.0, "variant": "dark", "shadow": True},
+            {"endpoint": "One", "weight": 100.0, "variant": "one", "shadow": False, "owned": False},
+            {"endpoint": "two", "weight": 0.0, "variant": "dark", "shadow": True, "owned": False},
         ]
     }
 
