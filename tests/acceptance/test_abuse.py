@@ -104,6 +104,7 @@ def gateway_pss_bytes(yard: Yard) -> int:
     return psutil.Process(yard.process("gateway").pid).memory_full_info().pss
 
 
+@pytest.mark.long
 def test_slow_clients_are_let_go_while_predictions_go_on(yard: Yard) -> None:
     slow_headers = [connect(yard) for _ in range(20)]
     slow_bodies = [connect(yard) for _ in range(20)]

@@ -76,6 +76,7 @@ def call_in_a_row(yard: Yard, stop: threading.Event, calls: list[tuple[float, fl
             calls.append((began, time.monotonic() - began, answer.status_code))
 
 
+@pytest.mark.long
 def test_a_step_from_1_to_12_in_flight_is_met_within_3_seconds_and_given_back_when_it_ends(
     yard: Yard, project: Callable[..., Path]
 ) -> None:

@@ -207,6 +207,7 @@ def hook() -> Iterator[Any]:
     server.server_close()
 
 
+@pytest.mark.long
 def test_an_alarm_tells_by_signed_webhook_and_by_mail_whoever_is_killed(
     tmp_path: Path, hook: Any, mailbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | No
     return {key: value for key, value in query.items() if key != "follow"} if query else query
 
 
+@pytest.mark.long
 def test_no_request_finds_a_fault_of_ours(described: Any) -> None:
     operations = [found.ok() for found in described.get_all_operations()]
     assert len(operations) > 15
