@@ -30,6 +30,11 @@ class Home:
         return self.root / "key"
 
     @property
+    def identity_key(self) -> Path:
+        """What the yard signs with who somebody is (0600, PEM)."""
+        return self.root / "identity.key"
+
+    @property
     def secrets_key(self) -> Path:
         """What secrets are encrypted with (0600); made with the first of them."""
         return self.root / "secrets.key"
@@ -252,6 +257,9 @@ class YardSettings:
     names: tuple[str, ...] = ()
     """Host names under which the yard is reached, beside localhost and its addresses."""
 
+    apps_domain: str | None = None
+    """Domain below which apps and sites have their names, beside localhost: `NAME.APPS_DOMAIN`."""
+
     tls_port: int | None = None
     """TCP port for TLS beside the other; clients from elsewhere than this machine are sent there. None has no TLS."""
 
@@ -267,6 +275,8 @@ def settings_arguments(settings: YardSettings) -> list[str]:
     words = ["--host", settings.host, "--port", str(settings.port)]
     for name in settings.names:
         words += ["--name", name]
+    if settings.apps_domain is not None:
+        words += ["--apps-domain", settings.apps_domain]
     if settings.tls_port is not None:
         words += ["--tls-port", str(settings.tls_port)]
     if settings.tls_certificate is not None and settings.tls_key is not None:

@@ -1,16 +1,18 @@
 """The yard itself: up, down, status, doctor, version."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelyard.cli.output import Format, Output, first_line, say, say_json, say_table
+from modelyard.cli.output import Format, Output, first_line, remark, say, say_json, say_table
 from modelyard.cli.progress import waiting
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age, size
+from modelyard.domain.hosts import check_host_name, registrable, shares_domain
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.settings import Home, YardSettings, home_from
 from modelyard.version import VERSION
@@ -33,6 +35,9 @@ def up(
     name: Annotated[
         list[str] | None, typer.Option(help="Host name under which the yard is reached. Repeatable.")
     ] = None,
+    apps_domain: Annotated[
+        str | None, typer.Option(help="Domain below which apps and sites have their names, beside localhost.")
+    ] = None,
     tls_port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Port for TLS beside the other; other machines are sent there."),
@@ -50,7 +55,11 @@ def up(
     from modelyard.cli import supervisor  # noqa: PLC0415 (start-up time of the other commands)
 
     home = home_from(os.environ)
-    settings = _settings(host, port, tuple(name or ()), tls_port, tls_certificate, tls_key)
+    settings = replace(
+        _settings(host, port, tuple(name or ()), tls_port, tls_certificate, tls_key),
+        apps_domain=check_host_name(apps_domain) if apps_domain is not None else None,
+    )
+    _warn_of_shared_cookies(settings)
     home.make()
     if install:
         _install(home, settings, output)
@@ -67,6 +76,18 @@ def up(
     _say_up("the yard is up", found, output, started=True)
 
 
+def _warn_of_shared_cookies(settings: YardSettings) -> None:
+    """Pages of one registrable domain count as one site: what an app's page sends to the console is then sent with
+    cookies that no other site could use."""
+    domain = settings.apps_domain
+    shared = next((one for one in settings.names if domain is not None and shares_domain(one, domain)), None)
+    if domain is not None and shared is not None:
+        remark(
+            f"apps at *.{domain} and the console at {shared} share the domain {registrable(domain)}: browsers take "
+            "them for one site; give apps a domain of their own"
+        )
+
+
 def _settings(
     host: str, port: int, names: tuple[str, ...], tls_port: int | None, certificate: Path | None, key: Path | None
 ) -> YardSettings:
@@ -81,7 +102,7 @@ def _settings(
         if file is not None and not file.is_file():
             raise NotFound(f"cannot find {file}", "name a PEM file")
     given = (str(one.absolute()) if one is not None else None for one in (certificate, key))
-    return YardSettings(host, port, tuple(one.lower() for one in names), tls_port, *given)
+    return YardSettings(host, port, tuple(one.lower() for one in names), None, tls_port, *given)
 
 
 def _install(home: Home, settings: YardSettings, output: Format) -> None:

@@ -15,6 +15,7 @@ from modelyard_worker.records import write_json
 
 from modelyard.protocol.table import (
     EndpointEntry,
+    HostEntry,
     Table,
     apply_delta,
     delta_document,
@@ -37,10 +38,12 @@ class Publisher:
         self.table = self._last()
         self._write_snapshot()
 
-    def publish(self, put: dict[str, EndpointEntry], drop: Iterable[str] = ()) -> None:
-        """Puts these entries into the table and drops those. First the file, then the word: a gateway that starts now
-        reads the newest."""
-        delta = delta_of(self.table, put, drop)
+    def publish(
+        self, put: dict[str, EndpointEntry], drop: Iterable[str] = (), hosts: dict[str, HostEntry] | None = None
+    ) -> None:
+        """Puts these entries into the table and drops those; `hosts`, where given, are all that there are. First the
+        file, then the word: a gateway that starts now reads the newest."""
+        delta = delta_of(self.table, put, drop, hosts)
         if delta is None:
             return
         self.table = apply_delta(self.table, delta) or self.table

@@ -3,13 +3,18 @@
 import hashlib
 import hmac
 import time
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
 from modelyard.domain.access import OWNER, Entry, Policy, Principal, PrincipalKind, decide_entry
 from modelyard.errors import Forbidden, Unauthorized
+from modelyard.gateway.identity import Identity, as_caller
+from modelyard.gateway.passing import cookie
+from modelyard.gateway.shown import NOBODY, Shown
 from modelyard.protocol.credentials import Credentials
-from modelyard.protocol.routes import SECURE_SESSION_COOKIE, SESSION_COOKIE
+from modelyard.protocol.routes import APP_COOKIE, SECURE_APP_COOKIE, SECURE_SESSION_COOKIE, SESSION_COOKIE
+
+_SESSION_COOKIES = (SECURE_SESSION_COOKIE.encode(), SESSION_COOKIE.encode())
+_APP_COOKIES = (SECURE_APP_COOKIE.encode(), APP_COOKIE.encode())
 
 KEY_BYTES_MAX = 512
 USED_NOTED_MAX = 10_000
@@ -22,8 +27,9 @@ ENTRIES_KEPT_MAX = 4096
 class Access:
     """`by_default` is the policy of an endpoint that has none of its own."""
 
-    def __init__(self, key_file: Path, by_default: Policy) -> None:
+    def __init__(self, key_file: Path, by_default: Policy, identity: Identity) -> None:
         self.by_default = by_default
+        self._identity = identity
         self.used: dict[str, float] = {}
         """Digests of keys that were shown since the last report, with the time."""
         self._credentials: Credentials = {}
@@ -41,15 +47,25 @@ class Access:
 
     def recognise(self, fields: dict[bytes, bytes]) -> Principal | None:
         """By a key (`Authorization: Bearer`, `x-api-key`), else by a session's cookie; None for a stranger."""
-        found = self._shown(fields)
-        return found[1] if found is not None else None
+        return self._shown(fields, None).principal
+
+    def knows_session(self, token: str, host: str) -> bool:
+        """Whether the session of an app's origin has been heard of; one that has just begun may not have been."""
+        return self._known(hashlib.sha256(token.encode()).hexdigest(), host, is_session=True) is not None
 
     def check(
-        self, policy: Policy, fields: dict[bytes, bytes], address: str, project: str, resource: str
-    ) -> Principal | None:
-        """Who came in. Raises Unauthorized where a key or a login would help, Forbidden where it would not."""
-        shown = self._shown(fields)
-        digest, principal = shown if shown is not None else ("", None)
+        self,
+        policy: Policy,
+        fields: dict[bytes, bytes],
+        address: str,
+        project: str,
+        resource: str,
+        host: str | None = None,
+    ) -> Shown:
+        """Who came in; `host` is the name of the origin where one is not at the yard's own. Raises Unauthorized where a
+        key or a login would help, Forbidden where it would not."""
+        shown = self._shown(fields, host)
+        digest, principal = shown.digest, shown.principal
         place = (digest, address if policy.addresses else "", resource)
         kept = self._entries.get(place)
         if kept is not None and kept[1] > time.time():
@@ -61,7 +77,7 @@ class Access:
             expires_at = self._credentials[digest].expires_at if digest in self._credentials else None
             self._entries[place] = (entry, expires_at if expires_at is not None else float("inf"))
         if entry is Entry.OPEN:
-            return principal
+            return shown
         if entry is Entry.NEEDS_CREDENTIAL:
             raise Unauthorized(f"cannot use {resource} without a key", "send `Authorization: Bearer KEY`")
         raise Forbidden(
@@ -69,28 +85,47 @@ class Access:
             "an admin can grant the role of a caller on it",
         )
 
-    def _shown(self, fields: dict[bytes, bytes]) -> tuple[str, Principal] | None:
-        """The digest of what a client shows and who it is."""
+    def _shown(self, fields: dict[bytes, bytes], host: str | None) -> Shown:
+        """What a client shows, and who it is."""
         given = _presented_key(fields)
         if given is not None:
             digest = hashlib.sha256(given[:KEY_BYTES_MAX])
             owners = self._owners_digest()
             if owners and hmac.compare_digest(digest.digest(), owners):
-                return digest.hexdigest(), OWNER
-            return self._known(digest.hexdigest(), is_session=False)
-        token = _presented_session(fields)
-        return self._known(hashlib.sha256(token.encode()).hexdigest(), is_session=True) if token else None
+                return Shown(OWNER, digest.hexdigest(), by_key=True)
+            known = self._known(digest.hexdigest(), None, is_session=False) or self._by_token(given)
+            if known is not None or host is None:
+                # At an app's origin a key that is not ours is the app's own affair.
+                return Shown(known, digest.hexdigest() if known is not None else "", by_key=known is not None)
+        token = _presented_session(fields, host)
+        if token is None:
+            return NOBODY
+        digest = hashlib.sha256(token).hexdigest()
+        known = self._known(digest, host, is_session=True)
+        return Shown(known, digest, by_cookie=True) if known is not None else NOBODY
 
-    def _known(self, digest: str, *, is_session: bool) -> tuple[str, Principal] | None:
+    def _by_token(self, token: bytes) -> Principal | None:
+        """Whom an app calls for, as its token says, as long as the session lasts that the token came of."""
+        session = self._identity.session_of(token)
+        found = self._credentials.get(session) if session is not None else None
+        if found is None or (found.expires_at is not None and found.expires_at <= time.time()):
+            return None
+        return as_caller(found.principal)
+
+    def expires_at(self, digest: str) -> float | None:
+        found = self._credentials.get(digest)
+        return found.expires_at if found is not None else None
+
+    def _known(self, digest: str, host: str | None, *, is_session: bool) -> Principal | None:
         found = self._credentials.get(digest)
         now = time.time()
         if found is None or (found.expires_at is not None and found.expires_at <= now):
             return None
-        if is_session != (found.principal.kind in (PrincipalKind.USER, PrincipalKind.OWNER)):
+        if is_session != (found.principal.kind in (PrincipalKind.USER, PrincipalKind.OWNER)) or found.host != host:
             return None
         if not is_session and (digest in self.used or len(self.used) < USED_NOTED_MAX):
             self.used[digest] = now
-        return digest, found.principal
+        return found.principal
 
     def _owners_digest(self) -> bytes:
         """Of the owner's key; read again when the file has changed."""
@@ -112,13 +147,5 @@ def _presented_key(fields: dict[bytes, bytes]) -> bytes | None:
     return fields.get(b"x-api-key") or fields.get(b"x-amz-security-token")
 
 
-def _presented_session(fields: dict[bytes, bytes]) -> str | None:
-    header = fields.get(b"cookie")
-    if header is None or SESSION_COOKIE.encode() not in header:
-        return None
-    try:
-        cookies = SimpleCookie(header.decode("latin-1"))
-    except CookieError:
-        return None
-    found = cookies.get(SECURE_SESSION_COOKIE) or cookies.get(SESSION_COOKIE)
-    return found.value if found is not None else None
+def _presented_session(fields: dict[bytes, bytes], host: str | None) -> bytes | None:
+    return cookie(fields.get(b"cookie"), *(_APP_COOKIES if host is not None else _SESSION_COOKIES))

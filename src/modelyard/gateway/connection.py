@@ -13,19 +13,34 @@ import httptools
 
 from modelyard.domain.access import Role, allows
 from modelyard.errors import Conflict, Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
-from modelyard.gateway.answers import plain_error, prediction_error, status_line, tensor_error
+from modelyard.gateway.answers import plain_error, prediction_error, status_line, status_of, tensor_error
+from modelyard.gateway.entrance import (
+    ENTER,
+    ENTERED,
+    LEAVE,
+    Entered,
+    check_origin,
+    policy_of,
+    way_to_login,
+    who_is_there,
+)
 from modelyard.gateway.event_stream import EventStream
-from modelyard.gateway.hosts import is_loopback
+from modelyard.gateway.hosts import is_loopback, name_of
 from modelyard.gateway.inference import Inference, model_state, server_state
 from modelyard.gateway.metrics import Scrape
+from modelyard.gateway.pages import HEAD, error_page
+from modelyard.gateway.passing import cookie, request_headers
 from modelyard.gateway.patience import Sight
 from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
 from modelyard.gateway.router import Lane, below_endpoint, inference_version, open_as_predictions, route, short_name
 from modelyard.gateway.service import Service
+from modelyard.gateway.shown import Shown
 from modelyard.gateway.split import TARGET_VARIANT
 from modelyard.gateway.terms import read_terms
+from modelyard.gateway.visit import Asked, Visit
 from modelyard.protocol import routes
+from modelyard.protocol.table import APP, HostEntry
 
 if TYPE_CHECKING:
     from modelyard.gateway.server import Gateway
@@ -159,7 +174,10 @@ class HttpConnection(asyncio.Protocol):
             # RFC 9110 7.8: a server may ignore the wish to upgrade; llhttp stops all the same.
             self._parser = httptools.HttpRequestParser(self)
             rest = data[upgrade.args[0] :]
-            if rest and not self.lingers:
+            visit = self.active
+            if isinstance(visit, Visit) and visit.asked.upgrade is not None:
+                visit.early(rest)
+            elif rest and not self.lingers:
                 self.data_received(rest)
         except httptools.HttpParserCallbackError as failed:
             cause = failed.__context__
@@ -200,7 +218,9 @@ class HttpConnection(asyncio.Protocol):
         gateway = self.gateway
         self.speaks_1_1 = self._parser.get_http_version() == "1.1"
         refused = self._refusal_by_headers(fields)
-        service = gateway.services_by_path.get(self._url) if refused is None and not self.must_encrypt else None
+        origin = gateway.origin_of(fields.get(b"host")) if refused is None else None
+        ours = refused is None and origin is None and not self.must_encrypt
+        service = gateway.services_by_path.get(self._url) if ours else None
         at_once = service is not None and service.is_open and not service.entry.queued
         if service is not None and at_once and self._parser.get_method() == b"POST":
             prediction = Prediction(self, service, headers, fields, None, _is_signed(fields))
@@ -211,6 +231,8 @@ class HttpConnection(asyncio.Protocol):
             exchange = self._refusal(refused[0], fields, status=refused[1])
         elif self.must_encrypt:
             exchange = self._to_encrypted(fields)
+        elif origin is not None:
+            exchange = self._at_origin(origin, fields)
         else:
             exchange = self._exchange_for(fields)
         self._current = exchange
@@ -238,7 +260,7 @@ class HttpConnection(asyncio.Protocol):
             return
         exchange.keep_alive = self._parser.should_keep_alive() and exchange.keep_alive
         exchange.on_complete()
-        if isinstance(exchange, Proxied) and exchange.under_way:
+        if isinstance(exchange, Proxied | Visit) and exchange.under_way:
             if self.active is not exchange and not exchange.keep_alive:
                 # It was answered before its body had come to an end.
                 self.transport.close()
@@ -256,7 +278,7 @@ class HttpConnection(asyncio.Protocol):
         if len(self._waiting) >= PIPELINE_MAX:
             self.transport.pause_reading()
 
-    def begin_before_body(self, exchange: Proxied) -> bool:
+    def begin_before_body(self, exchange: "Proxied | Visit") -> bool:
         """Lets an exchange begin while its body still comes, if it is its turn."""
         if self.active is not None:
             return False
@@ -296,7 +318,7 @@ class HttpConnection(asyncio.Protocol):
     @property
     def is_endless(self) -> bool:
         """Whether nothing but its client would end the answer that is under way."""
-        return isinstance(self.active, Proxied) and self.active.is_endless
+        return isinstance(self.active, Proxied | Visit) and self.active.is_endless
 
     @property
     def address(self) -> str:
@@ -328,10 +350,17 @@ class HttpConnection(asyncio.Protocol):
 
     def write_head(self, head: bytes, request_id: bytes, keep_alive: bool) -> None:
         """As `write_answer`, for an answer whose framing `head` states."""
-        self.transport.write(
-            b"%b%b%bx-request-id: %b\r\n\r\n"
-            % (head, self.gateway.date_line, self._connection_line(keep_alive), request_id)
-        )
+        self.transport.write(self.head(head, request_id, keep_alive))
+
+    def head(self, head: bytes, request_id: bytes, keep_alive: bool) -> bytes:
+        """What `write_head` writes."""
+        end = (head, self.gateway.date_line, self._connection_line(keep_alive), request_id)
+        return b"%b%b%bx-request-id: %b\r\n\r\n" % end
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Of the request whose head came last."""
+        return self._headers
 
     def _connection_line(self, keep_alive: bool) -> bytes:
         if keep_alive:
@@ -355,11 +384,15 @@ class HttpConnection(asyncio.Protocol):
         if host in self.gateway.known_hosts:
             return None
         if host is None:
-            if not self.speaks_1_1:
-                return None
-            return InvalidValue("cannot answer a request without Host", "send the Host header"), 400
-        if self.gateway.check_host(host):
-            return None
+            missing = InvalidValue("cannot answer a request without Host", "send the Host header"), 400
+            return missing if self.speaks_1_1 else None
+        return None if self.gateway.check_host(host) else self._foreign(host)
+
+    def _foreign(self, host: bytes) -> tuple[ModelyardError, int]:
+        label = self.gateway.origins.label_of(host)
+        if label is not None:
+            hint = "`modelyard get` lists what there is"
+            return NotFound(f"cannot show {label[:80]}: there is no app and no site of that name", hint), 404
         shown = host[:100].decode("latin-1")
         return Forbidden(
             f"cannot answer for host {shown!r}: it is not a name of this yard", "use the address that `up` printed"
@@ -382,6 +415,90 @@ class HttpConnection(asyncio.Protocol):
         if method not in (b"GET", b"HEAD"):
             return self._refusal(InvalidValue(f"cannot {method.decode()} this path", "use GET"), fields, status=405)
         return self._own_answer(lane, name, path, fields)
+
+    # -- apps, sites and gateways at an origin of their own ----------------------------------------------------------
+
+    def _at_origin(self, entry: HostEntry, fields: dict[bytes, bytes]) -> Exchange:
+        path, _, query = self._url.partition(b"?")
+        host = fields[b"host"]
+        if entry.prefix is not None:
+            self._url = entry.prefix.encode() + self._url
+            return self._exchange_for(fields)
+        if path in (ENTER, LEAVE):
+            return Proxied(self, self._parser.get_method(), self._url, self._headers, self._id_for(fields))
+        if path == ENTERED:
+            return Entered(self, host, query, self._id_for(fields))
+        wants_page = self._wants_page(fields)
+        try:
+            shown = self._let_in(entry, fields, host)
+        except Unauthorized as error:
+            return self._to_login(host, fields) if wants_page else self._refusal(error, fields)
+        except ModelyardError as error:
+            return self._page(error, fields) if wants_page else self._refusal(error, fields)
+        return self._visit(entry, shown, fields, wants_page=wants_page)
+
+    def _wants_page(self, fields: dict[bytes, bytes]) -> bool:
+        """Whether a browser navigates here; what a page of it fetches, it wants no page for."""
+        if self._parser.get_method() not in (b"GET", b"HEAD") or self._parser.should_upgrade():
+            return False
+        if fields.get(b"sec-fetch-mode", b"navigate") != b"navigate":
+            return False
+        return b"text/html" in fields.get(b"accept", b"")
+
+    def _let_in(self, entry: HostEntry, fields: dict[bytes, bytes], host: bytes) -> Shown:
+        """Raises Unauthorized, Forbidden."""
+        access = self.gateway.access
+        policy = policy_of(entry, access.by_default)
+        shown = access.check(policy, fields, self.address, entry.project, entry.reference, name_of(host) or "")
+        method, upgrade = self._parser.get_method(), self._parser.should_upgrade()
+        check_origin(shown, method, fields, self._scheme, upgrade=upgrade)
+        return shown
+
+    @property
+    def _scheme(self) -> bytes:
+        return b"https" if self.is_encrypted else b"http"
+
+    def _to_login(self, host: bytes, fields: dict[bytes, bytes]) -> Reply:
+        yard = self.gateway.login_host(host)
+        _, head = way_to_login(yard, self._scheme, name_of(host) or "", self._url)
+        return Reply(self, 303, head, b"", self._id_for(fields))
+
+    def _page(self, error: ModelyardError, fields: dict[bytes, bytes]) -> Reply:
+        request_id = self._id_for(fields)
+        body = error_page(error, request_id.decode("latin-1"))
+        return Reply(self, status_of(error), HEAD, body, request_id)
+
+    def _visit(self, entry: HostEntry, shown: Shown, fields: dict[bytes, bytes], *, wants_page: bool) -> Exchange:
+        service = self.gateway.service(entry.endpoint) if entry.endpoint is not None else None
+        method = self._parser.get_method()
+        if service is None or method == b"CONNECT":
+            missing = NotFound(f"cannot show {entry.name}: it has just been deleted")
+            return self._page(missing, fields) if wants_page else self._refusal(missing, fields)
+        gateway = self.gateway
+        token = gateway.identity.token_for(shown, entry.reference, gateway.access.expires_at(shown.digest))
+        headers = request_headers(self._headers, credential=shown.by_key)
+        headers += [
+            (b"x-forwarded-for", self.address.encode() or b"local"),
+            (b"x-forwarded-proto", self._scheme),
+            (b"x-forwarded-host", fields[b"host"]),
+            *who_is_there(shown, token),
+        ]
+        replica = cookie(fields.get(b"cookie"), routes.REPLICA_COOKIE.encode())
+        asked = Asked(
+            method=method,
+            url=self._url,
+            headers=headers,
+            length=fields.get(b"content-length"),
+            chunked=b"transfer-encoding" in fields,
+            upgrade=fields.get(b"upgrade") if self._parser.should_upgrade() else None,
+            replica=replica.decode("latin-1") if replica is not None else None,
+            wants_page=wants_page,
+        )
+        return Visit(self, service, asked, self._id_for(fields))
+
+    def refuse_body(self, limit_bytes: int) -> None:
+        """Breaks off a body without a stated length that has grown beyond its limit."""
+        raise too_large(limit_bytes)
 
     def _to_encrypted(self, fields: dict[bytes, bytes]) -> Reply:
         """Sends the client to the encrypted port: same host, path and query (RFC 9110, 15.4.9)."""
@@ -439,8 +556,8 @@ class HttpConnection(asyncio.Protocol):
         if member.entry.queued:
             raise queued_conflict(member.name)
         if not member.is_open:
-            resource = f"endpoint/{member.name}"
-            self.gateway.access.check(member.policy, fields, self.address, member.entry.project, resource)
+            project = member.entry.project
+            self.gateway.access.check(member.policy, fields, self.address, project, member.reference)
 
     def _inference(
         self, name: str, version: str | None, method: bytes, fields: dict[bytes, bytes], query: bytes
@@ -477,8 +594,11 @@ class HttpConnection(asyncio.Protocol):
             hint = self.gateway.nearest_endpoint(name)
             raise NotFound(f"cannot predict: there is no endpoint {name}", hint)
         if not service.is_open and not self.trusted:
-            resource = f"endpoint/{service.name}"
-            self.gateway.access.check(service.policy, fields, self.address, service.entry.project, resource)
+            project = service.entry.project
+            self.gateway.access.check(service.policy, fields, self.address, project, service.reference)
+        if service.entry.kind == APP:
+            hint = f"open http://{service.name.lower()}.localhost, at the yard's port"
+            raise NotFound(f"cannot predict: {service.name} is an app", hint)
         return service
 
     def _check_caller(self, name: str, fields: dict[bytes, bytes]) -> None:
@@ -569,7 +689,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _check_length(self, exchange: Exchange, fields: dict[bytes, bytes]) -> None:
         length = fields.get(b"content-length")
-        if length is not None and isinstance(exchange, Prediction):
+        if length is not None and isinstance(exchange, Prediction | Visit):
             limit = exchange.service.entry.max_body_bytes
             if int(length) > limit:
                 raise too_large(limit)
@@ -588,7 +708,7 @@ class HttpConnection(asyncio.Protocol):
             if exchange is not None:
                 exchange.abort()
                 if self.active is exchange:
-                    if isinstance(exchange, Proxied) and exchange.answer_begun:
+                    if isinstance(exchange, Proxied | Visit) and exchange.answer_begun:
                         self.transport.abort()
                         return
                     self.active = None

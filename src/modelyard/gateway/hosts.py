@@ -7,15 +7,20 @@ import re
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
 
 
+def name_of(header: bytes) -> str | None:
+    """The name or address in a Host header, as it is compared; None where the header is none."""
+    match = _HOST.fullmatch(header.decode("latin-1"))
+    return match[1].lower().rstrip(".") if match is not None else None
+
+
 def host_is_ours(header: bytes, names: frozenset[str]) -> bool:
     """Whether `header` names this yard: localhost and names below it, one of `names`, or an address.
 
     An address cannot be rebound, so any address that the connection arrived at is as good as any other.
     """
-    match = _HOST.fullmatch(header.decode("latin-1"))
-    if match is None:
+    host = name_of(header)
+    if host is None:
         return False
-    host = match[1].lower().rstrip(".")
     if host == "localhost" or host.endswith(".localhost") or host in names:
         return True
     try:

@@ -14,14 +14,16 @@ from modelyard.domain.names import nearest
 from modelyard.domain.shadows import Comparison
 from modelyard.gateway.access import Access
 from modelyard.gateway.captures import Captures
-from modelyard.gateway.connection import HttpConnection
-from modelyard.gateway.hosts import host_is_ours
+from modelyard.gateway.connection import HOST_PORT, HttpConnection
+from modelyard.gateway.hosts import host_is_ours, name_of
+from modelyard.gateway.identity import Identity
 from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
+from modelyard.gateway.origins import LOCAL, Origins
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.service import Service
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
-from modelyard.protocol.table import Delta, EndpointEntry, Table
+from modelyard.protocol.table import APP, Delta, EndpointEntry, HostEntry, Table
 from modelyard.settings import Home
 
 TICK_SECONDS = 0.1
@@ -42,13 +44,18 @@ KNOWN_HOSTS_MAX = 256
 
 class Gateway:
     """Everything of one gateway process but its wiring. `names` are host names that the yard was told are its own;
-    `predictions_are_open` says whether endpoints without a policy of their own answer everybody."""
+    `predictions_are_open` says whether endpoints without a policy of their own answer everybody; below `apps_domain`
+    apps and sites have their names, beside localhost."""
 
-    def __init__(self, home: Home, names: frozenset[str], predictions_are_open: bool) -> None:
+    def __init__(
+        self, home: Home, names: frozenset[str], predictions_are_open: bool, apps_domain: str | None = None
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.spool = str(home.spool)
         self.control_socket = str(home.control_socket)
-        self.access = Access(home.key, PUBLIC if predictions_are_open else BY_KEY)
+        self.identity = Identity(home.identity_key)
+        self.access = Access(home.key, PUBLIC if predictions_are_open else BY_KEY, self.identity)
+        self.origins = Origins(apps_domain)
         self.connections: set[HttpConnection] = set()
         self.services: dict[str, Service] = {}
         """Endpoints that have replicas or have been asked; the others are an entry of the table and no more."""
@@ -69,7 +76,8 @@ class Gateway:
         self.loads = Loads()
         self.measurements = Measurements()
         self.captures = Captures(home.captures / "spool", self.id_prefix.decode())
-        self._names = names
+        self._names = names | {apps_domain} if apps_domain is not None else names
+        self._login_name = min(names, default=apps_domain or LOCAL)
         self._stream = 0
         self._table = Table(0, {})
         self._busy: set[Service] = set()
@@ -94,11 +102,24 @@ class Gateway:
         return self._stream
 
     def check_host(self, host: bytes) -> bool:
-        if not host_is_ours(host, self._names):
+        if self.origins.find(host) is not None:
+            return True
+        label = self.origins.label_of(host)
+        if (label is not None and name_of(host) not in self._names) or not host_is_ours(host, self._names):
             return False
         if len(self.known_hosts) < KNOWN_HOSTS_MAX:
             self.known_hosts.add(host)
         return True
+
+    def origin_of(self, host: bytes | None) -> HostEntry | None:
+        """Whose a Host header is that was checked; None where it is the yard's own."""
+        return None if host is None or host in self.known_hosts else self.origins.find(host)
+
+    def login_host(self, host: bytes) -> bytes:
+        """The yard's own host, with the port of this one: where somebody signs in who came to `host`."""
+        port = HOST_PORT.search(host)
+        name = LOCAL if (name_of(host) or "").endswith(f".{LOCAL}") else self._login_name
+        return name.encode() + (port[0] if port is not None else b"")
 
     def nearest_endpoint(self, name: str) -> str:
         close = nearest(name, (entry.name for entry in self._table.entries.values()))
@@ -131,6 +152,7 @@ class Gateway:
         for key, entry in table.entries.items():
             self._put(key, entry)
         self._split_anew()
+        self._follow_hosts(table)
         self.has_table = True
 
     def follow_delta(self, table: Table, delta: Delta) -> None:
@@ -141,6 +163,13 @@ class Gateway:
         for key, entry in delta.put.items():
             self._put(key, entry)
         self._split_anew()
+        if delta.hosts is not None:
+            self._follow_hosts(table)
+
+    def _follow_hosts(self, table: Table) -> None:
+        self.origins.follow(table.hosts)
+        self.known_hosts.clear()
+        self.access.forget()
 
     def service(self, key: str) -> Service | None:
         """The endpoint of that `name_key`, or None where there is none."""
@@ -162,7 +191,9 @@ class Gateway:
         service = Service(
             entry, self.id_prefix.decode(), self._report_stuck, self.loads, self.measurements, self._busy.add
         )
-        self.services[key] = self.services_by_path[_path_of(entry)] = service
+        self.services[key] = service
+        if entry.kind != APP:
+            self.services_by_path[_path_of(entry)] = service
         self._update(service, entry)
         return service
 

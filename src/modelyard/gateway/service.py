@@ -21,10 +21,11 @@ from modelyard.gateway.shadow import Shadow
 from modelyard.gateway.split import ALL_TRAFFIC, TARGET_VARIANT, Choice, Option, Split, no_variant
 from modelyard.gateway.target import Target
 from modelyard.protocol.messages import Load
-from modelyard.protocol.table import Candidate, EndpointEntry, Member
+from modelyard.protocol.table import ENDPOINT, Candidate, EndpointEntry, Member
 
 if TYPE_CHECKING:
     from modelyard.gateway.prediction import Prediction
+    from modelyard.gateway.visit import Visit
 
 ATTEMPTS_MAX = 2
 """A request is sent once more after its replica died, never oftener."""
@@ -61,6 +62,10 @@ class Service:
         """Who answers, where it is not simply this one."""
         self.shadow: Shadow | None = None
         self.queue: deque[Prediction] = deque()
+        self.lobby: deque[Visit] = deque()
+        """Visits that no replica has taken in yet; of an app alone."""
+        self.departing: dict[str, Target] = {}
+        """Replicas that are no longer in the table and are still visited, by id."""
         self.heads: dict[tuple[bytes, int | bytes], tuple[int, bytes, str | float | None]] = {}
         self.figures: dict[int, Figures] = {} if whole is None else whole.figures
         """By version; 0 stands for none, where nothing serves yet."""
@@ -107,6 +112,8 @@ class Service:
             others.take_replicas(entry.candidate.entry, free)
         for gone in free.values():
             gone.service.release(gone)
+            if gone.visits:
+                self.departing[gone.address.id] = gone
             gone.leave()
         if self._candidate is not None and others is not self._candidate:
             self._candidate.hand_over(self)
@@ -214,7 +221,79 @@ class Service:
         """The endpoint is deleted."""
         self.split = None
         self.update(EndpointEntry(self.name, None, (), None, 0, 0, self.entry.timeout_seconds, 0, False))
-        self._refuse_queue(NotFound(f"cannot predict: endpoint {self.name} was deleted"))
+        self._refuse_queue(NotFound(f"cannot answer: {self.reference} was deleted"))
+
+    @property
+    def reference(self) -> str:
+        """As people and grants name it."""
+        return f"{self.entry.kind}/{self.name}"
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing of it is wished to run."""
+        return self.entry.stopped
+
+    # -- visits ------------------------------------------------------------------------------------------------------
+
+    def admit(self, visit: "Visit") -> None:
+        """Lets a visitor in to the replica where they were before, else to the one with the fewest; where none is
+        there, they wait, which wakes the app."""
+        self._note_arrival()
+        target = self._target_for(visit)
+        if target is not None:
+            target.take_in(visit)
+            return
+        if self.entry.stopped or (self.entry.why_not_ready is not None and not self.targets):
+            visit.refuse(NotReady(self._not_ready_message(), f"`modelyard get {self.reference}` says more"))
+        elif len(self.lobby) >= self.entry.max_queue_length:
+            visit.refuse(QueueFull(f"cannot show {self.name}: {len(self.lobby)} wait for it", "try again later"))
+        else:
+            if not self.deadlines and not self.lobby:
+                self._note_busy(self)
+            visit.wait_until(self._loop.time(), self.entry.timeout_seconds)
+            self.lobby.append(visit)
+            if not self.targets:
+                self._loads.urgent.set()
+
+    def _target_for(self, visit: "Visit") -> Target | None:
+        return self._known_target(visit.asked.replica) or least_in_flight(self._open_targets())
+
+    def _open_targets(self) -> list[Target]:
+        chosen = self.choose(None).service if self.split is not None else self
+        return chosen.ready_targets or self.ready_targets
+
+    def _known_target(self, replica: str | None) -> Target | None:
+        """Where the visitor was before. One that leaves takes in those only who still have something open there."""
+        if replica is None or not self.entry.sticky:
+            return None
+        for one in self.parts:
+            found = one.targets.get(replica)
+            if found is not None and found.connected and (not found.leaving or found.visits):
+                return found
+        found = self.departing.get(replica)
+        return found if found is not None and found.connected and found.visits else None
+
+    def visit_ended(self, target: Target) -> None:
+        if not target.visits and self.departing.get(target.address.id) is target:
+            del self.departing[target.address.id]
+        if self.lobby:
+            self.drain()
+
+    def dismiss(self, visit: "Visit") -> None:
+        """It waits no longer."""
+        if visit in self.lobby:
+            self.lobby.remove(visit)
+
+    def count_visit(self, version: int | None, status: int, seconds: float) -> None:
+        """Counts an app's answer, when its head leaves."""
+        self._measurements.changed.add(self.whole)
+        self.figures_of(version).count(status, seconds)
+
+    def _note_arrival(self) -> None:
+        if not self.arrivals:
+            self._loads.begin(self.entry_key, self.whole)
+            self._measurements.changed.add(self.whole)
+        self.arrivals += 1
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -245,10 +324,7 @@ class Service:
         if not self.deadlines:
             self._note_busy(self)
         self.deadlines.append(prediction)
-        if not self.arrivals:
-            self._loads.begin(self.entry_key, self.whole)
-            self._measurements.changed.add(self.whole)
-        self.arrivals += 1
+        self._note_arrival()
         if not self.queue:
             target = least_in_flight(self.ready_targets)
             if target is not None:
@@ -283,6 +359,11 @@ class Service:
 
     def drain(self) -> None:
         """Sends what waits, as far as there is room."""
+        while self.lobby:
+            target = self._target_for(self.lobby[0])
+            if target is None:
+                return
+            target.take_in(self.lobby.popleft())
         while self.queue:
             target = least_in_flight(self.ready_targets)
             if target is None:
@@ -350,11 +431,14 @@ class Service:
                 )
             )
         self.deadlines = waiting
+        for visit in [one for one in self.lobby if one.wanted_until <= now]:
+            self.lobby.remove(visit)
+            visit.give_up()
         for target in self.targets.values():
             overdue = target.overdue_seconds(now)
             if overdue > STUCK_GRACE_SECONDS:
                 self._report_stuck(target.address.id, self.entry.timeout_seconds + overdue)
-        return bool(self.deadlines) or any(target.in_flight for target in self.targets.values())
+        return bool(self.deadlines or self.lobby) or any(target.in_flight for target in self.targets.values())
 
     # -- replicas ----------------------------------------------------------------------------------------------------
 
@@ -362,6 +446,8 @@ class Service:
         if not target.leaving and target not in self.ready_targets:
             self.ready_targets.append(target)
             self.drain()
+            if self.whole.lobby:
+                self.whole.drain()
 
     def target_leaves(self, target: Target) -> None:
         if target in self.ready_targets:
@@ -404,7 +490,7 @@ class Service:
     @property
     def queued(self) -> int:
         """As `in_flight` and `ready`, of the whole endpoint."""
-        return sum(len(one.queue) for one in self.parts)
+        return sum(len(one.queue) + len(one.lobby) for one in self.parts)
 
     @property
     def in_flight(self) -> int:
@@ -453,10 +539,15 @@ class Service:
         return any(one.name.lower() == version.lower().encode("latin-1") and one.service.can_answer for one in options)
 
     def _not_ready_message(self) -> str:
-        return f"cannot predict: endpoint {self.name} has no ready replica ({self.entry.why_not_ready})"
+        why = self.entry.why_not_ready or ("it is stopped" if self.entry.stopped else "none is wished")
+        if self.entry.kind == ENDPOINT:
+            return f"cannot predict: endpoint {self.name} has no ready replica ({why})"
+        return f"cannot show {self.name}: it has no ready replica ({why})"
 
     def _refuse_queue(self, error: NotReady | NotFound) -> None:
         waiting, self.queue = self.queue, deque()
         self.queued_bytes = 0
         for prediction in waiting:
             prediction.fail(error)
+        while self.lobby:
+            self.lobby.popleft().refuse(error)

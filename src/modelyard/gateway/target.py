@@ -12,12 +12,14 @@ from modelyard_worker.frames import Frame, ProtocolError
 from modelyard_worker.handshake import HANDSHAKE_SECONDS, check_answer, greeting
 
 from modelyard.errors import NotFound
+from modelyard.gateway.upstream import Pool
 from modelyard.protocol.routes import ASYNC_BODY_BYTES_MAX
 from modelyard.protocol.table import ReplicaAddress
 
 if TYPE_CHECKING:
     from modelyard.gateway.prediction import Prediction
     from modelyard.gateway.service import Service
+    from modelyard.gateway.visit import Visit
 
 RECONNECT_SECONDS_FIRST = 0.02
 RECONNECT_SECONDS_MAX = 1.0
@@ -44,6 +46,8 @@ class Target(asyncio.Protocol):
         self.service = service
         self.figures = service.figures_of(address.version)
         self.in_flight = 0
+        """Predictions and visits that it holds."""
+        self.visits: set[Visit] = set()
         self.capacity = 0
         self.batches = False
         self.connected = False
@@ -60,6 +64,7 @@ class Target(asyncio.Protocol):
         self._wants_headers = False
         self._wants_query = False
         self._wants_path = False
+        self._pool: Pool | None = None
         self._metas: dict[tuple[bytes | None, bytes | None], bytes] = {}
         self._loop = asyncio.get_running_loop()
         self._connecting: asyncio.Task[None] | None = None
@@ -101,7 +106,7 @@ class Target(asyncio.Protocol):
         self._uploads.clear()
         self._overdue.clear()
         self._out.clear()
-        self.in_flight = 0
+        self.in_flight = len(self.visits)
         self.service.target_lost(self, orphans)
         if not was_leaving:
             self.connect()
@@ -111,8 +116,35 @@ class Target(asyncio.Protocol):
         self.leaving = True
         if self._connecting is not None and self._transport is None:
             self._connecting.cancel()
-        if not self._streams and self._transport is not None:
-            self._transport.close()
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self.leaving and not self._streams and not self.visits:
+            if self._pool is not None:
+                self._pool.close()
+            if self._transport is not None:
+                self._transport.close()
+
+    # -- visits of an app --------------------------------------------------------------------------------------------
+
+    @property
+    def pool(self) -> Pool:
+        """Connections to its own web server."""
+        if self._pool is None:
+            raise ProtocolError(f"cannot visit replica {self.address.id}: it serves no app")
+        return self._pool
+
+    def take_in(self, visit: "Visit") -> None:
+        self.visits.add(visit)
+        self.in_flight += 1
+        visit.begin(self)
+
+    def let_go(self, visit: "Visit") -> None:
+        if visit in self.visits:
+            self.visits.discard(visit)
+            self.in_flight -= 1
+            self._close_if_done()
+            self.service.visit_ended(self)
 
     # -- towards the replica -----------------------------------------------------------------------------------------
 
@@ -231,8 +263,8 @@ class Target(asyncio.Protocol):
             return
         if self.service.queue:
             self.service.drain()
-        if self.leaving and not self._streams and self._transport is not None:
-            self._transport.close()
+        if self.leaving:
+            self._close_if_done()
 
     def _shake_hands(self, frame: Frame) -> None:
         meta = frames.unpack_meta(frame.meta)
@@ -247,6 +279,9 @@ class Target(asyncio.Protocol):
         self._decoder.limit_bytes = frames.FRAME_BYTES_MAX
         self.capacity = max(1, self.service.entry.max_in_flight or int(meta.get("max_in_flight") or 1))
         self.batches = bool(meta.get("batches"))
+        web = meta.get("web")
+        if self._pool is None and web:
+            self._pool = Pool(str(web))
         self.connected = True
         if self._handshake_limit is not None:
             self._handshake_limit.cancel()

@@ -36,14 +36,16 @@ class Listening:
     tls: Tls | None = None
 
 
-async def serve(home: Home, listening: Listening, names: frozenset[str], predictions_are_open: bool) -> None:
+async def serve(
+    home: Home, listening: Listening, names: frozenset[str], predictions_are_open: bool, apps_domain: str | None
+) -> None:
     log = start_log("gateway")
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     _clear_spool(home.spool)
-    gateway = Gateway(home, names, predictions_are_open)
+    gateway = Gateway(home, names, predictions_are_open, apps_domain)
     follower = loop.create_task(follow_table(gateway, home, gateway.id_prefix.decode()))
     handover = _offer_sockets(loop, home.gateway_socket, listening)
     servers = await gateway.serve(
@@ -121,13 +123,14 @@ def main() -> int:
     parser.add_argument("--fd", type=int, required=True, help="inherited listening socket")
     parser.add_argument("--name", action="append", default=[], help="host name that is this yard's")
     parser.add_argument("--predictions-need-key", action="store_true")
+    parser.add_argument("--apps-domain", help="domain below which apps and sites have their names")
     parser.add_argument("--tls-fd", type=int, help="inherited listening socket for TLS")
     parser.add_argument("--tls-certificate", type=Path)
     parser.add_argument("--tls-key", type=Path)
     given = parser.parse_args()
     _allow_connections()
     names = frozenset(str(name).lower() for name in given.name)
-    uvloop.run(serve(Home(given.home), _listening(given), names, not given.predictions_need_key))
+    uvloop.run(serve(Home(given.home), _listening(given), names, not given.predictions_need_key, given.apps_domain))
     return 0
 
 

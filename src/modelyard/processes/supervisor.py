@@ -233,13 +233,15 @@ class Supervisor:
             names += [socket.gethostname().lower(), self._settings.host]
         for name in names:
             gateway += ["--name", name]
+        domain = ["--apps-domain", self._settings.apps_domain] if self._settings.apps_domain is not None else []
+        gateway += domain
         if encrypted is not None:
             chain, key = self._certificate()
             gateway += ["--tls-fd", str(encrypted.fileno()), "--tls-certificate", chain, "--tls-key", key]
             inherited = (listening.fileno(), encrypted.fileno())
         self._kept = [
             _Kept("gateway", gateway, inherited),
-            _Kept("control", home),
+            _Kept("control", [*home, *domain]),
             _Kept("controller", home),
             _Kept(
                 "mlflow",
@@ -578,6 +580,7 @@ def main() -> int:
     parser.add_argument("--host", default=defaults.host)
     parser.add_argument("--port", type=int, default=defaults.port)
     parser.add_argument("--name", action="append", default=[])
+    parser.add_argument("--apps-domain")
     parser.add_argument("--tls-port", type=int)
     parser.add_argument("--tls-certificate")
     parser.add_argument("--tls-key")
@@ -589,7 +592,9 @@ def main() -> int:
         if given.clean:
             return clean(home)
         names = tuple(str(name).lower() for name in given.name)
-        settings = YardSettings(given.host, given.port, names, given.tls_port, given.tls_certificate, given.tls_key)
+        settings = YardSettings(
+            given.host, given.port, names, given.apps_domain, given.tls_port, given.tls_certificate, given.tls_key
+        )
         return Supervisor(home, settings).run()
     except ModelyardError as error:
         sys.stderr.write(f"{error.message}\n" + (f"{error.hint}\n" if error.hint else ""))

@@ -16,6 +16,8 @@ class Credential:
     principal: Principal
     expires_at: float | None
     """Seconds since the epoch; None lasts until it is taken away."""
+    host: str | None = None
+    """The one host name where a session counts; None is the yard's own."""
 
 
 Credentials = dict[str, Credential]
@@ -24,11 +26,14 @@ Credentials = dict[str, Credential]
 
 def credentials_document(credentials: Credentials) -> dict[str, Any]:
     return {
-        digest: {"principal": principal_document(one.principal), "expires_at": one.expires_at}
+        digest: {"principal": principal_document(one.principal), "expires_at": one.expires_at, "host": one.host}
         for digest, one in credentials.items()
     }
 
 
 def credentials_from(document: dict[str, Any]) -> Credentials:
     """The inverse of `credentials_document`. Raises KeyError, TypeError or ValueError where it is none."""
-    return {digest: Credential(principal_from(one["principal"]), one["expires_at"]) for digest, one in document.items()}
+    return {
+        digest: Credential(principal_from(one["principal"]), one["expires_at"], one.get("host"))
+        for digest, one in document.items()
+    }

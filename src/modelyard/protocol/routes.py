@@ -55,6 +55,17 @@ SECURE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
 ENDLESS = "x-modelyard-endless"
 """Of an answer that goes on for as long as what it tells of: a gateway that is going does not wait for its end."""
 
+REPLICA_COOKIE = "modelyard_replica"
+"""At an app's origin: the replica that a visitor comes back to."""
+
+APP_COOKIE = "modelyard_app"
+SECURE_APP_COOKIE = f"__Host-{APP_COOKIE}"
+"""At an app's or a site's origin: who somebody is there, and nowhere else."""
+ENTRY_COOKIE = "modelyard_entry"
+"""There too, while somebody signs in: what ties the code that they come back with to their browser."""
+ENTRANCE = "/_modelyard"
+"""What the yard itself answers at the origins of apps and sites."""
+
 ATTEMPT = "x-modelyard-attempt"
 TIMEOUT = "x-modelyard-timeout-seconds"
 BODY_FILE = "x-modelyard-body-file"

@@ -8,10 +8,13 @@ controller serves on with the last table it has.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 TABLE_FORMAT = 1
+
+ENDPOINT = "endpoint"
+APP = "app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,12 @@ class EndpointEntry:
     """Another version beside the one that serves."""
     members: tuple["Member", ...] = ()
     """Other endpoints that answer in its place: a traffic splitter. Such a one has no replicas of its own."""
+    kind: str = ENDPOINT
+    """What people call it: an app is visited at an origin of its own, where an endpoint answers predictions."""
+    sticky: bool = True
+    """Whether a visitor of an app comes back to the replica where they were."""
+    stopped: bool = False
+    """Nothing of it is wished to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,44 @@ class Member:
     """It is a variant: measured under the splitter's name."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """What answers at an origin of its own: an app, a site, a gateway."""
+
+    kind: str
+    name: str
+    project: str = ""
+    hosts: tuple[str, ...] = ()
+    """Host names of its own, lower case, without ports."""
+    labelled: bool = True
+    """Whether `NAME.localhost` and `NAME.APPS_DOMAIN` are its own too."""
+    access: dict[str, Any] | None = None
+    """Who may come in (`domain.access.policy_document`); None leaves it to the yard."""
+    endpoint: str | None = None
+    """`name_key` of the entry whose replicas answer: an app."""
+    prefix: str | None = None
+    """What is put before each path, which is then answered as if the yard itself had been asked: a gateway. Who may
+    come in is then said there."""
+    site: str | None = None
+    """File that says what a site has (`protocol.sites`)."""
+
+    @property
+    def reference(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def host_key(kind: str, name: str) -> str:
+    """What an entry is known by in the table."""
+    return f"{kind}/{name.lower()}"
+
+
+def host_from(document: dict[str, Any]) -> HostEntry:
+    """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
+    fields: dict[str, Any] = {key: document[key] for key in HostEntry.__dataclass_fields__ if key in document}
+    fields["hosts"] = tuple(document.get("hosts", ()))
+    return HostEntry(**fields)
+
+
 def entry_document(entry: EndpointEntry) -> dict[str, Any]:
     return asdict(entry)
 
@@ -110,6 +157,8 @@ class Table:
     number: int
     entries: dict[str, EndpointEntry]
     """By `name_key`."""
+    hosts: dict[str, HostEntry] = field(default_factory=dict[str, HostEntry])
+    """By `host_key`."""
 
 
 def variants_of(table: Table) -> dict[str, tuple[str, str]]:
@@ -129,14 +178,19 @@ class Delta:
     number: int
     put: dict[str, EndpointEntry]
     drop: tuple[str, ...]
+    hosts: dict[str, HostEntry] | None = None
+    """All that there are now; None where they are as before."""
 
 
-def delta_of(old: Table, put: dict[str, EndpointEntry], drop: Iterable[str] = ()) -> Delta | None:
-    """The delta from `old` to a table where these entries are put and those dropped, or None where it is that
-    already."""
+def delta_of(
+    old: Table, put: dict[str, EndpointEntry], drop: Iterable[str] = (), hosts: dict[str, HostEntry] | None = None
+) -> Delta | None:
+    """The delta from `old` to a table where these entries are put and those dropped, and these are the hosts (None
+    leaves them), or None where it is that already."""
     changed = {key: entry for key, entry in put.items() if old.entries.get(key) != entry}
     gone = tuple(key for key in sorted(drop) if key in old.entries)
-    return Delta(old.number + 1, changed, gone) if changed or gone else None
+    others = hosts if hosts != old.hosts else None
+    return Delta(old.number + 1, changed, gone, others) if changed or gone or others is not None else None
 
 
 def apply_delta(table: Table, delta: Delta) -> Table | None:
@@ -146,13 +200,13 @@ def apply_delta(table: Table, delta: Delta) -> Table | None:
     entries = {**table.entries, **delta.put}
     for key in delta.drop:
         entries.pop(key, None)
-    return Table(delta.number, entries)
+    return Table(delta.number, entries, table.hosts if delta.hosts is None else delta.hosts)
 
 
 def table_after(table: Table, journal: Iterable[bytes]) -> Table:
     """The table that the lines of the journal lead to, each a delta's document. Those that it holds already are passed
     over; the first that cannot be read, the last one's half, ends it."""
-    entries, number = dict(table.entries), table.number
+    entries, hosts, number = dict(table.entries), table.hosts, table.number
     for line in journal:
         try:
             delta = delta_from(json.loads(line))
@@ -165,17 +219,24 @@ def table_after(table: Table, journal: Iterable[bytes]) -> Table:
         entries |= delta.put
         for key in delta.drop:
             entries.pop(key, None)
+        hosts = hosts if delta.hosts is None else delta.hosts
         number = delta.number
-    return Table(number, entries)
+    return Table(number, entries, hosts)
 
 
 def table_document(table: Table) -> dict[str, Any]:
     entries = {key: entry_document(entry) for key, entry in table.entries.items()}
-    return {"format": TABLE_FORMAT, "number": table.number, "entries": entries}
+    hosts = {key: asdict(one) for key, one in table.hosts.items()}
+    return {"format": TABLE_FORMAT, "number": table.number, "entries": entries, "hosts": hosts}
 
 
 def table_from(document: dict[str, Any]) -> Table:
-    return Table(document["number"], {key: entry_from(entry) for key, entry in document["entries"].items()})
+    entries = {key: entry_from(entry) for key, entry in document["entries"].items()}
+    return Table(document["number"], entries, _hosts_from(document.get("hosts", {})))
+
+
+def _hosts_from(document: dict[str, Any]) -> dict[str, HostEntry]:
+    return {key: host_from(one) for key, one in document.items()}
 
 
 def delta_document(delta: Delta) -> dict[str, Any]:
@@ -183,9 +244,11 @@ def delta_document(delta: Delta) -> dict[str, Any]:
         "number": delta.number,
         "put": {key: entry_document(entry) for key, entry in delta.put.items()},
         "drop": list(delta.drop),
+        "hosts": {key: asdict(one) for key, one in delta.hosts.items()} if delta.hosts is not None else None,
     }
 
 
 def delta_from(document: dict[str, Any]) -> Delta:
     put = {key: entry_from(entry) for key, entry in document["put"].items()}
-    return Delta(document["number"], put, tuple(document["drop"]))
+    hosts = document.get("hosts")
+    return Delta(document["number"], put, tuple(document["drop"]), _hosts_from(hosts) if hosts is not None else None)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from modelyard.protocol.table import EndpointEntry, Table, table_document
+from modelyard.protocol.table import EndpointEntry, HostEntry, Table, host_key, table_document
 from modelyard.settings import Home
 from tests.integration.gateway.scripted_replica import ScriptedReplica
 
@@ -43,9 +43,11 @@ class GatewayProcess:
         self._log = (home.logs / "gateway.log").open("ab")
         self._connections: list[socket.socket] = []
 
-    def start(self, *entries: EndpointEntry) -> "GatewayProcess":
+    def start(self, *entries: EndpointEntry, hosts: Sequence[HostEntry] = (), more: Sequence[str] = ()) -> Any:
+        """`more` are further options of its command."""
         self._number += 1
-        table = Table(self._number, {entry.name.lower(): entry for entry in entries})
+        origins = {host_key(one.kind, one.name): one for one in hosts}
+        table = Table(self._number, {entry.name.lower(): entry for entry in entries}, origins)
         self.home.table.write_text(json.dumps(table_document(table)))
         descriptor = self.listening.fileno()
         self.process = subprocess.Popen(
@@ -57,6 +59,7 @@ class GatewayProcess:
                 str(self.home.root),
                 "--fd",
                 str(descriptor),
+                *more,
             ],
             pass_fds=(descriptor,),
             stderr=self._log,

@@ -34,6 +34,8 @@ class ScriptedReplica:
     version: int = 1
     max_in_flight: int = 2
     wants: tuple[str, ...] = ()
+    web: str | None = None
+    """Where the web server of an app listens."""
     token: str = "t" * 64
     grants_credit: bool = True
     cancelled: queue.Queue[int] = field(default_factory=queue.Queue)
@@ -113,6 +115,7 @@ class ScriptedReplica:
                 "max_in_flight": self.max_in_flight,
                 "wants": list(self.wants),
                 "batches": True,
+                "web": self.web,
             }
             self.send(frames.pack(frames.HELLO, 0, frames.pack_meta(hello)))
             self.greeted.set()
@@ -133,6 +136,9 @@ class ScriptedReplica:
             self.credit[frame.stream] = self.credit.get(frame.stream, 0) + int.from_bytes(frame.payload, "big")
         elif frame.type == frames.CANCEL:
             self.cancelled.put(frame.stream)
+
+    def say_goodbye(self) -> None:
+        self.send(frames.pack(frames.GOAWAY, 0))
 
     def grant(self, stream: int, size: int) -> None:
         self.send(frames.pack(frames.CREDIT, stream, payload=size.to_bytes(4, "big")))

@@ -1,0 +1,44 @@
+"""What a browser is shown in an app's place: that it starts, that it is not there, that one may not come in."""
+
+from html import escape
+
+from modelyard.errors import ModelyardError
+
+REFRESH_SECONDS = 1
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:20vh auto;padding:0 1rem;color:#1d2433;"
+    "background:#fff}h1{font-size:1.4rem}p{color:#4a5468}@media(prefers-color-scheme:dark){body{background:#12161f;"
+    "color:#e8ecf4}p{color:#a9b3c6}}"
+)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+HEAD = (
+    f"content-type: text/html; charset=utf-8\r\ncache-control: no-store\r\ncontent-security-policy: {_POLICY}\r\n"
+    "x-content-type-options: nosniff\r\n"
+).encode()
+
+
+def error_page(error: ModelyardError, request_id: str) -> bytes:
+    """An error for people; the same words as the one shape has."""
+    sentence = error.message[:1].upper() + error.message[1:]
+    return _page(sentence, error.hint or "", f"Request {request_id}")
+
+
+def waiting_page(name: str) -> bytes:
+    """An app that nobody looked at for a while comes back; the page asks again by itself."""
+    return _page(f"{name} is starting", "This page shows it as soon as it is there.", refresh=True)
+
+
+def stopped_page(name: str) -> bytes:
+    return _page(f"{name} is stopped", "No replica of it is wished for. Whoever deploys it can start it again.")
+
+
+def _page(title: str, text: str, small: str = "", *, refresh: bool = False) -> bytes:
+    again = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if refresh else ""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}'
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1><p>{escape(text)}</p><p><small>{escape(small)}</small></p></main>"
+        "</body></html>"
+    ).encode()

@@ -1,0 +1,95 @@
+"""Which headers pass between a browser and an app. What is the yard's own stays here: an app must neither see nor set
+what lets somebody in, and what this gateway states about a request nobody else can."""
+
+import re
+from collections.abc import Iterable
+
+Headers = list[tuple[bytes, bytes]]
+
+OWN_COOKIES = (b"modelyard_", b"__Host-modelyard_", b"__Secure-modelyard_")
+"""What the names of the yard's cookies begin with."""
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""RFC 9110, 7.6.1."""
+
+_STATED_HERE = frozenset({b"expect", b"forwarded", b"x-real-ip", b"x-request-id", b"cookie", b"content-length"})
+_STATED_PREFIXES = (b"x-forwarded-", b"x-modelyard-")
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"x-amz-security-token"})
+_ANSWERED_HERE = frozenset({b"date", b"x-request-id"})
+_DOMAIN = re.compile(rb";\s*domain=[^;]*", re.IGNORECASE)
+
+
+def request_headers(headers: Headers, *, credential: bool) -> Headers:
+    """What an app is sent of a request's headers, but for those of framing and those that the gateway states.
+    `credential` says that what the client showed was meant for the yard; then the app does not see it."""
+    named = _named_by_connection(headers)
+    passed: Headers = []
+    cookies: list[bytes] = []
+    for name, value in headers:
+        if name == b"cookie":
+            cookies += foreign_cookies(value)
+        elif name in HOP_BY_HOP or name in _STATED_HERE or name in named or name.startswith(_STATED_PREFIXES):
+            continue
+        elif not (credential and name in _CREDENTIALS):
+            passed.append((name, value))
+    if cookies:
+        passed.append((b"cookie", b"; ".join(cookies)))
+    return passed
+
+
+def foreign_cookies(header: bytes) -> list[bytes]:
+    """The pairs of a Cookie header that are not the yard's."""
+    pairs = (one.strip() for one in header.split(b";"))
+    return [one for one in pairs if one and not one.startswith(OWN_COOKIES)]
+
+
+def cookie(header: bytes | None, *names: bytes) -> bytes | None:
+    """The value of the first of these cookies that is there."""
+    if header is None or not any(name in header for name in names):
+        return None
+    found: dict[bytes, bytes] = {}
+    for pair in header.split(b";"):
+        name, _, value = pair.strip().partition(b"=")
+        found.setdefault(name, value.strip(b'"'))
+    return next((found[name] for name in names if name in found), None)
+
+
+def answer_headers(headers: Headers) -> Headers:
+    """What a browser is sent of an app's answer, but for those of framing. A cookie stays at the app's own host."""
+    named = _named_by_connection(headers)
+    passed: Headers = []
+    for name, value in headers:
+        if name in HOP_BY_HOP or name in _ANSWERED_HERE or name in named:
+            continue
+        if name == b"set-cookie":
+            if value.lstrip().startswith(OWN_COOKIES):
+                continue
+            passed.append((name, _DOMAIN.sub(b"", value)))
+        else:
+            passed.append((name, value))
+    return passed
+
+
+def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+def _named_by_connection(headers: Headers) -> frozenset[bytes]:
+    """Headers that `Connection` says are for the next hop alone."""
+    for name, value in headers:
+        if name == b"connection":
+            tokens = frozenset(one.strip().lower() for one in value.split(b","))
+            return tokens - {b"close", b"keep-alive", b"upgrade", b"host", b"cookie", b"content-type"}
+    return frozenset()

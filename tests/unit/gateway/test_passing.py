@@ -1,0 +1,43 @@
+"""What passes between a browser and an app, and what stays with the yard."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelyard.gateway.entrance import next_of
+from modelyard.gateway.passing import answer_headers, cookie, foreign_cookies, request_headers
+
+NAMES = st.sampled_from([b"modelyard_session", b"__Host-modelyard_app", b"theirs", b"x", b"modelyard_replica"])
+
+
+@given(st.lists(st.tuples(NAMES, st.from_regex(rb"[a-z0-9]{1,8}", fullmatch=True))))
+def test_no_cookie_of_the_yards_passes_and_every_other_does(pairs: list[tuple[bytes, bytes]]) -> None:
+    header = b"; ".join(b"%b=%b" % pair for pair in pairs)
+    passed = foreign_cookies(header)
+    assert passed == [b"%b=%b" % (name, value) for name, value in pairs if b"modelyard_" not in name]
+
+
+def test_a_key_that_let_somebody_in_does_not_pass_and_an_apps_own_does() -> None:
+    headers = [(b"authorization", b"Bearer k"), (b"accept", b"*/*")]
+    assert request_headers(headers, credential=True) == [(b"accept", b"*/*")]
+    assert request_headers(headers, credential=False) == headers
+
+
+def test_headers_that_are_for_the_next_hop_do_not_pass() -> None:
+    headers = [(b"connection", b"keep-alive, X-Own"), (b"x-own", b"1"), (b"te", b"trailers"), (b"accept", b"*/*")]
+    assert request_headers([(name.lower(), value) for name, value in headers], credential=False) == [
+        (b"accept", b"*/*")
+    ]
+    assert answer_headers([(b"connection", b"close"), (b"transfer-encoding", b"chunked"), (b"etag", b"1")]) == [
+        (b"etag", b"1")
+    ]
+
+
+def test_the_first_of_several_cookies_of_a_name_counts() -> None:
+    assert cookie(b'a=1; modelyard_app="x"; modelyard_app=y', b"modelyard_app") == b"x"
+    assert cookie(b"not_modelyard_app=x", b"modelyard_app") is None
+
+
+def test_the_way_back_leads_nowhere_else() -> None:
+    assert next_of(b"/page?x=1") == "/page?x=1"
+    for bad in (b"//evil.example", b"/\\evil.example", b"http://evil.example", b"/" + b"x" * 400, "/\u00e9".encode()):
+        assert next_of(bad) == "/"
