@@ -221,6 +221,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`capture`", "capture.", schema.CaptureFields),
     ("`server_side_batching`", "server_side_batching.", schema.BatchingFields),
     ("`networking`", "networking.", schema.NetworkingFields),
+    ("`kind: function`", "function.", schema.FunctionFields),
     ("`kind: alarm`", "", schema.AlarmFields),
     ("`actions`", "actions.", schema.AlarmActionFields),
     ("`webhooks`", "webhooks.", schema.WebhookFields),

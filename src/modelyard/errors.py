@@ -11,6 +11,7 @@
     |   `-- TooLarge            a body, a file, a header is over its named limit
     |-- Unavailable             right request, wrong moment; trying again later may work
     |   |-- QueueFull           the endpoint's queue is at its bound
+    |   |-- TooManyRequests     more at once, or in so short a time, than whoever asks may
     |   |-- NotReady            nothing can answer yet
     |   |-- NoRoom              the disk is nearly full: new work waits, predictions go on
     |   |-- DeadlinePassed      the answer did not come within the limit
@@ -89,6 +90,11 @@ class Unavailable(ModelyardError):
 class QueueFull(Unavailable):
     code = "queue_full"
     remedy = "Try again after `retry-after`; give the endpoint more replicas or a longer queue."
+
+
+class TooManyRequests(Unavailable):
+    code = "too_many_requests"
+    remedy = "Ask again a little later; raise the function's `concurrency`, or the rate of the key's usage plan."
 
 
 class NotReady(Unavailable):

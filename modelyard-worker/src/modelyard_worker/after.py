@@ -76,7 +76,7 @@ class After:
             "payload": payload,
             "query_params": dict(request.meta.query),
             "headers": dict(request.meta.headers),
-            "context": Context(request.id, request.attempt, *self._serving),
+            "context": Context(request.id, request.attempt, self._serving.endpoint, self._serving.version),
         }
         return {parameter: offered[what] for what, parameter in self._parameters.items()}
 

@@ -33,11 +33,15 @@ class Code(NamedTuple):
     """The predictor class."""
     app: Optional[Any] = None
     """An ASGI or WSGI application."""
+    handler: Optional[Any] = None
+    """A function that takes an event and a context."""
 
 
 def find_code(package: Package, spec: PredictorSpec) -> Code:
     """Imports the predictor's file. Raises CannotServe, or whatever the user's code raises."""
     module = _import_module(package, spec)
+    if spec.handler is not None:
+        return Code(module, handler=_named_handler(module, spec.handler, spec.path))
     if spec.app is not None:
         return Code(module, app=_named_app(module, spec.app))
     if spec.class_name is not None:
@@ -65,6 +69,13 @@ def _named_class(module: ModuleType, name: str, path: str) -> type:
     found = getattr(module, name, None)
     if not isinstance(found, type):
         raise CannotServe(f"cannot find class {name} in {path}: {_classes_of(module)}")
+    return found
+
+
+def _named_handler(module: ModuleType, name: str, path: str) -> Any:
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise CannotServe(f"cannot find the handler {name} in {path}: there is no function of that name")
     return found
 
 

@@ -61,7 +61,7 @@ class WithTensors:
         told: Dict[str, Any] = unpack_meta(meta)
         if int(told["status"]) >= 400:
             return flags, meta, bodies.write_json({"error": _said(value)})
-        length, body = write_answer(asked, *self._serving, value)
+        length, body = write_answer(asked, self._serving.endpoint, self._serving.version, value)
         headers = [(str(name), str(text)) for name, text in told.get("headers") or ()]
         if length:
             headers.append((HEADER_LENGTH, str(length)))

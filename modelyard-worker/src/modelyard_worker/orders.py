@@ -42,6 +42,8 @@ class ReplicaOrder(NamedTuple):
     max_body_bytes: int = 6 * 2**20
     memory_bytes: Optional[int] = None
     """Memory of its own that it may take; None is not bounded."""
+    timeout_seconds: float = 60.0
+    """How long one call of a function may take; of a predictor, the gateway sees to that."""
     drain_seconds: float = 60.0
     stop_socket_seconds: float = 5.0
     """How long a leaving replica without any connection waits for one before it ends."""

@@ -3,16 +3,18 @@
     {
       "format": 1,
       "predictor": {"path": "predictor.py", "class": null, "config": {}, "python_path": null,
-                    "app": "main:app", "tracker": {"key": "class", "model_type": "classification"}} or null,
+                    "app": "main:app", "handler": "handler", "runtime": "awslambdaric",
+                    "tracker": {"key": "class", "model_type": "classification"}} or null,
       "model": {"name": "price", "version": 3, "framework": "xgboost", "file": "model.ubj"} or null,
       "libraries": ["xgboost"],
       "environment": {"python": "3.12", "kind": "requirements.txt", "folder": "", "lock": null}
     }
 
 `predictor.path` and `python_path` are relative to `code/`; `class` null means what `discovery` finds there. `app` names
-an ASGI or WSGI application, `tracker` what of predictions is counted or measured; either is left out where there is
-none. `model.file` is relative to `model/`, null where the folder as a whole is the model. `libraries` is what a
-template imports before it forks for this package.
+an ASGI or WSGI application, `handler` a function in Lambda's contract and `runtime` the program that calls it,
+`tracker` what of predictions is counted or measured; each is left out where there is none. `model.file` is relative to
+`model/`, null where the folder as a whole is the model. `libraries` is what a template imports before it forks for this
+package.
 
 `environment` is there only where the package asks for one of its own: `python` a version or null, `kind` the file that
 names the requirements (`requirements.txt`, `pyproject.toml`, `uv.lock`) or null for a version alone, `folder` where in
@@ -44,6 +46,10 @@ class PredictorSpec(NamedTuple):
     python_path: Optional[str]
     app: Optional[str] = None
     tracker: Optional[TrackerSpec] = None
+    handler: Optional[str] = None
+    """Function in the file that is called with an event and a context."""
+    runtime: Optional[str] = None
+    """What calls the handler instead of the replica itself, over Lambda's runtime API."""
 
 
 class ModelSpec(NamedTuple):
@@ -112,6 +118,8 @@ def _predictor_from(found: Dict[str, Any]) -> PredictorSpec:
         found.get("python_path"),
         found.get("app"),
         TrackerSpec(tracker.get("key"), tracker["model_type"]) if tracker else None,
+        found.get("handler"),
+        found.get("runtime"),
     )
 
 

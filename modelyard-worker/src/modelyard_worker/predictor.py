@@ -14,15 +14,20 @@ directory is the package's code/.
 """
 
 import inspect
+import os
+import time
 from typing import Any, Dict, NamedTuple, Optional
 
 from modelyard_worker.bare import BareModel
 from modelyard_worker.discovery import Code, find_code
 from modelyard_worker.functions import Functions, SageMakerContext, takes
+from modelyard_worker.handler import Handler
 from modelyard_worker.inference import WithTensors
+from modelyard_worker.lambda_context import handler_variables, set_variables
 from modelyard_worker.loaders import SHARE, Loader, loader_for, loader_named
 from modelyard_worker.packages import Package, PredictorSpec
 from modelyard_worker.predictor_class import PredictorClass
+from modelyard_worker.runtime_api import CustomRuntime
 from modelyard_worker.servable import Servable, Serving
 from modelyard_worker.signatures import CannotServe, asked_by, own_method
 from modelyard_worker.web_app import web_app
@@ -56,6 +61,8 @@ def load_shared(package: Package) -> Loaded:
         model = loader.load(package.model_path)
     if package.predictor is None:
         return Loaded(model, None, None)
+    if package.predictor.handler is not None:
+        return Loaded(model, None, None)
     code = find_code(package, package.predictor)
     if code.kind is None or not _has_load(code.kind):
         return Loaded(model, code, None)
@@ -64,7 +71,9 @@ def load_shared(package: Package) -> Loaded:
 
 def load_servable(package: Package, serving: Serving, threads: int, loaded: Optional[Loaded] = None) -> Servable:
     """What a replica serves, to clients of every protocol. Raises as `_load` does."""
-    return WithTensors(_load(package, serving, threads, loaded), serving)
+    servable = _load(package, serving, threads, loaded)
+    is_function = package.predictor is not None and package.predictor.handler is not None
+    return servable if is_function else WithTensors(servable, serving)
 
 
 def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loaded] = None) -> Servable:
@@ -77,6 +86,8 @@ def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loa
         if loader is None:
             raise CannotServe(f"cannot serve the package in {package.folder}: it has neither a predictor nor a model")
         return BareModel(loader, _load_model(package, loader, threads, loaded))
+    if package.predictor.handler is not None:
+        return _load_handler(package, package.predictor, package.predictor.handler, serving)
     code = loaded.code if loaded is not None else None
     if code is None:
         code = find_code(package, package.predictor)
@@ -86,6 +97,17 @@ def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loa
         instance = _construct(code.kind, package, loader, threads, loaded)
         return PredictorClass(code.kind, instance, serving, package.predictor.tracker)
     return _load_functions(code, package, loader, threads, loaded, serving)
+
+
+def _load_handler(package: Package, spec: PredictorSpec, handler: str, serving: Serving) -> Servable:
+    """A function in Lambda's contract. Its module is imported here, where the variables are set that it may read."""
+    variables = handler_variables(serving, f"{os.path.splitext(spec.path)[0]}.{handler}", package.code_folder)
+    set_variables(variables)
+    if spec.runtime is not None:
+        return CustomRuntime(spec.runtime, package.code_folder, serving)
+    began_at = time.monotonic()
+    code = find_code(package, spec)
+    return Handler(code.handler, serving, time.monotonic() - began_at)
 
 
 def _load_functions(

@@ -101,7 +101,9 @@ class PredictorClass:
             elif what == "query_params":
                 arguments[parameter] = dict(request.meta.query)
             else:
-                arguments[parameter] = Context(request.id, request.attempt, *self._serving)
+                arguments[parameter] = Context(
+                    request.id, request.attempt, self._serving.endpoint, self._serving.version
+                )
         return arguments
 
     def _look(self, request: Request, payload: Any, result: Any) -> Answer:

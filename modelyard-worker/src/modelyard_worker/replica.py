@@ -60,7 +60,7 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
         hold_to(order.memory_bytes)
     try:
         package = read_package(order.package)
-        servable = load_servable(package, Serving(order.endpoint, order.version), order.numeric_threads, loaded)
+        servable = load_servable(package, _serving(order), order.numeric_threads, loaded)
         loop = _new_loop()
         loop.run_until_complete(servable.open())
         listener = listen(order.socket)
@@ -76,6 +76,10 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
         # A call that never returns would hold its thread, and with it the interpreter's ordinary end.
         forking.end(0)
     return 0
+
+
+def _serving(order: ReplicaOrder) -> Serving:
+    return Serving(order.endpoint, order.version, order.timeout_seconds, order.memory_bytes)
 
 
 def listen(path: str) -> socket.socket:

@@ -1,6 +1,6 @@
 """What a replica serves, whatever it is made from: a bare model, or a predictor class."""
 
-from typing import Any, Dict, List, NamedTuple, Protocol, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from modelyard_worker.frames import END, ERROR, META_BYTES_MAX, TIMES_BYTES, ProtocolError, pack_meta
 from modelyard_worker.request import Request
@@ -53,6 +53,10 @@ class Serving(NamedTuple):
 
     endpoint: str
     version: int
+    timeout_seconds: float = 60.0
+    """How long one call of a function may take; everything else is watched from outside."""
+    memory_bytes: Optional[int] = None
+    """What it may take for itself; None is not bounded."""
 
 
 def error_answer(status: int, code: str, message: str) -> Answer:

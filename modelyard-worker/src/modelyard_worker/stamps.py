@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """In rising order."""
@@ -36,6 +36,9 @@ _NONE: Sequence[Any] = ()
 
 running: "contextvars.ContextVar[Sequence[Any]]" = contextvars.ContextVar("running", default=_NONE)
 """The requests in the call that runs here; each has an `id`. Asked only when something is printed."""
+
+heard: "contextvars.ContextVar[Optional[List[str]]]" = contextvars.ContextVar("heard", default=None)
+"""Where what is printed here is written down as well, without its stamps; nowhere by default."""
 
 
 class Stamped(NamedTuple):
@@ -119,7 +122,11 @@ class StampedOutput:
 
     def _put(self, text: str) -> None:
         stamp = f"{_now()} {getattr(_level_of_record, 'name', None) or self._level} {_requests()} "
-        lines = "".join(f"{stamp}{line.strip(chr(13))}\n" for line in text.split("\n"))
+        printed = text.split("\n")
+        also = heard.get()
+        if also is not None:
+            also += printed
+        lines = "".join(f"{stamp}{line.strip(chr(13))}\n" for line in printed)
         rest = lines.encode("utf-8", "backslashreplace")
         # A full disk must not make a prediction fail for the sake of a print.
         with contextlib.suppress(OSError):

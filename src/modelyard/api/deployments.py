@@ -20,6 +20,7 @@ from modelyard.domain.access import Role, policy_from
 from modelyard.domain.captures import KEEP_SECONDS, capture_from
 from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
+from modelyard.domain.functions import INSTANCES_MAX, Function
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN, Asynchronous
 from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
@@ -78,6 +79,16 @@ class Predictor(Strict):
     app: str | None = None
     """Name of an ASGI or WSGI application in the file, or `MODULE:NAME`."""
     tracker: Tracker | None = None
+    handler: str | None = None
+    """Function in the file that is called with an event and a context."""
+    runtime: Literal["awslambdaric", "provided"] | None = None
+    """What calls the handler in place of the replica."""
+
+
+class FunctionWish(Strict):
+    """Fields of `domain.functions.Function`."""
+
+    concurrency: Annotated[int, Field(ge=1, le=INSTANCES_MAX)]
 
 
 class AsynchronousWish(Strict):
@@ -128,7 +139,9 @@ class Spec(Strict):
     max_unavailable: str = "0"
     update_strategy: StrategyWish | None = None
     asynchronous: AsynchronousWish | None = None
-    """Where every invocation is queued."""
+    """Where every invocation is queued; of a function, how those are treated that are."""
+    function: FunctionWish | None = None
+    """Where the predictor is a handler."""
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
     """Variable -> name of the secret."""
@@ -258,10 +271,14 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
 def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
-    given = resource.spec.model_dump(exclude={"replicas", "autoscaling", "update_strategy", "asynchronous", "capture"})
+    given = resource.spec.model_dump(
+        exclude={"replicas", "autoscaling", "update_strategy", "asynchronous", "capture", "function"}
+    )
     given["update_strategy"] = (resource.spec.update_strategy or StrategyWish()).strategy()
     wish = resource.spec.asynchronous
     given["asynchronous"] = Asynchronous(**wish.model_dump()) if wish is not None else None
+    function = resource.spec.function
+    given["function"] = Function(**function.model_dump()) if function is not None else None
     captured = resource.spec.capture
     given["capture"] = capture_from(captured.model_dump()) if captured is not None else None
     if resource.package is not None:
@@ -299,7 +316,10 @@ def _check_package(yard: Yard, resource: EndpointResource) -> str:
             f"cannot deploy endpoint {resource.name}: a package has its own model, code and predictor",
             "leave them out, or leave `package` out",
         )
-    read_document(yard.artifacts, digest)
+    document = read_document(yard.artifacts, digest)
+    _check_function(
+        resource, has_handler=cast("dict[str, Any]", document.get("predictor") or {}).get("handler") is not None
+    )
     return digest
 
 
@@ -312,9 +332,19 @@ def _check_spec(yard: Yard, resource: EndpointResource) -> None:
         raise InvalidValue(
             f"cannot deploy endpoint {resource.name}: both `replicas` and `autoscaling` are given", "give one of them"
         )
+    if resource.package is None:
+        _check_function(resource, has_handler=resource.predictor is not None and resource.predictor.handler is not None)
     if resource.predictor is not None and resource.code is None:
         raise InvalidValue(
             f"cannot deploy endpoint {resource.name}: a predictor needs `code`", "send the tree that has it"
+        )
+
+
+def _check_function(resource: EndpointResource, *, has_handler: bool) -> None:
+    if has_handler != (resource.spec.function is not None):
+        raise InvalidValue(
+            f"cannot deploy {resource.name}: a function has both `predictor.handler` and `function`",
+            "give both for a function, and neither for an endpoint",
         )
 
 

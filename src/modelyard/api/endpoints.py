@@ -35,7 +35,7 @@ from modelyard.domain.endpoints import (
 from modelyard.domain.idleness import Requests, expires_at
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
-from modelyard.protocol.routes import ENDPOINTS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
+from modelyard.protocol.routes import ENDPOINTS, FUNCTIONS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
 from modelyard.store.log_lines import Wanted
 
 
@@ -84,6 +84,8 @@ class EndpointView:
     expires_at: str | None
     """When its `ttl` deletes it if nobody asks for it; null where it stays."""
     url: str
+    is_function: bool
+    """Whether it is a handler in Lambda's contract."""
     replicas: list[ReplicaView]
     versions: list[VersionView]
     notes: list[str]
@@ -157,7 +159,8 @@ def endpoint_view(
         updated_at=iso(max(seen.updated_at if seen else 0.0, wished.created_at)),
         last_request_at=None if requests.last_at is None else iso(requests.last_at),
         expires_at=None if expiry is None else iso(expiry),
-        url=f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}",
+        url=_url(origin, endpoint),
+        is_function=endpoint.wished.spec.function is not None,
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(one) for one in endpoint.versions],
         notes=secret_notes(wished.spec, seen, secrets),
@@ -165,6 +168,12 @@ def endpoint_view(
         rollout=rollout_view(endpoint, now),
         shadow=shadow_view(endpoint, seen),
     )
+
+
+def _url(origin: str, endpoint: Endpoint) -> str:
+    if endpoint.wished.spec.function is not None:
+        return f"{origin}{FUNCTIONS}{endpoint.name}"
+    return f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}"
 
 
 def _requested(endpoint: Endpoint, seen: EndpointStatus | None) -> int:

@@ -25,6 +25,7 @@ STATUSES: dict[str, int] = {
     "too_large": 413,
     "unavailable": 503,
     "queue_full": 503,
+    "too_many_requests": 429,
     "not_ready": 503,
     "no_room": 507,
     "deadline_passed": 504,

@@ -29,6 +29,7 @@ from modelyard.domain.endpoints import (
     VersionState,
 )
 from modelyard.domain.eviction import Loaded
+from modelyard.domain.functions import START_SECONDS
 from modelyard.domain.idleness import idle_since
 from modelyard.domain.invocations import Asynchronous
 from modelyard.domain.names import name_key
@@ -49,7 +50,7 @@ from modelyard.domain.rollouts import (
 )
 from modelyard.engines.ports import Engine, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
-from modelyard.protocol.table import Candidate, EndpointEntry, ReplicaAddress
+from modelyard.protocol.table import ENDPOINT, FUNCTION, Candidate, EndpointEntry, ReplicaAddress
 from modelyard.store.ports import Artifacts, Store
 
 LOOKED_AT_MAX = 500
@@ -423,12 +424,14 @@ def _entry_of(
         max_in_flight=spec.max_in_flight,
         max_queue_length=spec.max_queue_length,
         max_queue_bytes=spec.max_queue_bytes,
-        timeout_seconds=spec.timeout_seconds,
+        timeout_seconds=spec.timeout_seconds + (START_SECONDS if spec.function is not None else 0.0),
         max_body_bytes=spec.max_body_bytes,
         idempotent=spec.idempotent,
-        queued=spec.asynchronous is not None,
+        queued=spec.asynchronous is not None and spec.function is None,
         concurrency=(spec.asynchronous or Asynchronous()).max_concurrency,
         capture=asdict(spec.capture) if spec.capture is not None else None,
         project=endpoint.project,
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
+        kind=ENDPOINT if spec.function is None else FUNCTION,
+        under_way_max=spec.function.concurrency if spec.function is not None else None,
     )

@@ -3,6 +3,7 @@
 answered                        the result, kept as it came; a status from 400 on is a dead letter with an answer
 refused by the gateway          no replica, a full queue: it waits, and there was no attempt
 gone without an answer          the replica, the gateway or the time: tried again
+raised, in a function           tried again, as Lambda does
 """
 
 import asyncio
@@ -26,10 +27,13 @@ GRACE_SECONDS = 30.0
 
 REASON_BYTES_MAX = 4096
 
-_NOT_SENT = frozenset({"queue_full", "not_ready"})
+_NOT_SENT = frozenset({"queue_full", "not_ready", "too_many_requests"})
 _NO_ANSWER = frozenset({"replica_died", "deadline_passed"})
 _ERROR_TYPE = "x-amzn-errortype"
 """Only the gateway sets it: it tells its errors from those that a predictor answers."""
+
+_FUNCTION_ERROR = "x-amz-function-error"
+"""A function raised, which Lambda tries again."""
 
 
 class Pause(Protocol):
@@ -108,6 +112,8 @@ class Sender:
         if response.status_code >= 400:
             said = content[:REASON_BYTES_MAX].decode("utf-8", "replace")
             reason = f"the predictor answered with status {response.status_code}: {said}"
+        if _FUNCTION_ERROR in response.headers:
+            return self._lost(one, str(reason))
         done = answered(one, Result(response.status_code, kind, stored), reason, self._clock.now())
         return Attempt(End(one.attempt, done, None if file is not None else content), was_sent=True)
 

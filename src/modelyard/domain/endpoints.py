@@ -8,6 +8,7 @@ from typing import Any
 from modelyard.domain.access import Policy
 from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
 from modelyard.domain.captures import Capture, capture_from
+from modelyard.domain.functions import Function, function_from
 from modelyard.domain.invocations import Asynchronous, asynchronous_from
 from modelyard.domain.strategies import UpdateStrategy, strategy_from
 from modelyard.domain.traffic import Progress, Steering
@@ -68,6 +69,8 @@ class EndpointSpec:
     asynchronous: Asynchronous | None = None
     """How queued invocations are treated, where all are queued (`kind: async`); None where predictions are answered at
     once and what is queued all the same is treated as by default."""
+    function: Function | None = None
+    """Where its predictor is a handler; then `asynchronous` says how events that are queued are treated."""
     environment: dict[str, str] = field(default_factory=dict[str, str])
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     """Variable -> name of the secret whose value it has when a replica starts."""
@@ -255,6 +258,8 @@ def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
         fields["update_strategy"] = strategy_from(fields["update_strategy"])
     if fields.get("asynchronous") is not None:
         fields["asynchronous"] = asynchronous_from(fields["asynchronous"])
+    if fields.get("function") is not None:
+        fields["function"] = function_from(fields["function"])
     if fields.get("capture") is not None:
         fields["capture"] = capture_from(fields["capture"])
     return EndpointSpec(**fields)

@@ -88,6 +88,7 @@ FACES: dict[str, Face] = {
     "conflict": Face(409, 400, "ValidationError"),
     "too_large": Face(413, 413, "ValidationError"),
     "queue_full": Face(503, 503, "ServiceUnavailable"),
+    "too_many_requests": Face(429, 429, "ThrottlingException"),
     "no_room": Face(507, 503, "ServiceUnavailable"),
 }
 """How an error looks here, by its code; every other is a fault of ours."""

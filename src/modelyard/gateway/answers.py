@@ -31,6 +31,7 @@ _FACES: dict[str, Face] = {
     "conflict": Face(409, 400, "ValidationError"),
     "too_large": Face(413, 413, "ValidationError"),
     "queue_full": Face(503, 503, "ServiceUnavailable"),
+    "too_many_requests": Face(429, 429, "ThrottlingException"),
     "not_ready": Face(503, 429, "ModelNotReadyException"),
     "deadline_passed": Face(504, 424, "ModelError"),
     "replica_died": Face(502, 424, "ModelError"),

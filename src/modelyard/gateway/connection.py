@@ -25,6 +25,7 @@ from modelyard.gateway.entrance import (
     who_is_there,
 )
 from modelyard.gateway.event_stream import EventStream
+from modelyard.gateway.functions import Invocation, Way, check_is_function, function_error, invocation_way
 from modelyard.gateway.hosts import is_loopback, name_of
 from modelyard.gateway.inference import Inference, model_state, server_state
 from modelyard.gateway.metrics import Scrape
@@ -40,7 +41,7 @@ from modelyard.gateway.split import TARGET_VARIANT
 from modelyard.gateway.terms import read_terms
 from modelyard.gateway.visit import Asked, Visit
 from modelyard.protocol import routes
-from modelyard.protocol.table import APP, HostEntry
+from modelyard.protocol.table import APP, FUNCTION, HostEntry
 
 if TYPE_CHECKING:
     from modelyard.gateway.server import Gateway
@@ -405,13 +406,19 @@ class HttpConnection(asyncio.Protocol):
         below = below_endpoint(path)
         if below is not None and (lane is Lane.CONTROL or method != b"POST"):
             return self._to_web_app(*below, method, fields, query)
-        kind = _KINDS.get(lane)
-        if kind is not None:
-            return self._prediction(name, fields, query, kind, signed=under_aws or _is_signed(fields))
-        if lane is Lane.TENSORS:
-            return self._inference(name, inference_version(path), method, fields, query)
-        if lane is Lane.CONTROL:
-            return self._for_control(path, method, fields, query)
+        match lane:
+            case Lane.PREDICTION | Lane.EVENTS:
+                return self._prediction(name, fields, query, _KINDS[lane], signed=under_aws or _is_signed(fields))
+            case Lane.FUNCTION | Lane.LAMBDA:
+                return self._invocation(name, lane is Lane.LAMBDA, method, fields, query)
+            case Lane.TENSORS:
+                return self._inference(name, inference_version(path), method, fields, query)
+            case Lane.CONTROL:
+                return self._for_control(path, method, fields, query)
+            case _:
+                return self._by_itself(lane, name, path, method, fields)
+
+    def _by_itself(self, lane: Lane, name: str, path: bytes, method: bytes, fields: dict[bytes, bytes]) -> Exchange:
         if method not in (b"GET", b"HEAD"):
             return self._refusal(InvalidValue(f"cannot {method.decode()} this path", "use GET"), fields, status=405)
         return self._own_answer(lane, name, path, fields)
@@ -535,7 +542,30 @@ class HttpConnection(asyncio.Protocol):
             service = self._answering(name, fields)
         except ModelyardError as error:
             return self._refusal(error, fields, signed=signed)
+        if service.entry.kind == FUNCTION:
+            kind, signed = Invocation, False
         return self._directed(kind(self, service, self._headers, fields, query or None, signed), fields)
+
+    def _invocation(
+        self, name: str, by_lambda: bool, method: bytes, fields: dict[bytes, bytes], query: bytes
+    ) -> Exchange:
+        """An event for a function: answered at once, queued, or only asked whether it could be."""
+        request_id = self._id_for(fields)
+        try:
+            if method != b"POST":
+                raise InvalidValue(f"cannot {method.decode()} a function", "POST an event")
+            service = self._service_for(name, fields)
+            check_is_function(service)
+            way = invocation_way(fields)
+        except ModelyardError as error:
+            return Reply(self, *function_error(error, request_id.decode("latin-1"), by_lambda=by_lambda), request_id)
+        if way is Way.EVENT:
+            url = f"{routes.ENDPOINTS}{service.name}{routes.ASYNC_INVOCATIONS}".encode()
+            return Proxied(self, method, url, self._headers, request_id)
+        if way is Way.DRY_RUN:
+            return Reply(self, 204, b"", b"", request_id)
+        invocation = Invocation(self, service, self._headers, fields, query or None, by_lambda)
+        return self._directed(invocation, fields)
 
     def _directed(self, prediction: Prediction, fields: dict[bytes, bytes]) -> Exchange:
         """The prediction, on its way to who is to answer it."""

@@ -2,6 +2,7 @@
 
 import re
 from enum import Enum
+from urllib.parse import unquote
 
 from modelyard.domain.names import name_key
 from modelyard.protocol import routes
@@ -11,6 +12,8 @@ class Lane(Enum):
     PREDICTION = "prediction"  # the fast lane, frames to a replica
     EVENTS = "events"  # the same; the answer in SageMaker's event stream
     TENSORS = "tensors"  # the same; both ways in the Open Inference Protocol
+    FUNCTION = "function"  # the fast lane, an event to a function
+    LAMBDA = "lambda"  # the same, as Lambda's own clients ask
     TENSORS_STATE = "tensors state"  # what a client of that protocol asks before it infers
     HEALTH = "health"  # answered by the gateway itself
     READY = "ready"
@@ -20,6 +23,8 @@ class Lane(Enum):
 
 _NAME = rb"([A-Za-z0-9-]{1,63})"
 _INVOCATIONS = re.compile(rb"(/aws)?/endpoints/" + _NAME + rb"/invocations(-response-stream)?")
+_FUNCTION = re.compile(rb"/functions/" + _NAME + rb"/?")
+_LAMBDA = re.compile(rb"(/aws)?/2015-03-31/functions/([^/]{1,200})/invocations/?")
 _INFER = re.compile(rb"/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/infer")
 _TENSORS_STATE = re.compile(rb"/v2/?|/v2/health/(?:live|ready)|/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/ready")
 _VERSION = re.compile(rb"/v2/models/[^/]+/versions/([^/]*)/")
@@ -71,4 +76,16 @@ def route(path: bytes) -> tuple[Lane, str, bool]:
             return Lane.TENSORS, name_key(match[1].decode()), False
         if match := _TENSORS_STATE.fullmatch(path):
             return Lane.TENSORS_STATE, name_key((match[1] or b"").decode()), False
+    if path.startswith(b"/functions/") and (match := _FUNCTION.fullmatch(path)):
+        return Lane.FUNCTION, name_key(match[1].decode()), False
+    if match := _LAMBDA.fullmatch(path):
+        return Lane.LAMBDA, name_key(function_name(match[2])), match[1] is not None
     return _OWN.get(path, Lane.CONTROL), "", False
+
+
+def function_name(written: bytes) -> str:
+    """A function as Lambda's clients name it: NAME, ACCOUNT:function:NAME or an ARN, each with a qualifier or not."""
+    parts = unquote(written.decode("latin-1")).split(":")
+    if "function" in parts[:-1]:
+        return parts[parts.index("function") + 1]
+    return parts[0]

@@ -23,7 +23,7 @@ from modelyard.gateway.origins import LOCAL, Origins
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.service import Service
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
-from modelyard.protocol.table import APP, Delta, EndpointEntry, HostEntry, Table
+from modelyard.protocol.table import ENDPOINT, Delta, EndpointEntry, HostEntry, Table
 from modelyard.settings import Home
 
 TICK_SECONDS = 0.1
@@ -192,13 +192,15 @@ class Gateway:
             entry, self.id_prefix.decode(), self._report_stuck, self.loads, self.measurements, self._busy.add
         )
         self.services[key] = service
-        if entry.kind != APP:
-            self.services_by_path[_path_of(entry)] = service
         self._update(service, entry)
         return service
 
     def _update(self, service: Service, entry: EndpointEntry) -> None:
         service.update(entry)
+        if entry.kind == ENDPOINT:
+            self.services_by_path[_path_of(entry)] = service
+        else:
+            self.services_by_path.pop(_path_of(entry), None)
         if entry.members:
             service.split_between(entry.members, self.service)
         service.policy = policy_from(entry.access) if entry.access is not None else self.access.by_default

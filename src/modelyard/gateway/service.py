@@ -13,7 +13,7 @@ from modelyard.domain.access import PUBLIC, Policy
 from modelyard.domain.metrics import Figures
 from modelyard.domain.names import name_key
 from modelyard.domain.rollouts import STUCK_GRACE_SECONDS
-from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, ReplicaDied
+from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, ReplicaDied, TooManyRequests
 from modelyard.gateway.balancer import least_in_flight
 from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
@@ -321,6 +321,15 @@ class Service:
         terms = prediction.terms
         limit_seconds = self.entry.timeout_seconds if terms is None else terms.timeout_seconds
         prediction.deadline = prediction.started_at + limit_seconds
+        most = self.entry.under_way_max
+        if most is not None and self.whole.in_flight + self.whole.queued >= most:
+            prediction.fail(
+                TooManyRequests(
+                    f"cannot take the event: {most} are under way in function {self.name}",
+                    "try again a little later, or raise the function's `concurrency`",
+                )
+            )
+            return
         if not self.deadlines:
             self._note_busy(self)
         self.deadlines.append(prediction)

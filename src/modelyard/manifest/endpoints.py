@@ -178,7 +178,8 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
         name: value for name, value in given.items() if value is not None
     }
     if fields.kind in ASYNC_KINDS:
-        settings["asynchronous"] = _asynchronous(fields)
+        given = fields.asynchronous or AsyncFields()
+        settings["asynchronous"] = asynchronous_settings(given, fields.timeout)
         if scaling.min_replicas is None:
             # What waits in the queue wakes it, so it need not wait for that.
             settings.pop("replicas", None)
@@ -188,11 +189,11 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
     return settings
 
 
-def _asynchronous(fields: EndpointFields) -> dict[str, Any]:
-    given = fields.asynchronous or AsyncFields()
+def asynchronous_settings(given: AsyncFields, timeout_seconds: float | None = None) -> dict[str, Any]:
+    """Fields of `domain.invocations.Asynchronous` that a file states; `timeout_seconds` is for one without its own."""
     settings = {
         "time_to_live_seconds": given.time_to_live,
-        "timeout_seconds": given.timeout or fields.timeout,
+        "timeout_seconds": given.timeout or timeout_seconds,
         "attempts": given.attempts,
         "max_concurrency": given.max_concurrency,
         "webhook": given.webhook,

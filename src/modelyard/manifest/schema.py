@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from modelyard.domain.access import policy_document, policy_from
 from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
+from modelyard.domain.functions import CONCURRENCY, INSTANCES_MAX, TIMEOUT_SECONDS_MAX
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
@@ -391,6 +392,42 @@ class EndpointFields(_Schema):
         if self.model is None and self.predictor is None:
             raise refuse("a `model`, a `predictor`, or both; without them there is nothing to serve")
         return self
+
+
+class FunctionFields(_Schema):
+    name: Name
+    """What it is called in its URL, `/functions/NAME`; functions and endpoints share their names."""
+    kind: Literal["function"]
+    """Says that this is a function."""
+    handler: Annotated[str, Field(min_length=1)]
+    """`FILE.FUNCTION`, relative to the yard file: `app.handler` is `handler` in `app.py`."""
+    runtime: Literal["python", "awslambdaric", "provided"] = "python"
+    """What calls the handler: a replica of the yard, forked from a template; AWS's own client, which the requirements
+    must have; or the executable `bootstrap` of the code, over Lambda's runtime API."""
+    timeout: Annotated[PositiveSeconds, Field(le=TIMEOUT_SECONDS_MAX)] | None = None
+    """How long one event may take; then it is broken off. The default is Lambda's 3 s."""
+    concurrency: Annotated[Count, Field(le=INSTANCES_MAX)] = CONCURRENCY
+    """Most events that are under way at once, each in an instance of its own; beyond it 429."""
+    provisioned: Annotated[CountOrNone, Field(le=INSTANCES_MAX)] = 0
+    """Instances that are kept ready; with 0 there are none while nobody asks."""
+    idle: Annotated[Seconds, Field(le=IDLE_SECONDS_MAX)] | None = None
+    """How long the last instance stays without an event: 5 minutes by default."""
+    memory: MemoryBytes = None
+    """What one instance reserves, and the most that it may take for itself."""
+    cpu: CpuMillis | None = None
+    """What one instance reserves of the cores."""
+    max_body: Annotated[SizeBytes, Field(ge=1, le=BODY_BYTES_MAX)] | None = None
+    """Largest event; the default is Lambda's 6 MiB."""
+    python: Annotated[str | None, BeforeValidator(_python_version)] = None
+    """Version of Python for the package's own environment; by default the yard's."""
+    python_path: str | None = None
+    """A folder that imports begin at, beside the handler's own and the project's: a layer."""
+    asynchronous: Annotated[AsyncFields | None, Field(alias="async")] = None
+    """How events that are queued are treated: two more attempts by default, as Lambda has it."""
+    access: Access | None = None
+    """Who may call it, as with an endpoint."""
+    env: Environment | None = None
+    """Environment variables; a value or `{secret: NAME}`."""
 
 
 def _channel(value: Any) -> Any:

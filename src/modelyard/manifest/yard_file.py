@@ -11,6 +11,7 @@ from modelyard.errors import NotFound
 from modelyard.manifest.alarms import read_alarm
 from modelyard.manifest.document import Document, read_document
 from modelyard.manifest.endpoints import EndpointResource, read_endpoint
+from modelyard.manifest.functions import read_function
 from modelyard.manifest.problems import Problem, refusal, shown
 from modelyard.manifest.resources import OtherResource
 from modelyard.manifest.splitters import read_splitter
@@ -33,6 +34,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "endpoint": read_endpoint,
         "training": read_training,
         "tuning": read_tuning,
+        "function": read_function,
         "alarm": read_alarm,
         "traffic_splitter": read_splitter,
     }
@@ -48,7 +50,9 @@ _OTHER_WORDS = {
     "TrafficSplitter": "traffic_splitter",
 }
 """Cortex's words for kinds, and the kind of endpoint whose requests are queued."""
-_KINDS_TO_COME = ("batch", "function", "gateway", "site", "app", "monitor")
+_NAMED_AS = {**_OTHER_WORDS, "function": "endpoint"}
+"""Kinds that share their names with endpoints, because they answer as one."""
+_KINDS_TO_COME = ("batch", "gateway", "site", "app", "monitor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ def _check_names(document: Document, items: list[Any]) -> None:
         if not isinstance(name, str):
             continue
         line = document.line((index, "name"))
-        key = (_OTHER_WORDS.get(kind, kind), name_key(name))
+        key = (_NAMED_AS.get(kind, kind), name_key(name))
         if key in first:
             sentence = f"found twice, first in line {first[key]}; names are unique per kind, whatever their case"
             document.problems.append(Problem(line, f"{name}.name", sentence))

@@ -72,6 +72,8 @@ class _Predictor:
     python_path: str | None
     app: str | None
     tracker: Mapping[str, Any] | None
+    handler: str | None
+    runtime: str | None
 
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -85,6 +87,10 @@ class _Predictor:
             document["app"] = self.app
         if self.tracker is not None:
             document["tracker"] = dict(self.tracker)
+        if self.handler is not None:
+            document["handler"] = self.handler
+        if self.runtime is not None:
+            document["runtime"] = self.runtime
         return document
 
 
@@ -100,7 +106,8 @@ def build_package(
 ) -> str:
     """Stores the package and returns its digest.
 
-    `predictor` is `{path, class?, config?, python_path?, python?}`, its paths relative to the code. `framework` is what
+    `predictor` is `{path, class?, config?, python_path?, python?, app?, handler?, runtime?}`, its paths relative to the
+    code. `framework` is what
     is known of the model already; None lets its files tell. Raises InvalidValue where nothing could run, NotFound where
     a tree is not in the store.
     """
@@ -181,9 +188,15 @@ def _read_predictor(predictor: Mapping[str, Any], code: Sequence[StoredFile]) ->
             raise InvalidValue(f"cannot find the folder {python_path} of predictor.python_path in the code")
     config: dict[str, Any] = dict(predictor.get("config") or {})
     class_name = predictor.get("class")
-    app, tracker = predictor.get("app"), predictor.get("tracker")
     return _Predictor(
-        path, str(class_name) if class_name else None, config, python_path, str(app) if app else None, tracker
+        path,
+        str(class_name) if class_name else None,
+        config,
+        python_path,
+        predictor.get("app"),
+        predictor.get("tracker"),
+        predictor.get("handler"),
+        predictor.get("runtime"),
     )
 
 

@@ -15,6 +15,7 @@ TABLE_FORMAT = 1
 
 ENDPOINT = "endpoint"
 APP = "app"
+FUNCTION = "function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class EndpointEntry:
     """Whether a visitor of an app comes back to the replica where they were."""
     stopped: bool = False
     """Nothing of it is wished to run."""
+    under_way_max: int | None = None
+    """Most requests inside replicas and waiting together; beyond it 429. None has no such bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,8 @@ class EndpointView(TypedDict):
     expires_at: str | None
     """When its `ttl` deletes it if nobody asks for it; None where it stays."""
     url: str
+    is_function: bool
+    """Whether it is a handler in Lambda's contract."""
     replicas: list[ReplicaView]
     versions: list[VersionView]
     notes: list[str]

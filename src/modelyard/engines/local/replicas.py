@@ -269,6 +269,7 @@ class Replicas:
             max_body_bytes=spec.max_body_bytes,
             memory_bytes=spec.memory_bytes,
             drain_seconds=spec.drain_seconds,
+            timeout_seconds=spec.timeout_seconds,
         )
         facts = _Facts(
             cpu_millis=spec.cpu_millis or 0,
