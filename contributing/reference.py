@@ -213,6 +213,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`kind: endpoint`", "", schema.EndpointFields),
     ("`predictor`", "predictor.", schema.PredictorFields),
     ("`compute`", "compute.", schema.ComputeFields),
+    ("`models`", "models.", schema.ModelsFields),
     ("`autoscaling`", "autoscaling.", schema.AutoscalingFields),
     ("`update_strategy`", "update_strategy.", schema.UpdateFields),
     ("`variants`", "variants.", schema.VariantFields),

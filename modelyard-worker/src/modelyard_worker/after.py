@@ -34,6 +34,12 @@ class Context(NamedTuple):
     """From 1; more where an earlier one may have run already: its replica died, or its sender did."""
     endpoint: str
     version: int
+    model: Optional[str] = None
+    """The one that the request names, where the endpoint has several."""
+
+
+def context_of(request: Request, serving: Serving) -> Context:
+    return Context(request.id, request.attempt, serving.endpoint, serving.version, request.meta.model or None)
 
 
 class After:
@@ -76,7 +82,7 @@ class After:
             "payload": payload,
             "query_params": dict(request.meta.query),
             "headers": dict(request.meta.headers),
-            "context": Context(request.id, request.attempt, self._serving.endpoint, self._serving.version),
+            "context": context_of(request, self._serving),
         }
         return {parameter: offered[what] for what, parameter in self._parameters.items()}
 

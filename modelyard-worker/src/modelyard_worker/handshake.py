@@ -12,7 +12,8 @@ and the replica answers HELLO with
     version   the newest that both speak              replica, package  its own
     proof     HMAC-SHA256(token, "replica:" replica ":" nonce)
     max_in_flight    requests it takes at once        wants    what it reads beside the body: "headers",
-                                                              "query", "path" (and the method: a web application)
+                                                              "query", "path" (and the method: a web application),
+                                                              "model" (which of several is asked)
     batches   whether one call can hold several
 
 or GOAWAY with `error`, and closes. The token is made by the controller for one replica and stands only in files that

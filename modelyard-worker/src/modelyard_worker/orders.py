@@ -42,6 +42,8 @@ class ReplicaOrder(NamedTuple):
     max_body_bytes: int = 6 * 2**20
     memory_bytes: Optional[int] = None
     """Memory of its own that it may take; None is not bounded."""
+    models: Optional[Dict[str, Any]] = None
+    """`many_models.ModelsOrder` of an endpoint that serves the models of a folder; None for the package's own."""
     timeout_seconds: float = 60.0
     """How long one call of a function may take; of a predictor, the gateway sees to that."""
     drain_seconds: float = 60.0

@@ -2,21 +2,23 @@
 
 A class is asked once, when it is loaded, what its methods take:
 
-    __init__        config, model, model_dir, loaded
+    __init__        config, model, model_dir, loaded; models (Cortex's python_client) where the endpoint has several
     predict         payload, headers, query_params, context
     predict_batch   payloads: a list in, a list of the same length out
     post_predict    response, payload, headers, query_params, context: called after the answer is on its way
     load            a class method with config, model_dir: called once, in the template where there is one; its result
                     is `loaded`, and so shared by all replicas that are forked
 
-`context` has request_id, attempt (2 where the request was in a replica that died), endpoint, version. The working
-directory is the package's code/.
+    load_model      model_path: makes a model of a file or folder, where the endpoint has several
+
+`context` has request_id, attempt (2 where the request was in a replica that died), endpoint, version, model. The
+working directory is the package's code/.
 """
 
 import inspect
 import os
 import time
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from modelyard_worker.bare import BareModel
 from modelyard_worker.discovery import Code, find_code
@@ -25,7 +27,9 @@ from modelyard_worker.handler import Handler
 from modelyard_worker.inference import WithTensors
 from modelyard_worker.lambda_context import handler_variables, set_variables
 from modelyard_worker.loaders import SHARE, Loader, loader_for, loader_named
-from modelyard_worker.packages import Package, PredictorSpec
+from modelyard_worker.many_models import ManyModels, ModelsOrder, Unpacking, model_cache
+from modelyard_worker.model_cache import Models
+from modelyard_worker.packages import Package, PredictorSpec, TrackerSpec
 from modelyard_worker.predictor_class import PredictorClass
 from modelyard_worker.runtime_api import CustomRuntime
 from modelyard_worker.servable import Servable, Serving
@@ -69,11 +73,74 @@ def load_shared(package: Package) -> Loaded:
     return Loaded(model, code, _call_load(code.kind, package, package.predictor))
 
 
-def load_servable(package: Package, serving: Serving, threads: int, loaded: Optional[Loaded] = None) -> Servable:
+def load_servable(
+    package: Package,
+    serving: Serving,
+    threads: int,
+    loaded: Optional[Loaded] = None,
+    models: Optional[ModelsOrder] = None,
+) -> Servable:
     """What a replica serves, to clients of every protocol. Raises as `_load` does."""
+    if models is not None:
+        return WithTensors(_load_many(package, serving, threads, loaded, models), serving)
     servable = _load(package, serving, threads, loaded)
     is_function = package.predictor is not None and package.predictor.handler is not None
     return servable if is_function else WithTensors(servable, serving)
+
+
+def _load_many(
+    package: Package, serving: Serving, threads: int, loaded: Optional[Loaded], order: ModelsOrder
+) -> Servable:
+    """What serves the models of a folder. Raises as `_load` does."""
+    if package.predictor is None:
+        cache = model_cache(order, lambda path: _bare_model(path, threads))
+        return ManyModels(serving.endpoint, cache, batches=True, wants=())
+    code = (loaded.code if loaded is not None else None) or find_code(package, package.predictor)
+    if code.app is not None:
+        raise CannotServe(f"cannot give models to the application in {package.predictor.path}: serve a predictor class")
+    if code.kind is not None:
+        return _class_with_models(code.kind, package, serving, threads, loaded, order)
+    tracker = package.predictor.tracker
+    cache = model_cache(order, lambda path: _functions_of(code, path, threads, serving, tracker))
+    return ManyModels(serving.endpoint, cache, batches=False, wants=("headers", "query"))
+
+
+def _class_with_models(
+    kind: type, package: Package, serving: Serving, threads: int, loaded: Optional[Loaded], order: ModelsOrder
+) -> Servable:
+    cache = model_cache(order, lambda path: _loaded_model(path, threads)[1])
+    instance: Any = _construct(kind, package, None, threads, loaded, Models(cache))
+    if own_method(kind, "load_model") is not None:
+        # Its instance was made with the client already; what it loads from here on, it loads by its own method.
+        cache.load = Unpacking(instance.load_model)
+    tracker = package.predictor.tracker if package.predictor is not None else None
+    servable = PredictorClass(kind, instance, serving, tracker)
+    servable.wants = ("model", *servable.wants)
+    return servable
+
+
+def _bare_model(path: str, threads: int) -> Servable:
+    return BareModel(*_loaded_model(path, threads))
+
+
+def _loaded_model(path: str, threads: int) -> Tuple[Loader, Any]:
+    """The loader that knows the file, and the model."""
+    loader = loader_for(path)
+    model = loader.load(path)
+    loader.set_threads(model, threads)
+    return loader, model
+
+
+def _functions_of(code: Code, path: str, threads: int, serving: Serving, tracker: Optional[TrackerSpec]) -> Servable:
+    """SageMaker's functions, with one of the models."""
+    model_fn: Any = getattr(code.module, "model_fn", None)
+    if model_fn is None:
+        loader, model = _loaded_model(path, threads)
+        return Functions(code.module, model, loader, path, serving, tracker)
+    if not os.path.isdir(path):
+        raise CannotServe(f"cannot give {path} to model_fn: it takes a folder or an archive such as model.tar.gz")
+    extra = [SageMakerContext(path)] if takes(model_fn, 2) else []
+    return Functions(code.module, model_fn(path, *extra), None, path, serving, tracker)
 
 
 def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loaded] = None) -> Servable:
@@ -156,15 +223,27 @@ def _call_load(kind: Any, package: Package, spec: PredictorSpec) -> Any:
     return kind.load(**{parameter: offered[what] for what, parameter in asked.parameters.items()})
 
 
+_OFFERED = ("config", "model", "model_dir", "loaded", "models", "python_client")
+
+
 def _construct(
-    kind: type, package: Package, loader: Optional[Loader], threads: int, loaded: Optional[Loaded]
+    kind: type,
+    package: Package,
+    loader: Optional[Loader],
+    threads: int,
+    loaded: Optional[Loaded],
+    models: Optional[Models] = None,
 ) -> object:
     if own_method(kind, "__init__") is None:
         return kind()
     spec = package.predictor
     assert spec is not None
-    asked = asked_by(_bound(kind, "__init__"), ("config", "model", "model_dir", "loaded"), f"{kind.__name__}.__init__")
+    asked = asked_by(_bound(kind, "__init__"), _OFFERED, f"{kind.__name__}.__init__")
     offered: Dict[str, Any] = {"config": spec.config, "model_dir": package.model_folder}
+    if "models" in asked.parameters or "python_client" in asked.parameters:
+        if models is None:
+            raise CannotServe(f"cannot give {kind.__name__}.__init__ any models: name their folder as `models.dir`")
+        offered.update({"models": models, "python_client": models})
     if "model" in asked.parameters:
         offered["model"] = _load_model(package, loader, threads, loaded)
     if "loaded" in asked.parameters:

@@ -4,7 +4,7 @@ import inspect
 import typing
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from modelyard_worker.after import After, Context
+from modelyard_worker.after import After, context_of
 from modelyard_worker.answers import write_answer
 from modelyard_worker.packages import TrackerSpec
 from modelyard_worker.payloads import Reader, is_table, reader_for
@@ -101,9 +101,7 @@ class PredictorClass:
             elif what == "query_params":
                 arguments[parameter] = dict(request.meta.query)
             else:
-                arguments[parameter] = Context(
-                    request.id, request.attempt, self._serving.endpoint, self._serving.version
-                )
+                arguments[parameter] = context_of(request, self._serving)
         return arguments
 
     def _look(self, request: Request, payload: Any, result: Any) -> Answer:

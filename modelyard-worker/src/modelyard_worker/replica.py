@@ -24,6 +24,7 @@ from modelyard_worker import forking, numeric
 from modelyard_worker.batching import report, summary
 from modelyard_worker.connection import Connection
 from modelyard_worker.limits import REPLICA_SCORE, hold_to, offer_to_kernel
+from modelyard_worker.many_models import ModelsOrder
 from modelyard_worker.orders import ReplicaOrder, read_order
 from modelyard_worker.packages import read_package
 from modelyard_worker.predictor import Loaded, load_servable
@@ -60,7 +61,8 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
         hold_to(order.memory_bytes)
     try:
         package = read_package(order.package)
-        servable = load_servable(package, _serving(order), order.numeric_threads, loaded)
+        models = ModelsOrder(**order.models) if order.models is not None else None
+        servable = load_servable(package, _serving(order), order.numeric_threads, loaded, models)
         loop = _new_loop()
         loop.run_until_complete(servable.open())
         listener = listen(order.socket)

@@ -58,13 +58,16 @@ class Meta(NamedTuple):
     kind: str
     """The same under the name that is used here."""
     accept: str
-    key: Tuple[str, str]
+    key: Tuple[str, ...]
     headers: Dict[str, str]
     query: Dict[str, str]
     id: Optional[str]
     raw: "Raw"
     attempt: Optional[int] = None
     """Which attempt of a queued invocation it is."""
+    model: str = ""
+    """Which model is meant, where there are several."""
+    model_version: str = ""
     max_body_bytes: Optional[int] = None
     """Where another limit holds than this replica's."""
 
@@ -76,17 +79,20 @@ def read_meta(meta: bytes) -> Meta:
     accept = str(found.get("accept") or "").strip()
     query = str(found.get("query") or "")
     identifier = found.get("id")
+    model, version = str(found.get("model") or ""), str(found.get("model_version") or "")
     headers = [(str(name), str(value)) for name, value in found.get("headers") or ()]
     return Meta(
         kind,
         known(kind),
         accept,
-        (kind, accept),
+        (kind, accept, model, version),
         _headers(headers),
         dict(parse_qsl(query, keep_blank_values=True)),
         str(identifier) if identifier else None,
         Raw(str(found.get("method") or ""), str(found.get("path") or ""), query, headers),
         found.get("attempt"),
+        model,
+        version,
         found.get("max_body_bytes"),
     )
 

@@ -21,7 +21,7 @@ class Servable(Protocol):
     asynchronous: bool
     """Called with `predict_async`, many at a time; else with `predict`, as many at a time as there are threads."""
     wants: Tuple[str, ...]
-    """What it reads beside the body: `headers`, `query`, `path`."""
+    """What it reads beside the body: `headers`, `query`, `path`, `model`."""
 
     async def open(self) -> None:
         """Called once on the running loop, before the first request. What it raises ends the replica."""

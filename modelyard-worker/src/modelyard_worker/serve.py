@@ -79,9 +79,8 @@ class Asked:
         """A whole answer: the frame's header, its meta and its body."""
         header, meta, body = self.out
         found = unpack_meta(meta)
-        self._give(
-            found if found.get("status") else {**found, "status": 200}, body, bool(HEADER.unpack(header)[2] & ERROR)
-        )
+        failed = bool(HEADER.unpack(header)[2] & ERROR)
+        self._give(found if found.get("status") else {**found, "status": 400 if failed else 200}, body, failed)
 
     def send_long(self, request: Request, meta: bytes, body: Any) -> None:  # noqa: ARG002 (the batcher's signature)
         self._give(unpack_meta(meta) if meta else {}, body, failed=False)

@@ -1,6 +1,7 @@
 """A deploy: several resources at once, checked, packaged, and wished for in one transaction."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter
@@ -22,11 +23,13 @@ from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.functions import INSTANCES_MAX, Function
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN, Asynchronous
+from modelyard.domain.model_folders import model_folder_from
 from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, ResourceName
 from modelyard.errors import Conflict, InvalidValue, ModelyardError
+from modelyard.packaging.model_folders import libraries_of
 from modelyard.packaging.package import build_package, read_document
 from modelyard.protocol.routes import RESERVED_NAMES
 
@@ -42,6 +45,7 @@ QUEUE_LENGTH_MAX = 1_000_000
 BODY_BYTES_MAX = 100 * 2**20
 SECONDS_MAX = 3600.0
 ATTEMPTS_MAX = 20
+MODELS_LOADED_MAX = 10_000
 CONCURRENCY_MAX = 1000
 """SageMaker's limit for MaxConcurrentInvocationsPerInstance."""
 
@@ -104,6 +108,15 @@ class AsynchronousWish(Strict):
     include_result: bool = False
 
 
+class ModelFolderWish(Strict):
+    """Many models behind one endpoint, as `domain.model_folders.ModelFolder` has it."""
+
+    dir: Annotated[str | None, Field(pattern="^/")] = None
+    paths: dict[str, Annotated[str, Field(pattern="^/")]] = {}
+    cache_size: Annotated[int | None, Field(ge=1, le=MODELS_LOADED_MAX)] = None
+    memory_bytes: Annotated[int | None, Field(ge=1)] = None
+
+
 class CaptureWish(Strict):
     """Which requests and answers are kept, as `domain.captures.Capture` has it."""
 
@@ -135,6 +148,7 @@ class Spec(Strict):
     drain_seconds: Annotated[float, Field(ge=0, le=SECONDS_MAX)] = 60.0
     ttl_seconds: Annotated[float | None, Field(gt=0, le=365 * 86400.0)] = None
     capture: CaptureWish | None = None
+    models: ModelFolderWish | None = None
     max_surge: str = "25%"
     max_unavailable: str = "0"
     update_strategy: StrategyWish | None = None
@@ -272,7 +286,7 @@ def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
     given = resource.spec.model_dump(
-        exclude={"replicas", "autoscaling", "update_strategy", "asynchronous", "capture", "function"}
+        exclude={"replicas", "autoscaling", "update_strategy", "asynchronous", "capture", "function", "models"}
     )
     given["update_strategy"] = (resource.spec.update_strategy or StrategyWish()).strategy()
     wish = resource.spec.asynchronous
@@ -281,6 +295,8 @@ def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     given["function"] = Function(**function.model_dump()) if function is not None else None
     captured = resource.spec.capture
     given["capture"] = capture_from(captured.model_dump()) if captured is not None else None
+    folder = model_folder_from(resource.spec.models.model_dump()) if resource.spec.models is not None else None
+    given["models"] = folder
     if resource.package is not None:
         return EndpointSpec(package=_check_package(yard, resource), **given, **_replicas(resource.spec))
     try:
@@ -293,6 +309,7 @@ def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
             model_name=model.name,
             model_version=model.version,
             framework=model.framework,
+            libraries=libraries_of(folder) if folder is not None else None,
         )
     except ModelyardError as error:
         raise type(error)(f"{error.message} (endpoint {resource.name})", error.hint) from error
@@ -332,12 +349,24 @@ def _check_spec(yard: Yard, resource: EndpointResource) -> None:
         raise InvalidValue(
             f"cannot deploy endpoint {resource.name}: both `replicas` and `autoscaling` are given", "give one of them"
         )
+    if resource.spec.models is not None:
+        _check_models(resource, resource.spec.models)
     if resource.package is None:
         _check_function(resource, has_handler=resource.predictor is not None and resource.predictor.handler is not None)
     if resource.predictor is not None and resource.code is None:
         raise InvalidValue(
             f"cannot deploy endpoint {resource.name}: a predictor needs `code`", "send the tree that has it"
         )
+
+
+def _check_models(resource: EndpointResource, models: ModelFolderWish) -> None:
+    cannot = f"cannot deploy endpoint {resource.name}"
+    if resource.model is not None:
+        raise InvalidValue(f"{cannot}: both `model` and `models` are given", "give one of them")
+    if models.dir is None and not models.paths:
+        raise InvalidValue(f"{cannot}: `models` names neither a folder nor a path", "give `dir`")
+    if models.dir is not None and not Path(models.dir).is_dir():
+        raise InvalidValue(f"{cannot}: there is no folder {models.dir}", "name one on the yard's machine")
 
 
 def _check_function(resource: EndpointResource, *, has_handler: bool) -> None:

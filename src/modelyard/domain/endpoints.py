@@ -10,6 +10,7 @@ from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
 from modelyard.domain.captures import Capture, capture_from
 from modelyard.domain.functions import Function, function_from
 from modelyard.domain.invocations import Asynchronous, asynchronous_from
+from modelyard.domain.model_folders import ModelFolder, model_folder_from
 from modelyard.domain.strategies import UpdateStrategy, strategy_from
 from modelyard.domain.traffic import Progress, Steering
 
@@ -29,6 +30,8 @@ class EndpointSpec:
     """How the deploy named it, `price@champion`: another name for the same model makes no new version."""
     require_approval: bool = field(default=False, compare=False)
     """The deploy was to be refused unless the model is approved; what serves is not changed by it."""
+    models: ModelFolder | None = None
+    """The folder whose models it serves, each request naming one; None serves the package's own."""
     replicas: int = 1
     """How many there are where nothing scales them; else what was last decided (see `Endpoint.scaled`)."""
     autoscaling: Autoscaling | None = None
@@ -260,6 +263,8 @@ def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
         fields["asynchronous"] = asynchronous_from(fields["asynchronous"])
     if fields.get("function") is not None:
         fields["function"] = function_from(fields["function"])
+    if fields.get("models") is not None:
+        fields["models"] = model_folder_from(fields["models"])
     if fields.get("capture") is not None:
         fields["capture"] = capture_from(fields["capture"])
     return EndpointSpec(**fields)

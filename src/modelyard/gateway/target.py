@@ -12,6 +12,7 @@ from modelyard_worker.frames import Frame, ProtocolError
 from modelyard_worker.handshake import HANDSHAKE_SECONDS, check_answer, greeting
 
 from modelyard.errors import NotFound
+from modelyard.gateway.asked_model import AskedModel, asked_model
 from modelyard.gateway.upstream import Pool
 from modelyard.protocol.routes import ASYNC_BODY_BYTES_MAX
 from modelyard.protocol.table import ReplicaAddress
@@ -25,6 +26,8 @@ RECONNECT_SECONDS_FIRST = 0.02
 RECONNECT_SECONDS_MAX = 1.0
 METAS_MAX = 512
 """Packed metas that are kept for use again; a client that makes up content types must not fill memory."""
+
+_NO_MODEL = AskedModel(None, None)
 
 _pack_header = frames.HEADER.pack
 
@@ -65,7 +68,8 @@ class Target(asyncio.Protocol):
         self._wants_query = False
         self._wants_path = False
         self._pool: Pool | None = None
-        self._metas: dict[tuple[bytes | None, bytes | None], bytes] = {}
+        self._wants_model = False
+        self._metas: dict[tuple[bytes | None, ...], bytes] = {}
         self._loop = asyncio.get_running_loop()
         self._connecting: asyncio.Task[None] | None = None
         self._handshake_limit: asyncio.TimerHandle | None = None
@@ -218,16 +222,17 @@ class Target(asyncio.Protocol):
     def _meta_of(self, prediction: "Prediction") -> bytes:
         """What the replica needs to know beside the body. The commonest is the same bytes each time."""
         plain = prediction.given_id is None and prediction.terms is None
+        asked = asked_model(prediction.headers, prediction.query) if self._wants_model else _NO_MODEL
         if plain and not self._wants_headers and not (self._wants_query and prediction.query):
-            key = (prediction.content_type, prediction.accept)
+            key = (prediction.content_type, prediction.accept, *asked)
             meta = self._metas.get(key)
             if meta is None:
-                meta = frames.pack_meta(_plain_meta(prediction))
+                meta = frames.pack_meta(_plain_meta(prediction) | _model_meta(asked))
                 if len(self._metas) >= METAS_MAX:
                     self._metas.clear()
                 self._metas[key] = meta
             return meta
-        fields = _plain_meta(prediction)
+        fields = _plain_meta(prediction) | _model_meta(asked)
         if prediction.terms is not None:
             fields["attempt"] = prediction.attempt
             fields["max_body_bytes"] = ASYNC_BODY_BYTES_MAX
@@ -274,6 +279,7 @@ class Target(asyncio.Protocol):
         wants = meta.get("wants") or ()
         self._wants_headers = "headers" in wants
         self._wants_query = "query" in wants
+        self._wants_model = "model" in wants
         self._wants_path = self.service.is_web_app = "path" in wants
         self._metas.clear()
         self._decoder.limit_bytes = frames.FRAME_BYTES_MAX
@@ -327,6 +333,10 @@ class Target(asyncio.Protocol):
             self.service.target_leaves(self)
         else:
             raise ProtocolError(f"cannot take a frame of type {kind} from a replica")
+
+
+def _model_meta(asked: AskedModel) -> dict[str, Any]:
+    return {name: value.decode("latin-1") for name, value in asked._asdict().items() if value is not None}
 
 
 def _plain_meta(prediction: "Prediction") -> dict[str, Any]:

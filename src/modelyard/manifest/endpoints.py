@@ -9,6 +9,7 @@ from modelyard.domain.names import name_key
 from modelyard.manifest.autoscaling import check_scaling, scaling_settings, scaling_values
 from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
+from modelyard.manifest.model_folders import check_model_places, check_models, model_folder_settings
 from modelyard.manifest.places import check_place
 from modelyard.manifest.schema import QUEUE_LENGTH_MAX, AsyncFields, EndpointFields
 from modelyard.manifest.strategies import check_update, strategy_settings
@@ -18,6 +19,7 @@ from modelyard.protocol.routes import RESERVED_NAMES
 
 _WITHOUT_EFFECT = {
     "compute": ("shm",),
+    "models": ("disk_cache_size",),
     "networking": ("endpoint", "api_gateway", "local_port"),
     "server_side_batching": ("batch_interval",),
 }
@@ -66,7 +68,7 @@ def read_endpoint(document: Document, index: int, label: str, folder: Path) -> E
         line=document.line((index,)),
         model=fields.model,
         predictor=_predictor(fields),
-        settings=_settings(fields),
+        settings=_settings(fields) | model_folder_settings(fields, folder),
         access=fields.access,
         notes=_notes(fields),
     )
@@ -85,6 +87,7 @@ def _check_together(document: Document, index: int, label: str, fields: Endpoint
         sentence = "found beside tracker; allowed: one of the two, they mean the same"
         add_problem(document, index, label, ("monitoring",), sentence)
     _check_tracker(document, index, label, fields)
+    check_models(document, index, label, fields)
     if fields.predictor and fields.predictor.app and fields.predictor.class_name:
         add_problem(document, index, label, ("predictor", "class"), "found beside app; allowed: one of the two")
     if scaling.threads_per_worker and scaling.threads_per_process:
@@ -113,6 +116,7 @@ def _check_tracker(document: Document, index: int, label: str, fields: EndpointF
 def _check_places(document: Document, index: int, label: str, fields: EndpointFields, folder: Path) -> None:
     if fields.model is not None and is_path(fields.model):
         check_place(document, index, label, ("model",), folder, fields.model)
+    check_model_places(document, index, label, fields, folder)
     if fields.predictor is None:
         return
     check_place(document, index, label, ("predictor", "path"), folder, fields.predictor.path, inside=True, want="file")

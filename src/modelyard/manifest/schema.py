@@ -47,6 +47,8 @@ QUEUE_LENGTH_MAX = 1_000_000
 THREADS_MAX = 256
 LIMIT_SECONDS_MAX = 3600.0
 BAKE_SECONDS_MAX = 7 * 86400.0
+MODELS_LOADED_MAX = 10_000
+MODEL_PATHS_MAX = 1000
 ALARMS_MAX = 10
 """SageMaker's limit for the alarms of one update."""
 ATTEMPTS_MAX = 20
@@ -95,6 +97,31 @@ def _only_one(value: Any) -> Any:
     return value
 
 
+class ModelPathFields(_Schema):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._@+=-]*$")]
+    """What requests call it."""
+    path: Annotated[str, Field(min_length=1)]
+    """Its file or folder, relative to the yard file."""
+    signature_key: str | None = None
+    """Cortex's, for TensorFlow; a saved model's own default is asked."""
+
+
+class ModelsFields(_Schema):
+    dir: Annotated[str, Field(min_length=1)] | None = None
+    """A folder of models, relative to the yard file: files, folders, folders of numbered versions. What changes in
+    it is served as it changes."""
+    path: Annotated[str, Field(min_length=1)] | None = None
+    """One model alone, for a predictor that asks for it without a name."""
+    paths: Annotated[list[ModelPathFields], Field(min_length=1, max_length=MODEL_PATHS_MAX)] | None = None
+    """Models that lie in several places, by name."""
+    cache_size: Annotated[Count, Field(le=MODELS_LOADED_MAX)] | None = None
+    """Most models that one replica has loaded; the least recently used go."""
+    memory: MemoryBytes = None
+    """What the models that one replica has loaded may take together."""
+    disk_cache_size: Annotated[Count, Field(le=MODELS_LOADED_MAX)] | None = None
+    """Cortex's; models are read where they lie."""
+
+
 class PredictorFields(_Schema):
     type: Annotated[Literal["python"], BeforeValidator(_only_python)] = "python"
     """Cortex's; only Python code is run."""
@@ -112,6 +139,10 @@ class PredictorFields(_Schema):
     """Version of Python for the package's own environment; by default the yard's."""
     env: Environment | None = None
     """Environment variables; those of the endpoint win."""
+    models: ModelsFields | None = None
+    """Cortex's place for `models`."""
+    multi_model_reloading: ModelsFields | None = None
+    """Cortex's name of it for Python predictors."""
 
 
 class ComputeFields(_Schema):
@@ -333,6 +364,9 @@ class EndpointFields(_Schema):
     """`async` queues every request durably. `RealtimeAPI` and `AsyncAPI` are Cortex's words for the two."""
     model: Model | None = None
     """A registered model (`price`, `price:3`, `price@champion`) or a path relative to the yard file."""
+    models: ModelsFields | None = None
+    """Many models behind one endpoint: each request names one, in the header X-Amzn-SageMaker-Target-Model or as
+    `?model=NAME`."""
     predictor: PredictorFields | None = None
     """Code of your own; not needed for a model file that a loader knows."""
     compute: ComputeFields = ComputeFields()
@@ -389,8 +423,8 @@ class EndpointFields(_Schema):
 
     @model_validator(mode="after")
     def _can_predict(self) -> Self:
-        if self.model is None and self.predictor is None:
-            raise refuse("a `model`, a `predictor`, or both; without them there is nothing to serve")
+        if self.model is None and self.predictor is None and self.models is None:
+            raise refuse("a `model`, a `predictor`, or both, or `models`; without them there is nothing to serve")
         return self
 
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from modelyard_worker.packages import FORMAT, PACKAGE, EnvironmentSpec
@@ -62,6 +63,7 @@ class Artifacts(Protocol[FileT]):
     def read(self, sha256: str) -> bytes: ...
     def tree(self, digest: str) -> list[FileT]: ...
     def put_tree(self, files: Sequence[FileT]) -> str: ...
+    def put_folder(self, folder: Path) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,10 @@ def build_package(
     model_name: str | None = None,
     model_version: int | None = None,
     framework: str | None = None,
+    libraries: Sequence[str] | None = None,
 ) -> str:
-    """Stores the package and returns its digest.
+    """Stores the package and returns its digest. `libraries` is what its models need that lie in a folder outside of
+    it; given, the package may have neither a model nor a predictor.
 
     `predictor` is `{path, class?, config?, python_path?, python?, app?, handler?, runtime?}`, its paths relative to the
     code. `framework` is what
@@ -115,7 +119,7 @@ def build_package(
     model = artifacts.tree(model_tree) if model_tree else []
     parsed = _read_predictor(predictor, code) if predictor else None
     detection = _detect_model(artifacts, model, framework, has_predictor=parsed is not None) if model_tree else None
-    if parsed is None and detection is None:
+    if parsed is None and detection is None and libraries is None:
         raise InvalidValue(
             "cannot build a package from nothing: neither a model nor a predictor is given",
             "name a `model`, or a `predictor` with a `path`",
@@ -124,7 +128,7 @@ def build_package(
         "format": FORMAT,
         "predictor": parsed.document() if parsed else None,
         "model": _model_document(detection, model_name, model_version) if detection else None,
-        "libraries": list(detection.libraries) if detection else [],
+        "libraries": list(detection.libraries if detection else libraries or ()),
     }
     if parsed is None and detection is not None:
         code = _model_requirements(artifacts, model, detection)
@@ -281,7 +285,16 @@ def _store(artifacts: Artifacts[FileT], document: dict[str, Any], code: Sequence
         )
     files = [replace(file, path=f"code/{file.path}") for file in code]
     files += [replace(file, path=f"model/{file.path}") for file in model]
+    if not files:
+        return _store_alone(artifacts, content)
     described = replace(
         files[0], path=PACKAGE, sha256=artifacts.put_bytes(content), size_bytes=len(content), executable=False
     )
     return artifacts.put_tree(sorted([described, *files], key=lambda file: file.path))
+
+
+def _store_alone(artifacts: Artifacts[FileT], content: bytes) -> str:
+    """A package whose models lie elsewhere: it has no other file."""
+    with TemporaryDirectory(prefix="modelyard-package-") as folder:
+        (Path(folder) / PACKAGE).write_bytes(content)
+        return artifacts.put_folder(Path(folder))

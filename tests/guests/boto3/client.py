@@ -70,6 +70,28 @@ def invoke_async_from_elsewhere(runtime: Any) -> Any:
     return runtime.invoke_endpoint_async(EndpointName="Echo", InputLocation="s3://bucket/key")
 
 
+def _of_many(runtime: Any, model: "str | None") -> Any:
+    named = {} if model is None else {"TargetModel": model}
+    answer = runtime.invoke_endpoint(EndpointName="many", Body="5.1,3.5,1.4,0.2", ContentType="text/csv", **named)
+    return {**_shown(answer), "body": json.loads(answer["Body"].read())}
+
+
+def target_model(runtime: Any) -> Any:
+    return _of_many(runtime, "iris.tar.gz")
+
+
+def target_model_of_a_folder(runtime: Any) -> Any:
+    return _of_many(runtime, "eu/iris")
+
+
+def no_target_model(runtime: Any) -> Any:
+    return _of_many(runtime, None)
+
+
+def unknown_target_model(runtime: Any) -> Any:
+    return _of_many(runtime, "missing.tar.gz")
+
+
 def bare(runtime: Any) -> Any:
     answer = runtime.invoke_endpoint(
         EndpointName="iris", Body="5.1,3.5,1.4,0.2", ContentType="text/csv", Accept="text/csv"

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
+import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,7 +77,8 @@ def yard(iris_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         client = yard.client()
         client.deploy(folder / "modelyard.yaml")
         client.deploy(iris_model, name="iris")
-        for name in ("Echo", "iris", "price-champion", "price-challenger"):
+        client.deploy(_many_models(folder, iris_model))
+        for name in ("Echo", "iris", "price-champion", "price-challenger", "many"):
             assert client.wait_endpoint(name)["state"] == "live"
         yield yard
 
@@ -85,6 +88,18 @@ def ask(yard: Yard) -> Ask:
     """Runs a case of `client.py`; `under` is put behind the yard's address."""
     python = guest_python("boto3")
     return lambda case, under="", *more: _run(python, yard, case, under, *more)
+
+
+def _many_models(folder: Path, model: Path) -> Path:
+    """The yard file of an endpoint over a folder with one model, as an archive and as a file below it."""
+    models = folder / "models"
+    (models / "eu").mkdir(parents=True)
+    shutil.copy(model, models / "eu" / "iris.joblib")
+    with tarfile.open(models / "iris.tar.gz", "w:gz") as opened:
+        opened.add(model, "model.joblib")
+    place = folder / "many.yaml"
+    place.write_text("- name: many\n  models: {dir: models}\n")
+    return place
 
 
 def _run(python: str, yard: Yard, case: str, under: str, *more: str) -> Any:
@@ -198,3 +213,19 @@ def test_an_endpoint_that_is_not_there_is_a_validation_error(ask: Ask) -> None:
 
 def test_a_body_over_the_limit_is_refused_with_413(ask: Ask) -> None:
     assert ask("too_large")["status"] == 413
+
+
+@pytest.mark.parametrize("case", ["target_model", "target_model_of_a_folder"])
+def test_target_model_chooses_one_of_many(ask: Ask, case: str) -> None:
+    answer = ask(case)
+    assert (answer["status"], answer["body"]) == (200, [0])
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [("no_target_model", "missing a target model"), ("unknown_target_model", "no model missing.tar.gz")],
+)
+def test_a_request_for_no_model_that_there_is_is_a_validation_error(ask: Ask, case: str, says: str) -> None:
+    answer = ask(case)
+    assert (answer["status"], answer["error"]["Code"]) == (400, "ValidationError")
+    assert says in answer["error"]["Message"]

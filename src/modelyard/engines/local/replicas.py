@@ -25,6 +25,7 @@ from modelyard_worker.records import EXIT, ORDER, OUTPUT, Identity, boot_id, rea
 from modelyard_worker.stamps import without_stamps
 
 from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.model_folders import model_folder_document
 from modelyard.domain.names import name_key
 from modelyard.engines.local.memory import LIMIT_LOOK_SECONDS, MemoryWatch, private_bytes
 from modelyard.engines.local.probe import PROBE_SECONDS, probe
@@ -268,6 +269,7 @@ class Replicas:
             max_in_flight=spec.max_in_flight,
             max_body_bytes=spec.max_body_bytes,
             memory_bytes=spec.memory_bytes,
+            models=model_folder_document(spec.models) if spec.models is not None else None,
             drain_seconds=spec.drain_seconds,
             timeout_seconds=spec.timeout_seconds,
         )
