@@ -48,6 +48,14 @@ class Workbench:
         self._trees[digest] = tuple(sorted(files, key=lambda one: one.path))
         return digest
 
+    def put_folder(self, folder: Path) -> str:
+        """Keeps the folder's files in memory: it may be gone before they are used."""
+        packed: list[PackedFile] = []
+        for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+            content = path.read_bytes()
+            packed.append(PackedFile(str(path.relative_to(folder)), self.put_bytes(content), len(content), False))
+        return self.put_tree(packed)
+
     def open(self, file: PackedFile) -> IO[bytes]:
         if file.sha256 in self._made:
             return io.BytesIO(self._made[file.sha256])
