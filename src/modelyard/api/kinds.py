@@ -5,7 +5,9 @@ from types import MappingProxyType
 
 from modelyard.api.alarms import check_alarm_asked
 from modelyard.api.asked import Asked
+from modelyard.api.batches import check_batch_asked
 from modelyard.api.splitters import check_splitter_asked
+from modelyard.api.trainings import check_training_asked
 from modelyard.domain.names import nearest
 from modelyard.errors import InvalidValue
 from modelyard.store.ports import JsonObject
@@ -13,7 +15,14 @@ from modelyard.store.ports import JsonObject
 Check = Callable[[Asked], JsonObject]
 """The document to keep, defaults filled in. Raises as checks do; then nothing of the deployment is wished."""
 
-CHECKS: Mapping[str, Check] = MappingProxyType({"alarm": check_alarm_asked, "traffic_splitter": check_splitter_asked})
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "alarm": check_alarm_asked,
+        "batch": check_batch_asked,
+        "traffic_splitter": check_splitter_asked,
+        "training": check_training_asked,
+    }
+)
 """By kind. A new kind is a module of its own on each floor, and a line here."""
 
 

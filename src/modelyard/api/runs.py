@@ -266,7 +266,7 @@ def check_run(yard: Yard, request: RunRequest, tried: Sequence[Mapping[str, str]
     _check_log_metrics(request)
     _check_model(yard, request)
     given = request.model_dump()
-    given["hyperparameters"] = {name: _hyperparameter(name, value) for name, value in request.hyperparameters.items()}
+    given["hyperparameters"] = check_hyperparameters(request.hyperparameters)
     for further in tried:
         _check_algorithm(request.training, request.algorithm, {**given["hyperparameters"], **further})
     given["parents"] = _parents(yard, request)
@@ -362,6 +362,11 @@ def _check_model(yard: Yard, request: RunRequest) -> None:
             f"cannot register model {request.model}: project {owner} has one of that name",
             f"choose another name, or train with --project {owner}",
         )
+
+
+def check_hyperparameters(given: Mapping[str, Any]) -> dict[str, str]:
+    """Values as text. Raises InvalidValue for what is no name or too long."""
+    return {name: _hyperparameter(name, value) for name, value in given.items()}
 
 
 def _hyperparameter(name: str, value: Any) -> str:

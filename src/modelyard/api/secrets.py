@@ -64,7 +64,8 @@ def routes(yard: Yard) -> APIRouter:
 
     @router.delete("/secrets/{name}")
     def delete_secret(name: str) -> DeletedView:
-        """Forgets a secret. Refused while an endpoint's present version or an unfinished run refers to it."""
+        """Forgets a secret. Refused while an endpoint's present version, an unfinished job, or what
+        starts jobs refers to it."""
         secret = yard.store.secrets.get(name)
         used_by = _users(yard).get(name_key(name), [])
         if used_by:
@@ -117,6 +118,14 @@ def _references(yard: Yard) -> Iterator[tuple[str, str]]:
     for run in yard.store.runs.unfinished():
         for secret in run.spec.secrets.values():
             yield name_key(secret), f"run/{run.id}"
+    for transform in yard.store.transforms.unfinished():
+        for secret in transform.spec.secrets.values():
+            yield name_key(secret), f"transform/{transform.id}"
+    for resource in yard.store.resources.select():
+        # A training has them in what its runs are asked for.
+        wished = resource.wished.spec
+        for secret in {**wished.get("secrets", {}), **wished.get("run", {}).get("secrets", {})}.values():
+            yield name_key(secret), f"{resource.name.kind}/{resource.name.name}"
 
 
 def _view(secret: Secret, users: Mapping[str, list[str]]) -> SecretView:

@@ -11,22 +11,22 @@ from modelyard_worker.transform.plan import PROGRESS, TransformPlan, problem_of
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
-from modelyard.api.deployments import ModelSource, Predictor
 from modelyard.api.environments import check_environment
 from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream, transform_output
 from modelyard.api.permissions import check_role, sees, sees_everything
+from modelyard.api.predictors import ModelSource, Predictor
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import Role
-from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import check_name
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.sources import SOURCE_LENGTH_MAX
 from modelyard.domain.transforms import Transform, TransformSpec
 from modelyard.errors import InvalidValue, NotFound
-from modelyard.packaging.package import build_package, read_document
+from modelyard.packaging.package import read_document
+from modelyard.packaging.scorers import ScorerSource, build_scorer
 
 TRANSFORMS_LOOKED_AT_MAX = 10_000
 """Newest transforms among which somebody's own are looked for."""
@@ -258,17 +258,28 @@ def check_transform(yard: Yard, request: TransformRequest) -> TransformSpec:
 
 
 def check_options(options: TransformOptions, given_input: str, output: str) -> dict[str, Any]:
-    """What was given, where a transform can be made of it. Raises InvalidValue, NotFound."""
-    given = options.model_dump(exclude_none=True)
-    problem = problem_of(TransformPlan("", "", given_input, output)._replace(**given))
-    if problem is not None:
-        raise InvalidValue(f"cannot transform: {problem}", "see `modelyard transform --help`")
+    """What was given, where a transform can be made of it now. Raises InvalidValue, NotFound."""
+    given = check_place_words(options, given_input, output)
     _check_input(given_input)
     _check_output(output)
     return given
 
 
-def _check_input(place: str) -> None:
+def check_place_words(options: TransformOptions, given_input: str | None, output: str | None) -> dict[str, Any]:
+    """What was given, where a transform could be made of it; whether its input is there is not looked at. Raises
+    InvalidValue."""
+    given = options.model_dump(exclude_none=True)
+    problem = problem_of(TransformPlan("", "", given_input or "", output or "")._replace(**given))
+    if problem is not None:
+        raise InvalidValue(f"cannot transform: {problem}", "see `modelyard transform --help`")
+    if given_input is not None:
+        _check_input_words(given_input)
+    if output is not None:
+        _check_output_words(output)
+    return given
+
+
+def _check_input_words(place: str) -> None:
     scheme, separator, _ = place.partition("://")
     if separator:
         if scheme not in ("http", "https"):
@@ -279,14 +290,17 @@ def _check_input(place: str) -> None:
         return
     if not Path(place).is_absolute() or "\0" in place:
         raise InvalidValue(f"cannot read from {place[:120]!r}: it is no absolute path on the yard's machine")
-    if not os.access(place, os.R_OK):
+
+
+def _check_input(place: str) -> None:
+    if "://" not in place and not os.access(place, os.R_OK):
         raise NotFound(
             f"cannot find the input {place}" if not Path(place).exists() else f"cannot read the input {place}",
             "name a file or a folder on the yard's machine",
         )
 
 
-def _check_output(place: str) -> None:
+def _check_output_words(place: str) -> None:
     if "://" in place:
         raise InvalidValue(
             f"cannot write to {place.partition('://')[0]}://: outputs are folders of the yard's machine",
@@ -294,6 +308,9 @@ def _check_output(place: str) -> None:
         )
     if not Path(place).is_absolute() or "\0" in place:
         raise InvalidValue(f"cannot write to {place[:120]!r}: it is no absolute path on the yard's machine")
+
+
+def _check_output(place: str) -> None:
     path = Path(place)
     if path.exists() and not path.is_dir():
         raise InvalidValue(f"cannot write to {place}: it is a file", "name a folder; each input becomes NAME.out there")
@@ -318,25 +335,14 @@ def _package(yard: Yard, request: TransformRequest) -> tuple[str, str | None]:
 
 
 def _built(yard: Yard, request: TransformRequest) -> tuple[str, str | None]:
-    source = request.model
-    tree, framework, model, version = None, None, None, None
-    if source is not None:
-        if (source.reference is None) == (source.tree is None):
-            raise InvalidValue("cannot tell which model is meant: give exactly one of `reference` and `tree`")
-        tree, framework = source.tree, source.framework
-        if source.reference is not None:
-            found = yard.store.models.resolve(parse_model_reference(source.reference))
-            tree, model, version = found.tree, found.model, found.version
-            framework = source.framework or found.framework
-    if request.predictor is not None and request.code is None:
-        raise InvalidValue("cannot transform: a predictor needs `code`", "send the tree that has it")
-    package = build_package(
-        yard.artifacts,
+    model = request.model or ModelSource()
+    if request.model is not None and (model.reference is None) == (model.tree is None):
+        raise InvalidValue("cannot tell which model is meant: give exactly one of `reference` and `tree`")
+    source = ScorerSource(
+        reference=model.reference,
+        tree=model.tree,
+        framework=model.framework,
         predictor=request.predictor.model_dump(by_alias=True) if request.predictor else None,
-        code_tree=request.code,
-        model_tree=tree,
-        model_name=model,
-        model_version=version,
-        framework=framework,
+        code=request.code,
     )
-    return package, f"{model}:{version}" if model else None
+    return build_scorer(yard.artifacts, source, yard.store.models.resolve)

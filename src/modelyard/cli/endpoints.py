@@ -15,6 +15,7 @@ from modelyard.cli.output import Format, Output, remark, say, say_json, table_li
 from modelyard.cli.progress import sending, waiting
 from modelyard.cli.resources import resource_lines, resource_table
 from modelyard.cli.runs import run_lines
+from modelyard.cli.schedules import schedule_lines
 from modelyard.cli.session import open_client
 from modelyard.cli.splitters import splitter_lines
 from modelyard.cli.times import age, left
@@ -170,10 +171,15 @@ def _get_lines(client: "Client", name: str | None) -> list[str]:
     if kind == SPLITTER:
         return splitter_lines(client.url, client.resource(kind, found), client.endpoints())
     if kind in RESOURCE_KINDS:
-        return resource_lines(client.resource(kind, found))
+        return [*resource_lines(client.resource(kind, found)), *_schedule_lines(client, kind, found)]
     if kind == "model":
         return model_lines(client.model(found))
     return endpoint_lines(client.url, client.endpoint(found)) if kind == "endpoint" else run_lines(client.run(found))
+
+
+def _schedule_lines(client: "Client", kind: str, name: str) -> list[str]:
+    mine = [one for one in client.schedules() if (one["kind"], one["name"]) == (kind, name)]
+    return ["", *schedule_lines(mine[0])] if mine else []
 
 
 def _all_lines(client: "Client") -> list[str]:

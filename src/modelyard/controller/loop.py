@@ -8,6 +8,7 @@ from collections.abc import Generator
 from modelyard.clock import Clock
 from modelyard.controller.access import AccessPass
 from modelyard.controller.alarms import AlarmsPass
+from modelyard.controller.batches import BatchStarter
 from modelyard.controller.captures import Captures
 from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
@@ -18,9 +19,11 @@ from modelyard.controller.messages import Messenger
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
+from modelyard.controller.schedules import SchedulesPass, Starter
 from modelyard.controller.splitters import splitter_entries
 from modelyard.controller.table import Publisher
 from modelyard.controller.tracking import TrackingPass, job_tracking
+from modelyard.controller.trainings import TrainingStarter
 from modelyard.controller.transforms import TransformsPass
 from modelyard.controller.tunings import TuningsPass
 from modelyard.engines.ports import Engine
@@ -99,6 +102,11 @@ class Controller:
         )
         self._tunings = TuningsPass(store, home.runs, clock, self.wake, self._runs.register)
         self._transforms = TransformsPass(store, artifacts, engine, self._environments, home, clock, self.wake, turns)
+        starters: dict[str, Starter] = {
+            "training": TrainingStarter(store, artifacts, clock),
+            "batch": BatchStarter(store, artifacts, clock),
+        }
+        self._schedules = SchedulesPass(store, starters, clock, self.wake)
         self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
         self._eviction = Eviction(engine, self._endpoints, care or CareSettings(), clock)
@@ -133,6 +141,8 @@ class Controller:
         wake_at: float | None = None
         with _survived("access"):
             self.access()
+        with _survived("schedules"):
+            self._schedules()
         with _survived("runs"):
             self._runs()
         with _survived("tunings"):
@@ -165,6 +175,7 @@ class Controller:
 
     async def _end(self) -> None:
         """Nothing new is begun, everything is ended, and what became of it is written down."""
+        self._schedules.leave()
         self._runs.leave()
         await self._tunings.close()
         self._transforms.leave()
@@ -177,6 +188,7 @@ class Controller:
         await self.alarms.close()
         await self._captures.close()
         await self._endpoints.replicas.close()
+        await self._schedules.settle()
         await self._runs.settle()
         await self._transforms.settle()
         await self._engine.stop_everything(STOP_SECONDS)

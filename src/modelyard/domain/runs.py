@@ -117,6 +117,8 @@ class RunSpec:
     """Values of `RunEnd` after which it is."""
     tuning: str | None = None
     """Id of the tuning that this is a trial of."""
+    scheduled_at: float | None = None
+    """The time of its schedule that it was started for; None where somebody started it."""
     log_metrics: dict[str, str] = field(default_factory=dict[str, str])
     """Metrics that are found in what it prints: name -> regular expression (`modelyard_worker.log_metrics`)."""
 

@@ -62,6 +62,8 @@ class TransformSpec:
     """Memory to wait for, beyond which it is ended; None waits for none and has no limit."""
     priority: int = 0
     """Of the jobs that wait the highest starts first."""
+    scheduled_at: float | None = None
+    """The time of its schedule that it was started for; None where somebody started it."""
 
 
 @dataclass(frozen=True, slots=True)

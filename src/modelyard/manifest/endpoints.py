@@ -11,6 +11,7 @@ from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.model_folders import check_model_places, check_models, model_folder_settings
 from modelyard.manifest.places import check_place
+from modelyard.manifest.predictors import predictor_document
 from modelyard.manifest.schema import QUEUE_LENGTH_MAX, AsyncFields, EndpointFields
 from modelyard.manifest.strategies import check_update, strategy_settings
 from modelyard.manifest.values import is_path
@@ -129,15 +130,7 @@ def _check_places(document: Document, index: int, label: str, fields: EndpointFi
 def _predictor(fields: EndpointFields) -> dict[str, Any] | None:
     if fields.predictor is None:
         return None
-    return {
-        "path": fields.predictor.path,
-        "class": fields.predictor.class_name,
-        "config": fields.predictor.config or {},
-        "python_path": fields.predictor.python_path,
-        **({"python": fields.predictor.python} if fields.predictor.python else {}),
-        **({"app": fields.predictor.app} if fields.predictor.app else {}),
-        **_tracker(fields),
-    }
+    return {**predictor_document(fields.predictor), **_tracker(fields)}
 
 
 def _tracker(fields: EndpointFields) -> dict[str, Any]:

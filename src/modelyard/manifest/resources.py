@@ -17,5 +17,7 @@ class OtherResource:
     """As the yard checks it (`api.kinds`)."""
     trees: dict[str, Path] = field(default_factory=dict[str, Path])
     """Field of the spec -> folder or file that is sent first; its tree's digest then stands in the field."""
+    code: bool = False
+    """Whether the project's code is sent too; its tree's digest then stands in the spec's `code`."""
     notes: tuple[str, ...] = ()
     """What was read and has no effect."""

@@ -506,11 +506,34 @@ class RetryFields(_Schema):
     default the first two."""
 
 
+def _schedule(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"cron": value}
+    if not isinstance(value, dict):
+        raise refuse("a cron expression, or a map of cron, time_zone, missed and overlap")
+    return cast("dict[str, Any]", value)
+
+
+class ScheduleFields(_Schema):
+    cron: Annotated[str, Field(min_length=1, max_length=256)]
+    """`MINUTE HOUR DAY MONTH WEEKDAY`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly` (in quotes)."""
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+    """Whose clock it is: a name such as `Europe/Berlin`."""
+    missed: Literal["once", "skip"] = "once"
+    """After the yard was down at one or more of its times: start once, or wait for the next."""
+    overlap: Literal["skip", "allow"] = "skip"
+    """While what was started before still goes on: leave the time out, or start beside it."""
+
+
+Schedule = Annotated[ScheduleFields, BeforeValidator(_schedule)]
+
+
 class TrainingFields(_Schema):
     name: Name
     """What it is called; runs are NAME-1, NAME-2, ..."""
-    kind: Literal["training"]
-    """Says that this is a training."""
+    kind: Literal["training", "task", "TaskAPI"]
+    """Says that this is a training. As a `task`, Cortex's `TaskAPI`, deploy puts it into the yard, to be started there
+    by name."""
     algorithm: Literal["xgboost", "linear-learner", "isolation-forest", "dbscan", "stl-esd", "autoencoder"] | None = (
         None
     )
@@ -541,12 +564,81 @@ class TrainingFields(_Schema):
     """Metrics found in what a script prints, while it runs: name to regular expression, whose first group is the value
     (SageMaker's MetricDefinitions). A group called `step` is the step."""
 
+    schedule: Schedule | None = None
+    """When a run is started by itself: a cron expression, or a map. Deploy puts such a training into the yard."""
+
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.algorithm is None) == (self.entry is None):
             raise refuse("exactly one of `algorithm` (such as xgboost) and `entry` (a script)")
         if self.algorithm is not None and self.metrics:
             raise refuse("`metrics` with an `entry` alone; a built-in algorithm logs its own")
+        return self
+
+
+class BatchFields(_Schema):
+    name: Name
+    """What it is called; its transforms are NAME-1, NAME-2, ..."""
+    kind: Literal["batch", "BatchAPI"]
+    """Says that this is a batch transform. `BatchAPI` is Cortex's word for the same."""
+    model: Model | None = None
+    """What scores: a registered model (`price`, `price:3`, `price@champion`, found anew at each start), or a path."""
+    endpoint: Name | None = None
+    """An endpoint whose code and model score, in place of `model` and `predictor`."""
+    predictor: PredictorFields | None = None
+    """Code that scores, as an endpoint has it."""
+    input: Annotated[str, Field(min_length=1)] | None = None
+    """A file or a folder, or a URL. `{date}` and `{time}` in it, and in `output`, are those of the start."""
+    output: Annotated[str, Field(min_length=1)] | None = None
+    """A folder, or an `s3://` URL."""
+    content_type: str | None = None
+    """What the input is; by default by file names."""
+    accept: str | None = None
+    """What the output is to be; by default as the input."""
+    split: Literal["Auto", "None", "Line"] | None = None
+    """How an object becomes requests."""
+    strategy: Literal["Auto", "MultiRecord", "SingleRecord"] | None = None
+    """Lines of a request: as many as fit, or one."""
+    assemble: Literal["Auto", "None", "Line"] | None = None
+    """What stands between answers."""
+    max_payload_mb: Annotated[int | float, Field(ge=0, le=100)] | None = None
+    """MiB of one request; 0 is without limit."""
+    processes: Annotated[Count, Field(le=64)] | None = None
+    """How many score at once."""
+    compression: Literal["Auto", "None", "Gzip"] | None = None
+    """Of the input; by default by file names."""
+    csv_header: Literal["None", "Skip", "Repeat"] | None = None
+    """The first line of CSV: a row, names to leave out, or names for every request."""
+    input_filter: str | None = None
+    """JSONPath: what of a record the model is sent."""
+    output_filter: str | None = None
+    """JSONPath: what of the answer is written."""
+    join: Literal["None", "Input"] | None = None
+    """`Input` writes each record with its answer."""
+    timeout: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """How long one request may take."""
+    retries: Annotated[CountOrNone, Field(le=3)] | None = None
+    """How often a request that failed is tried again."""
+    batch_size: Annotated[Count, Field(le=BATCH_SIZE_MAX)] | None = None
+    """Records in one call of `predict_batch`."""
+    env: Environment | None = None
+    """Environment variables; a value or `{secret: NAME}`."""
+    compute: TrainingComputeFields | None = None
+    """What it waits for, and may take."""
+    priority: Annotated[int, Field(strict=True, ge=PRIORITY_MIN, le=PRIORITY_MAX)] = 0
+    """Of the jobs that wait the highest starts first."""
+    schedule: Schedule | None = None
+    """When it is started by itself: a cron expression, or a map."""
+    networking: NetworkingFields | None = None
+    """Cortex's."""
+
+    @model_validator(mode="after")
+    def _something_scores(self) -> Self:
+        own = self.model is not None or self.predictor is not None
+        if own == (self.endpoint is not None):
+            raise refuse("either `endpoint`, or `model`, `predictor` or both")
+        if self.schedule is not None and (self.input is None or self.output is None):
+            raise refuse("`input` and `output` beside a `schedule`")
         return self
 
 

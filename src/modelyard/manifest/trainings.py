@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from modelyard.manifest.checks import check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.places import check_place, check_source
+from modelyard.manifest.schedules import read_schedule
 from modelyard.manifest.schema import TrainingFields
 
 MAX_RUNTIME_SECONDS = 86400.0
@@ -55,6 +56,14 @@ class TrainingResource:
     """Values of `domain.runs.RunEnd`; None is the domain's default."""
     log_metrics: dict[str, str] = field(default_factory=dict[str, str])
     """Metric -> regular expression that finds it in what the training prints."""
+    schedule: dict[str, Any] | None = None
+    """`domain.schedules.Timing` as a document."""
+    deployed: bool = False
+    """Whether a deploy puts it into the yard."""
+
+
+TASKS = ("task", "TaskAPI")
+"""Trainings that a deploy puts into the yard, also without a schedule."""
 
 
 def read_training(document: Document, index: int, label: str, folder: Path) -> TrainingResource | None:
@@ -64,6 +73,7 @@ def read_training(document: Document, index: int, label: str, folder: Path) -> T
     if fields is None:
         return None
     _check_places(document, index, label, fields, folder)
+    schedule = read_schedule(document, index, label, fields.schedule)
     if len(document.problems) > before:
         return None
     return TrainingResource(
@@ -85,6 +95,8 @@ def read_training(document: Document, index: int, label: str, folder: Path) -> T
         retry_count=fields.retries.count if fields.retries else 0,
         retry_on=tuple(fields.retries.on) if fields.retries and fields.retries.on else None,
         log_metrics=dict(fields.metrics),
+        schedule=schedule,
+        deployed=schedule is not None or fields.kind in TASKS,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from modelyard.domain.names import name_key, nearest
 from modelyard.errors import NotFound
 from modelyard.manifest.alarms import read_alarm
+from modelyard.manifest.batches import read_batch
 from modelyard.manifest.document import Document, read_document
 from modelyard.manifest.endpoints import EndpointResource, read_endpoint
 from modelyard.manifest.functions import read_function
@@ -36,23 +37,27 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "tuning": read_tuning,
         "function": read_function,
         "alarm": read_alarm,
+        "batch": read_batch,
         "traffic_splitter": read_splitter,
     }
 )
 """By kind. A new kind is a module of its own on each floor, and a line here."""
 
-KINDS = (*READERS, "async")
+KINDS = (*READERS, "async", "task")
 
 _OTHER_WORDS = {
     "RealtimeAPI": "endpoint",
     "AsyncAPI": "endpoint",
     "async": "endpoint",
     "TrafficSplitter": "traffic_splitter",
+    "BatchAPI": "batch",
+    "TaskAPI": "training",
+    "task": "training",
 }
-"""Cortex's words for kinds, and the kind of endpoint whose requests are queued."""
+"""Cortex's words for kinds, the kind of endpoint whose requests are queued, and that of training which is deployed."""
 _NAMED_AS = {**_OTHER_WORDS, "function": "endpoint"}
 """Kinds that share their names with endpoints, because they answer as one."""
-_KINDS_TO_COME = ("batch", "gateway", "site", "app", "monitor")
+_KINDS_TO_COME = ("gateway", "site", "app", "monitor")
 
 
 @dataclass(frozen=True, slots=True)

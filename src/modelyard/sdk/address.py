@@ -1,5 +1,6 @@
 """Where the yard is, and the key to it."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,3 +65,12 @@ def check_url(url: str) -> str:
     if not good:
         raise InvalidValue(f"cannot use {url!r} as a yard's address", "write http://HOST:PORT")
     return url.rstrip("/")
+
+
+def is_here(url: str) -> bool:
+    """Whether a yard's URL is of this machine, so that paths mean the same there."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -42,6 +42,7 @@ from modelyard.sdk.views import (
     PointView,
     ResourceView,
     RunView,
+    ScheduleView,
     SecretView,
     StatusView,
     TransformView,
@@ -604,6 +605,16 @@ class Client:
             room=room,
             progress=progress,
         )
+
+    def start(self, kind: str, name: str, **changes: Any) -> dict[str, Any]:
+        """Starts a deployed training or batch now. A training takes hyperparameters and max_runtime_seconds, a batch
+        input, output and options."""
+        noun, jobs = {"training": ("trainings", "runs"), "batch": ("batches", "transforms")}[kind]
+        return self._connection.post(f"/{noun}/{_part(name)}/{jobs}", changes)
+
+    def schedules(self, project: str | None = None) -> list[ScheduleView]:
+        """Of every resource that has one, with its last and its next time."""
+        return self._connection.get("/schedules", {"project": project})["schedules"]
 
     def transforms(self, limit: int = 100) -> list[TransformView]:
         """Newest first."""

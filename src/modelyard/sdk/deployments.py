@@ -13,12 +13,14 @@ from modelyard.sdk.account import caller
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.labels import label_from, project_of
 from modelyard.sdk.progress import Progress, no_progress
+from modelyard.sdk.trainings import training_resource
 from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import OutcomeView
 
 if TYPE_CHECKING:
     from modelyard.manifest.endpoints import EndpointResource
     from modelyard.manifest.resources import OtherResource
+    from modelyard.manifest.trainings import TrainingResource
     from modelyard.manifest.yard_file import YardFile
     from modelyard.packaging.files import LocalFile
     from modelyard.packaging.frameworks import Detection
@@ -45,6 +47,8 @@ class Plan:
     endpoints: "tuple[EndpointResource, ...]"
     others: "tuple[OtherResource, ...]" = ()
     notes: tuple[str, ...] = ()
+    trainings: "tuple[TrainingResource, ...]" = ()
+    """Those that the yard itself is to start."""
 
 
 def deploy_file(
@@ -72,7 +76,11 @@ def deploy_file(
             _resource(connection, one.resource, _send_own(connection, one, progress) or code, model, progress)
             for one, model in zip(opened, models, strict=True)
         ]
-    resources += [_other_resource(connection, one, progress) for one in plan.others]
+    resources += [_other_resource(connection, one, code, progress) for one in plan.others]
+    resources += [
+        training_resource(connection, one, plan.folder, project=project, yard_file=plan.yard_file, progress=progress)
+        for one in plan.trainings
+    ]
     wish = {"project": project, "by": caller(), "resources": resources}
     if plan.yard_file is not None:
         wish |= {"from_file": True, "prune": prune}
@@ -96,11 +104,13 @@ def plan_deployment(what: "Path | YardFile", name: str | None) -> Plan:
         what = read_yard_file(find_yard_file(what) if what.is_dir() else what)
     if name is not None:
         raise InvalidValue("cannot name the endpoint: a yard file names its own", "leave --name out")
-    if not (what.endpoints or what.others):
+    trainings = tuple(one for one in what.trainings if one.deployed)
+    if not (what.endpoints or what.others or trainings):
         raise InvalidValue(
-            f"cannot deploy {what.path.name}: it has nothing to deploy", "`modelyard train` starts trainings"
+            f"cannot deploy {what.path.name}: it has nothing to deploy",
+            "`modelyard train` starts trainings; those with a `schedule` are deployed",
         )
-    return Plan(what.folder, what.path, what.endpoints, what.others, what.notes)
+    return Plan(what.folder, what.path, what.endpoints, what.others, what.notes, trainings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +183,19 @@ def detect_files(files: "Iterable[LocalFile]") -> "Detection":
 def _send_code(connection: Connection, plan: Plan, progress: Progress) -> str | None:
     from modelyard.packaging.project import project_files  # noqa: PLC0415 (see plan_deployment)
 
-    if not any(one.predictor for one in plan.endpoints):
+    if not any(one.predictor for one in plan.endpoints) and not any(one.code for one in plan.others):
         return None
     return send_tree(connection, project_files(plan.folder, plan.yard_file), progress)
 
 
-def _other_resource(connection: Connection, one: "OtherResource", progress: Progress) -> dict[str, Any]:
+def _other_resource(
+    connection: Connection, one: "OtherResource", code: str | None, progress: Progress
+) -> dict[str, Any]:
     from modelyard.packaging.files import list_files  # noqa: PLC0415 (see plan_deployment)
 
     trees = {field: send_tree(connection, list_files(place), progress) for field, place in one.trees.items()}
-    return {"kind": one.kind, "name": one.name, "spec": {**one.spec, **trees}}
+    sent = {"code": code} if one.code else {}
+    return {"kind": one.kind, "name": one.name, "spec": {**one.spec, **trees, **sent}}
 
 
 def _resource(

@@ -7,7 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from modelyard.domain.names import check_name, name_key, nearest
+from modelyard.domain.sources import PathSource, UrlSource, parse_source
 from modelyard.errors import Ambiguous, InvalidValue, NotFound
+from modelyard.sdk.address import is_here
 from modelyard.sdk.commits import commit_of
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.inputs import send_inputs
@@ -137,6 +139,35 @@ def start_training(
 ) -> RunView:
     """Sends inputs and code, and starts a run. Paths of the training begin at `folder`."""
     return connection.post("/runs", _request(connection, training, folder, project, yard_file, progress))
+
+
+def training_resource(
+    connection: Connection,
+    training: "TrainingResource",
+    folder: Path,
+    *,
+    project: str,
+    yard_file: Path | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Sends inputs and code, and says what a deploy wishes. What the yard can read itself it reads anew for each run:
+    URLs, and paths where it is on this machine."""
+    run = _request(connection, training, folder, project, yard_file, progress)
+    here = is_here(connection.address.url)
+    reread: dict[str, str] = {}
+    for channel, one in training.inputs.items():
+        match parse_source(one.path):
+            case PathSource(path) if here:
+                reread[channel] = str((folder / Path(path).expanduser()).absolute())
+            case UrlSource():
+                reread[channel] = one.path
+            case _:
+                pass
+    return {
+        "kind": training.kind,
+        "name": training.name,
+        "spec": {"run": run, "reread": reread, **({"schedule": training.schedule} if training.schedule else {})},
+    }
 
 
 def _request(

@@ -1,13 +1,12 @@
 """From what is to be scored, and with what, to a transform that the yard has taken on."""
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from modelyard.domain.names import check_name
 from modelyard.errors import InvalidValue, NotFound
+from modelyard.sdk.address import is_here
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import detect_files
 from modelyard.sdk.labels import label_from, project_of
@@ -76,17 +75,9 @@ def _place(connection: Connection, text: str) -> str:
     """An absolute path or a URL. The yard reads and writes paths itself, so they must mean the same there."""
     if "://" in text:
         return text
-    if not _is_here(connection.address.url):
+    if not is_here(connection.address.url):
         raise InvalidValue(
             f"cannot use {text}: the yard is on another machine, which does not have this machine's files",
             "give a URL, or run the command there",
         )
     return str(Path(text).expanduser().absolute())
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -203,6 +203,24 @@ class TransformView(TypedDict):
     """Why it does not start yet; None where it does not wait."""
 
 
+class ScheduleView(TypedDict):
+    kind: str
+    name: str
+    project: str
+    cron: str
+    time_zone: str
+    missed: str
+    overlap: str
+    next_at: str | None
+    last_planned_at: str | None
+    """The last time that something was started for."""
+    last_started_at: str | None
+    last_started: str | None
+    """Id of the run, or whatever it was; None where it could not be started."""
+    sentence: str | None
+    """What was decided last."""
+
+
 class PointView(TypedDict):
     name: str
     value: float | None

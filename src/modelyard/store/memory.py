@@ -68,6 +68,7 @@ from modelyard.domain.resources import Resource, ResourceName, ResourceVersion
 from modelyard.domain.resources import kept_versions as kept_resource_versions
 from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep, move_run, new_run, stop_run
+from modelyard.domain.schedules import Schedule
 from modelyard.domain.secrets import (
     SUPERSEDED_KEPT,
     Masks,
@@ -616,6 +617,30 @@ class MemoryTransforms:
         return transform
 
 
+class MemorySchedules:
+    """Implements `ports.Schedules`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._schedules: dict[tuple[str, str], Schedule] = {}
+
+    def get(self, kind: str, name: str) -> Schedule | None:
+        with self._lock:
+            return self._schedules.get((kind, name_key(name)))
+
+    def select(self) -> list[Schedule]:
+        with self._lock:
+            return list(self._schedules.values())
+
+    def put(self, schedule: Schedule) -> None:
+        with self._lock:
+            self._schedules[schedule.kind, name_key(schedule.name)] = schedule
+
+    def drop(self, kind: str, name: str) -> None:
+        with self._lock:
+            self._schedules.pop((kind, name_key(name)), None)
+
+
 class MemoryTunings:
     """Implements `ports.Tunings`."""
 
@@ -1067,6 +1092,7 @@ class MemoryStore:
         self.runs = MemoryRuns()
         self.tunings = MemoryTunings()
         self.transforms = MemoryTransforms()
+        self.schedules = MemorySchedules()
         self.invocations = MemoryInvocations()
         self.events = MemoryEvents(events_max)
         self.scaling = MemoryScaling()

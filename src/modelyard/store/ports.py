@@ -22,6 +22,7 @@ from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVers
 from modelyard.domain.resources import Resource
 from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
+from modelyard.domain.schedules import Schedule
 from modelyard.domain.secrets import Masks, Secret
 from modelyard.domain.traces import LoadRecord
 from modelyard.domain.tracking import Point, Progress
@@ -290,6 +291,26 @@ class Transforms(Protocol):
 
     def request_stop(self, transform: str) -> Transform:
         """Wishes a stop. Harmless on one that is stopping or has ended. Raises NotFound."""
+        ...
+
+
+class Schedules(Protocol):
+    """How far schedules of resources were followed. Which there are, the resources say."""
+
+    def get(self, kind: str, name: str) -> Schedule | None:
+        """None where it was not looked at yet."""
+        ...
+
+    def select(self) -> list[Schedule]:
+        """Of every resource that has, or had, one."""
+        ...
+
+    def put(self, schedule: Schedule) -> None:
+        """Takes the place of what was known of it."""
+        ...
+
+    def drop(self, kind: str, name: str) -> None:
+        """Harmless where nothing is known."""
         ...
 
 
@@ -763,6 +784,8 @@ class Store(Protocol):
     def tunings(self) -> Tunings: ...
     @property
     def transforms(self) -> Transforms: ...
+    @property
+    def schedules(self) -> Schedules: ...
     @property
     def invocations(self) -> Invocations: ...
     @property

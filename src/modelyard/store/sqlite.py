@@ -3,7 +3,7 @@
 | file | holds | a commit survives |
 |---|---|---|
 | `yard.db` | wishes, facts, models, people, keys, secrets | a power cut |
-| `queue.db` | runs, transforms | a power cut |
+| `queue.db` | runs, transforms, invocations, how far schedules are | a power cut |
 | `history.db` | events, scaling, metrics, audit, alarms | a crash of the process |
 """
 
@@ -24,6 +24,7 @@ from modelyard.store.models import SqlModels
 from modelyard.store.resources import SqlResources
 from modelyard.store.runs import SqlRuns
 from modelyard.store.scaling import SqlScaling
+from modelyard.store.schedules import SqlSchedules
 from modelyard.store.seals import Seals
 from modelyard.store.secrets import SqlSecrets
 from modelyard.store.tracking import SqlTracking
@@ -46,6 +47,7 @@ class SqliteStore:
         self.runs = SqlRuns(self._queue)
         self.tunings = SqlTunings(self._queue)
         self.transforms = SqlTransforms(self._queue)
+        self.schedules = SqlSchedules(self._queue)
         self.invocations = SqlInvocations(self._queue)
         self.events = SqlEvents(self._history, events_max)
         self.scaling = SqlScaling(self._history)

@@ -334,7 +334,7 @@ schedules = Table(
     queue,
     Column("kind", String, primary_key=True),
     Column("key", String, primary_key=True),
-    Column("since", Float, nullable=False),
+    Column("name", String, nullable=False),
     Column("looked_at", Float, nullable=False),
     Column("timing", JSON, nullable=False),
     Column("planned_at", Float),

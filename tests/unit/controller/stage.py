@@ -40,6 +40,7 @@ class Stage:
         wake_at = None
         for _ in range(passes):
             wake_at = await self.controller.look()
+            await self.controller._schedules.settle()
             await self.controller._runs.settle()
             for _ in range(TURNS):
                 await asyncio.sleep(0)

@@ -296,7 +296,17 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ("- {name: a_b, model: b}", "a_b.name: found 'a_b' (text); allowed: a DNS label"),
         ("- {name: a, model: b, pod: {}}", "a.pod: unknown field; containers are not run here"),
         ("- {name: a, kind: trainning}", "a.kind: found 'trainning' (text); did you mean training? allowed: endpoint,"),
-        ("- {name: a, kind: batch}", "which is not there yet; allowed: endpoint, training"),
+        ("- {name: a, kind: site}", "which is not there yet; allowed: endpoint, training"),
+        ("- {name: a, kind: batch}", "modelyard.yaml:1: a: needs either `endpoint`, or `model`, `predictor` or both"),
+        ("- {name: a, kind: batch, model: b, schedule: '0 3 * * *'}", "`input` and `output` beside a `schedule`"),
+        (
+            "- name: a\n  kind: batch\n  model: b\n  input: in\n  output: out\n  schedule: 0 25 * * *",
+            "modelyard.yaml:6: a.schedule: cannot use the schedule '0 25 * * *': bad hour",
+        ),
+        (
+            "- name: a\n  kind: task\n  algorithm: xgboost\n  schedule: {cron: 0 3 * * *, zone: UTC}",
+            "a.schedule.zone: unknown field; did you mean time_zone?",
+        ),
         ("- {name: t, kind: training}", "t: needs exactly one of `algorithm` (such as xgboost) and `entry` (a script)"),
         (
             "- {name: t, kind: training, algorithm: xgbost}",

@@ -13,7 +13,7 @@ def upgrade() -> None:
         "schedules",
         sa.Column("kind", sa.String, primary_key=True),
         sa.Column("key", sa.String, primary_key=True),
-        sa.Column("since", sa.Float, nullable=False),
+        sa.Column("name", sa.String, nullable=False),
         sa.Column("looked_at", sa.Float, nullable=False),
         sa.Column("timing", sa.JSON, nullable=False),
         sa.Column("planned_at", sa.Float),

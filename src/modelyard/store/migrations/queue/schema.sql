@@ -104,7 +104,7 @@ CREATE TABLE invocation_contents (
 CREATE TABLE schedules (
 	kind VARCHAR NOT NULL, 
 	"key" VARCHAR NOT NULL, 
-	since FLOAT NOT NULL, 
+	name VARCHAR NOT NULL, 
 	looked_at FLOAT NOT NULL, 
 	timing JSON NOT NULL, 
 	planned_at FLOAT, 

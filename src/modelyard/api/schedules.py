@@ -1,0 +1,106 @@
+"""Schedules: what a deployment's document may say of one, and how far each was followed."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.api.permissions import sees
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.resources import Resource
+from modelyard.domain.schedules import Schedule, Timing, timing_of
+from modelyard.errors import NotFound
+from modelyard.manifest.cron import EXPRESSION_LENGTH_MAX, CronTimes
+
+
+class ScheduleWish(BaseModel):
+    """`domain.schedules.Timing`; what is left out has its default."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    cron: Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH_MAX)]
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+    missed: Literal["once", "skip"] = "once"
+    overlap: Literal["skip", "allow"] = "skip"
+
+    def timing(self) -> Timing:
+        """Raises InvalidValue where it names no times."""
+        timing = Timing(**self.model_dump())
+        CronTimes(timing)
+        return timing
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    kind: str
+    """Of the resource whose schedule it is."""
+    name: str
+    project: str
+    cron: str
+    time_zone: str
+    missed: str
+    overlap: str
+    next_at: str | None
+    last_planned_at: str | None
+    """The last time that something was started for."""
+    last_started_at: str | None
+    last_started: str | None
+    """Id of the run, or whatever it was; null where it could not be started."""
+    sentence: str | None
+    """What was decided last."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulesView:
+    schedules: list[ScheduleView]
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["schedules"])
+
+    @router.get("/schedules")
+    def list_schedules(project: str | None = None) -> SchedulesView:
+        """Of every resource that has one, by kind and name, with its last and its next time."""
+        found = yard.store.resources.select(project=project)
+        seen = [one for one in found if sees(one.name.kind, one.name.name, one.project)]
+        return SchedulesView([view for one in seen if (view := _view(yard, one)) is not None])
+
+    @router.get("/schedules/{kind}/{name}")
+    def get_schedule(kind: str, name: str) -> ScheduleView:
+        """Of one resource."""
+        view = _view(yard, yard.store.resources.get(kind, name))
+        if view is None:
+            raise NotFound(
+                f"cannot find a schedule of {kind} {name}", "its yard file gives it one: `schedule: 0 3 * * *`"
+            )
+        return view
+
+    return router
+
+
+def _view(yard: Yard, resource: Resource) -> ScheduleView | None:
+    timing = timing_of(resource.wished.spec)
+    if timing is None:
+        return None
+    kind, name = resource.name.kind, resource.name.name
+    schedule = yard.store.schedules.get(kind, name) or Schedule(kind, name)
+    return ScheduleView(
+        kind=kind,
+        name=name,
+        project=resource.project,
+        cron=timing.cron,
+        time_zone=timing.time_zone,
+        missed=timing.missed,
+        overlap=timing.overlap,
+        next_at=_iso(CronTimes(timing).after(yard.clock.now())),
+        last_planned_at=_iso(schedule.planned_at),
+        last_started_at=_iso(schedule.started_at),
+        last_started=schedule.started,
+        sentence=schedule.sentence,
+    )
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else iso(seconds)
