@@ -83,6 +83,20 @@ class Home:
         return self.root / "mlflow"
 
     @property
+    def tracking_database(self) -> Path:
+        return self.tracking / "mlflow.db"
+
+    @property
+    def tracking_artifacts(self) -> Path:
+        """What clients of MLflow log, by experiment and run."""
+        return self.tracking / "artifacts"
+
+    @property
+    def tracking_registry(self) -> Path:
+        """Registered versions as MLflow's clients load them: copies, made when they are first asked for."""
+        return self.tracking_artifacts / "registry"
+
+    @property
     def tracking_wanted(self) -> Path:
         """Whether the MLflow server is to run: there from its first use until the yard goes down."""
         return self.tracking / "wanted"

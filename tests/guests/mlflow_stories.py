@@ -36,7 +36,8 @@ def variables(yard: Yard) -> dict[str, str]:
 
 def run_client(yard: Yard, guest: str, folder: Path, **more: str) -> dict[str, Any]:
     done = subprocess.run(
-        [guest_python(guest), str(SCRIPT)],
+        # -P: beside the script lie folders with the names of libraries.
+        [guest_python(guest), "-P", str(SCRIPT)],
         env={**os.environ, **variables(yard), **more},
         cwd=folder,
         capture_output=True,

@@ -22,7 +22,8 @@ from modelyard.api.audit import SAFE_METHODS, Auditor
 from modelyard.api.errors import respond
 from modelyard.api.permissions import OPEN, PRINCIPAL
 from modelyard.api.yard import Yard
-from modelyard.domain.access import Principal, PrincipalKind
+from modelyard.domain.access import TRACKING_SERVER, Principal, PrincipalKind
+from modelyard.domain.job_tokens import is_tracking_token, may_be_tracking_token
 from modelyard.errors import Forbidden, ModelyardError, TooLarge, Unauthorized
 from modelyard.protocol.routes import (
     API,
@@ -33,6 +34,7 @@ from modelyard.protocol.routes import (
     SECURE_SESSION_COOKIE,
     SESSION_COOKIE,
 )
+from modelyard.settings import read_key
 
 _ARTIFACTS = f"{API}/artifacts/"
 DRAINED_BYTES_MAX = 64 * 2**20
@@ -105,7 +107,7 @@ class Access:
         keys, now = self._yard.store.keys, self._yard.clock.now()
         key = presented_key(headers)
         if key is not None:
-            principal = keys.principal(digest_of(key), now)
+            principal = self._tracking_server(key) or keys.principal(digest_of(key), now)
             if principal is None or principal.kind is PrincipalKind.USER:
                 raise Unauthorized(
                     "cannot answer: the key is not this yard's, or no longer",
@@ -121,6 +123,11 @@ class Access:
                 "browser in",
             )
         return principal
+
+    def _tracking_server(self, token: str) -> Principal | None:
+        if may_be_tracking_token(token) and is_tracking_token(read_key(self._yard.home), token):
+            return TRACKING_SERVER
+        return None
 
 
 def client_address(headers: Headers) -> str:

@@ -16,9 +16,6 @@ from modelyard.packaging.mlflow_models import as_mlflow_model
 from modelyard.packaging.package_file import PackedFile
 from modelyard.store.ports import TreeFile
 
-REGISTRY = "registry"
-"""Folder below the tracking server's artifacts, which nobody else writes to."""
-
 
 @dataclass(frozen=True, slots=True)
 class LaidOutView:
@@ -33,9 +30,9 @@ def routes(yard: Yard) -> APIRouter:
     def lay_out(name: str, version: Annotated[int, PathParameter(ge=1)]) -> LaidOutView:
         """Lays a version out as an MLflow model, for the tracking server to hand out; once for each version."""
         found = yard.store.models.resolve(ModelReference(name, version=version))
-        place = f"{REGISTRY}/{found.model}/{found.version}"
-        _lay_out(yard, found, yard.home.tracking / "artifacts" / place)
-        return LaidOutView(path=place)
+        folder = yard.home.tracking_registry / found.model / str(found.version)
+        _lay_out(yard, found, folder)
+        return LaidOutView(path=folder.relative_to(yard.home.tracking_artifacts).as_posix())
 
     return router
 

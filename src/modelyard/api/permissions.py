@@ -13,7 +13,7 @@ from types import MappingProxyType
 from fastapi import Request
 
 from modelyard.api.yard import Yard
-from modelyard.domain.access import Principal, Role, allows, has_anywhere
+from modelyard.domain.access import TRACKING_SERVER, Principal, Role, allows, has_anywhere
 from modelyard.errors import Forbidden, NotFound, Unauthorized
 from modelyard.protocol.routes import API
 
@@ -151,6 +151,24 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
 OPEN: frozenset[tuple[str, str]] = frozenset({("POST", "/sessions"), ("POST", "/login")})
 """Routes that need no credential, because what they are sent is one."""
 
+OF_THE_TRACKING_SERVER: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("POST", "/artifacts/missing"),
+        ("PUT", "/artifacts/{sha256}"),
+        ("POST", "/trees"),
+        ("GET", "/models"),
+        ("GET", "/models/{name}"),
+        ("POST", "/models/{name}/versions"),
+        ("GET", "/models/{name}/versions/{version}"),
+        ("POST", "/models/{name}/versions/{version}/mlflow"),
+        ("PUT", "/models/{name}/aliases/{alias}"),
+        ("DELETE", "/models/{name}/aliases/{alias}"),
+        ("POST", "/models/{name}/versions/{version}/tags"),
+        ("DELETE", "/models/{name}"),
+    }
+)
+"""Routes that its token opens: what a registry is made of."""
+
 _UNDECLARED = _yard(_ADMIN)
 
 _PROJECTS: Mapping[str, Callable[[Yard, str], str]] = MappingProxyType(
@@ -173,6 +191,8 @@ def authorizer(yard: Yard) -> Callable[[Request], None]:
         method, path = request.method, str(request.scope["route"].path).removeprefix(API)
         if (method, path) in OPEN:
             return
+        if PRINCIPAL.get() == TRACKING_SERVER and (method, path) not in OF_THE_TRACKING_SERVER:
+            raise Forbidden(f"cannot {method} {path} with the tracking server's token", "it is for models alone")
         check(yard, NEEDS.get((method, path), _UNDECLARED), dict(request.path_params), f"{method} {path}")
 
     return authorize

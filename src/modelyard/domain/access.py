@@ -104,6 +104,9 @@ class Principal:
 
 OWNER = Principal(PrincipalKind.OWNER, "", (Grant(Role.ADMIN),))
 
+TRACKING_SERVER = Principal(PrincipalKind.TOKEN, "mlflow", (Grant(Role.DEPLOYER),))
+"""MLflow's server, which shows the yard's models as its registry. Few routes are open to it, whatever its role says."""
+
 
 def role_on(principal: Principal, project: str | None = None, resource: str | None = None) -> Role | None:
     """The highest role that a principal has there; None where it has none."""

@@ -1,7 +1,9 @@
-"""Tokens of jobs: what a training's script shows to the tracking server in place of the yard's key.
+"""Tokens that the yard makes for processes of its own, in place of its key. Each is a signature under that key, so
+nothing has to be remembered.
 
-`myj.RUN.SIGNATURE`: the signature is of the run's id, under the yard's key, so nothing has to be remembered. A token is
-good for tracking alone, while its run goes on; what it may reach is the door's to say.
+    myj.RUN.SIGNATURE    a job's: what its script shows to the tracking server; good for tracking alone, while the run
+                         goes on; what it may reach is the door's to say
+    myt.SIGNATURE        the tracking server's: what it shows to the yard's interface; good for the registry alone
 """
 
 import hashlib
@@ -9,6 +11,8 @@ import hmac
 
 _PREFIX = "myj"
 _PURPOSE = b"modelyard job token\0"
+_TRACKING_PREFIX = "myt."
+_TRACKING_PURPOSE = b"modelyard tracking server token"
 
 
 def job_token(key: str, run: str) -> str:
@@ -23,6 +27,20 @@ def run_of(key: str, token: str) -> str | None:
     if prefix != _PREFIX or not run or not signature.isascii():
         return None
     return run if hmac.compare_digest(signature, _signature(key, run)) else None
+
+
+def tracking_token(key: str) -> str:
+    """The tracking server's token; `key` is the yard's."""
+    return _TRACKING_PREFIX + hmac.new(key.encode(), _TRACKING_PURPOSE, hashlib.sha256).hexdigest()
+
+
+def may_be_tracking_token(token: str) -> bool:
+    """By its shape, which says whether the yard's key need be looked at."""
+    return token.startswith(_TRACKING_PREFIX) and token.isascii()
+
+
+def is_tracking_token(key: str, token: str) -> bool:
+    return may_be_tracking_token(token) and hmac.compare_digest(token, tracking_token(key))
 
 
 def _signature(key: str, run: str) -> str:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from modelyard_worker.records import write_json
 
+from modelyard.domain.job_tokens import tracking_token
 from modelyard.errors import ModelyardError
 from modelyard.log import start_log
 from modelyard.packaging.environments import FOLDER
 from modelyard.packaging.tracking import TrackingEnvironment
 from modelyard.protocol.routes import MLFLOW
-from modelyard.settings import Home
+from modelyard.settings import Home, read_key
 
 _WITHHELD = ("MLFLOW_", "_MLFLOW_", "MODELYARD_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 """Beginnings of variables that the server must not inherit: settings of a client, and those of another Python."""
@@ -46,18 +47,17 @@ async def prepare(home: Home) -> Path:
 
 def become_server(home: Home, python: Path) -> None:
     """Does not return."""
-    artifacts = home.tracking / "artifacts"
-    artifacts.mkdir(exist_ok=True, mode=0o700)
+    home.tracking_artifacts.mkdir(exist_ok=True, mode=0o700)
     config = home.tracking / "server.json"
     write_json(
         str(config),
         {
             "socket": str(home.tracking_socket),
-            "database": str(home.tracking / "mlflow.db"),
-            "artifacts": str(artifacts),
+            "database": str(home.tracking_database),
+            "artifacts": str(home.tracking_artifacts),
             "prefix": MLFLOW,
             "control_socket": str(home.control_socket),
-            "key_file": str(home.key),
+            "token": tracking_token(read_key(home)),
         },
     )
     write_json(str(home.tracking_state), {"state": "starting", "sentence": "MLflow is starting"})

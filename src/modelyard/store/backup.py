@@ -4,11 +4,13 @@
     db/NAME.db               each database as it was at one moment, taken by SQLite while others write
     artifacts/ab/cdef...     every artifact
     dvc/..., invocations/..., runs/..., engine/jobs/...
+    mlflow/mlflow.db, mlflow/artifacts/...    the tracking server's, where there was one
     key, secrets.key, webhooks.key    only where they were asked for
 
 Databases come first and files after them, so whatever a database names is there: artifacts only ever come, but for what
 retention frees, and that waits meanwhile. Runs come before models, so a run that is not yet seen as ended may have
-registered its model already; the yard then finds so, as it does after a crash.
+registered its model already; the yard then finds so, as it does after a crash. The tracking server's database comes
+last: what it has beyond the yard's word for it is told to it again, which changes nothing.
 
 What runs or can be made again is left out: replicas, packages laid out, inputs of runs, logs of the platform. Without
 its keys a backup lets nobody in and gives no secret away.
@@ -107,6 +109,10 @@ def _snapshots(home: Home, with_keys: bool) -> Generator[list[tuple[str, Path]]]
             if name == "yard" and not with_keys:
                 _let_nobody_in(copy)
             _compact(copy)
+        if home.tracking_database.exists():
+            copy = folder / home.tracking_database.name
+            copy_database(home.tracking_database, copy)
+            copies.append((_name(home, home.tracking_database), copy))
         yield copies
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,7 +136,7 @@ def _files(home: Home, with_keys: bool) -> Iterator[tuple[str, Path]]:
     for name in ("key", "secrets.key", "webhooks.key") if with_keys else ():
         if (home.root / name).exists():
             yield name, home.root / name
-    for folder in (home.artifacts, home.data_remotes, home.invocations):
+    for folder in (home.artifacts, home.data_remotes, home.invocations, *_logged(home)):
         yield from _below(home, folder)
     ended = [job for job in sorted((home.engine / "jobs").glob("*")) if (job / "exit.json").exists()]
     for job in ended:
@@ -139,6 +145,12 @@ def _files(home: Home, with_keys: bool) -> Iterator[tuple[str, Path]]:
                 yield _name(home, file), file
         for part in LEFT_OF_RUNS:
             yield from _below(home, home.runs / job.name / "ml" / part)
+
+
+def _logged(home: Home) -> list[Path]:
+    """Folders of what MLflow's clients have logged, without what is a copy and what is being made."""
+    found = home.tracking_artifacts.iterdir() if home.tracking_artifacts.is_dir() else ()
+    return sorted(one for one in found if one != home.tracking_registry and not one.name.startswith("."))
 
 
 def _below(home: Home, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -25,7 +25,8 @@ DESCRIPTION_BYTES_MAX = 64 * 2**10
 
 _ARTIFACT = re.compile(r"artifacts/([0-9a-f]{2})/([0-9a-f]{62})")
 _PLACES = re.compile(
-    r"(db/(yard|queue|history)\.db|key|secrets\.key|webhooks\.key|(artifacts|dvc|invocations|runs|engine/jobs)/.+)"
+    r"(db/(yard|queue|history)\.db|key|secrets\.key|webhooks\.key|(artifacts|dvc|invocations|runs|engine/jobs)/.+"
+    r"|mlflow/(mlflow\.db|artifacts/.+))"
 )
 """What a backup may hold; whatever else is in the file is not from here."""
 

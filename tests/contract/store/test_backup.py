@@ -70,6 +70,22 @@ def test_what_a_yard_remembers_comes_back(filled, elsewhere, tmp_path):
     store.close()
 
 
+def test_what_mlflow_keeps_comes_back_but_for_copies_of_models(filled, elsewhere, tmp_path):
+    logged, laid_out = filled.tracking_artifacts / "1" / "r-1" / "notes.txt", filled.tracking_registry / "price" / "1"
+    for file in (logged, laid_out / "MLmodel", filled.tracking_artifacts / ".registering-1" / "file"):
+        file.parent.mkdir(parents=True)
+        file.write_text("notes")
+    with closing(sqlite3.connect(filled.tracking_database)) as connection, connection:
+        connection.execute("CREATE TABLE runs (id TEXT)")
+        connection.execute("INSERT INTO runs VALUES ('r-1')")
+    back_up(filled, tmp_path / "yard.tar", describe())
+    restore(tmp_path / "yard.tar", elsewhere)
+    with closing(sqlite3.connect(elsewhere.tracking_database)) as connection:
+        assert connection.execute("SELECT id FROM runs").fetchall() == [("r-1",)]
+    kept = {one.relative_to(elsewhere.tracking).as_posix() for one in elsewhere.tracking.rglob("*") if one.is_file()}
+    assert kept == {"mlflow.db", "artifacts/1/r-1/notes.txt"}
+
+
 def test_a_backup_is_its_owners_alone_and_so_is_a_restored_home(filled, elsewhere, tmp_path):
     back_up(filled, tmp_path / "yard.tar", describe(with_keys=True))
     restore(tmp_path / "yard.tar", elsewhere)

@@ -7,7 +7,9 @@ import pytest
 
 from modelyard.api.permissions import NEEDS, OPEN
 from modelyard.domain.access import Role
-from tests.integration.api.yard_over_http import Api, refusal
+from modelyard.domain.job_tokens import tracking_token
+from modelyard.settings import read_key
+from tests.integration.api.yard_over_http import KEY, Api, refusal
 
 GRANTS = {
     "nothing": [],
@@ -125,3 +127,13 @@ def test_roles_hold_each_other() -> None:
         for lower, higher in itertools.pairwise((sees, deploys, admin)):
             assert lower != OK or higher == OK, what
     assert [role.word for role in Role] == ["caller", "viewer", "deployer", "admin"]
+
+
+def test_the_tracking_servers_token_opens_the_registry_and_nothing_else(shop: Api) -> None:
+    shop.home.key.write_text(KEY)
+    token = tracking_token(read_key(shop.home))
+    assert shop.ask("GET", "/api/v1/models/price", key=token).status_code == 200
+    assert shop.post("/models/price/versions/1/tags", {"tags": {"a": "b"}}, key=token).status_code == 200
+    for method, path in (("GET", "/endpoints"), ("GET", "/secrets"), ("DELETE", "/endpoints/price"), ("GET", "/keys")):
+        refusal(shop.ask(method, f"/api/v1{path}", key=token), 403, "forbidden")
+    refusal(shop.ask("GET", "/api/v1/models", key=f"{token[:-1]}x"), 401, "unauthorized")

@@ -63,7 +63,7 @@ def registry_builder(config):
     """What MLflow calls for a registry URI of ours; the names of its parameters are MLflow's."""
 
     def build(store_uri, tracking_uri=None):  # noqa: ARG001
-        api = YardApi(config["control_socket"], config["key_file"])
+        api = YardApi(config["control_socket"], config["token"])
         return YardRegistry(f"sqlite:///{config['database']}", api, config["artifacts"])
 
     return build

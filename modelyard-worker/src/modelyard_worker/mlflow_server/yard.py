@@ -21,10 +21,10 @@ class YardRefused(Exception):  # noqa: N818 (what happened, in the yard's own wo
 
 
 class YardApi:
-    def __init__(self, path: str, key_file: str) -> None:
-        """`path` is the socket; the key is read for each request, so that another one counts at once."""
+    def __init__(self, path: str, token: str) -> None:
+        """`path` is the socket; the token opens what a registry needs and nothing else."""
         self._path = path
-        self._key_file = key_file
+        self._token = token
 
     def get(self, *parts: str) -> Any:
         return self._ask("GET", _path(parts))
@@ -52,7 +52,7 @@ class YardApi:
 
     def _ask(self, method: str, path: str, body: Any = None, size_bytes: Optional[int] = None) -> Any:
         connection = _UnixConnection(self._path)
-        headers = {"host": "localhost", "authorization": f"Bearer {self._key()}", "content-type": "application/json"}
+        headers = {"host": "localhost", "authorization": f"Bearer {self._token}", "content-type": "application/json"}
         if size_bytes is not None:
             headers["content-length"] = str(size_bytes)
         try:
@@ -69,10 +69,6 @@ class YardApi:
             message = str(fault.get("message") or f"the yard answered {response.status}")
             raise YardRefused(str(fault.get("code")), message + hint)
         return answer
-
-    def _key(self) -> str:
-        with open(self._key_file, encoding="ascii") as file:
-            return file.read().strip()
 
 
 class _UnixConnection(http.client.HTTPConnection):
