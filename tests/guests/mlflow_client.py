@@ -40,7 +40,7 @@ with mlflow.start_run(run_name="first") as run:
     place = {"name": "model"} if mlflow.__version__.startswith("3") else {"artifact_path": "model"}
     # What this client has is what the endpoint's environment gets; MLflow would ask for all of MLflow.
     needed = [f"mlflow-skinny=={mlflow.__version__}", "pandas", "scikit-learn", "xgboost-cpu"]
-    mlflow.xgboost.log_model(model, registered_model_name="clients-price", pip_requirements=needed, **place)
+    mlflow.xgboost.log_model(model, registered_model_name="clients_price", pip_requirements=needed, **place)
 there = client.get_run(run.info.run_id)
 found["params"] = there.data.params
 found["rmse"] = [one.value for one in client.get_metric_history(run.info.run_id, "rmse")]
@@ -50,15 +50,15 @@ found["artifacts"] = [one.path for one in client.list_artifacts(run.info.run_id,
 downloaded = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="texts/notes.txt")
 found["notes"] = len(Path(downloaded).read_text())
 found["searched"] = len(mlflow.search_runs(experiment_names=["prices"], filter_string="metrics.rmse < 2"))
-client.set_registered_model_alias("clients-price", "champion", "1")
-client.set_model_version_tag("clients-price", "1", "reviewed", "yes")
-client.update_registered_model("clients-price", description="prices of houses")
-version = client.get_model_version_by_alias("clients-price", "champion")
+client.set_registered_model_alias("clients_price", "champion", "1")
+client.set_model_version_tag("clients_price", "1", "reviewed", "yes")
+client.update_registered_model("clients_price", description="prices of houses")
+version = client.get_model_version_by_alias("clients_price", "champion")
 found["alias"] = [version.version, version.run_id == run.info.run_id, version.tags.get("reviewed")]
 found["models"] = sorted(one.name for one in client.search_registered_models())
-found["description"] = client.get_registered_model("clients-price").description
-found["versions"] = [one.version for one in client.search_model_versions("name='clients-price'")]
-loaded = mlflow.pyfunc.load_model("models:/clients-price@champion")
+found["description"] = client.get_registered_model("clients_price").description
+found["versions"] = [one.version for one in client.search_model_versions("name='clients_price'")]
+loaded = mlflow.pyfunc.load_model("models:/clients_price@champion")
 found["loaded"] = np.asarray(loaded.predict(rows[:3])).tolist()
 yards = mlflow.pyfunc.load_model("models:/yards-price/1")
 found["yards"] = np.asarray(yards.predict(rows[:3, :])).tolist()

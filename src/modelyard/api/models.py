@@ -21,7 +21,7 @@ from modelyard.domain.models import (
     ModelReference,
     ModelVersion,
 )
-from modelyard.domain.names import check_name
+from modelyard.domain.names import check_model_name, check_name
 from modelyard.packaging.frameworks import HEAD_BYTES, loader_for
 from modelyard.packaging.package import HEAD_READ_BYTES_MAX, detect_tree
 from modelyard.store.ports import TreeFile
@@ -253,7 +253,7 @@ def _by(who: str | None) -> str:
 def register(yard: Yard, name: str, registration: Registration) -> ModelVersion:
     """Raises InvalidValue for a name or a framework that cannot be, NotFound for a tree that is not there, Conflict
     where another project has the model."""
-    check_name(name, "model name")
+    check_model_name(name)
     check_name(registration.project, "project name")
     files = yard.artifacts.tree(registration.tree)
     now = yard.clock.now()

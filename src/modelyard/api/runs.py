@@ -23,7 +23,7 @@ from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import Role
-from modelyard.domain.names import check_name, nearest
+from modelyard.domain.names import check_model_name, check_name, nearest
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX, Run, RunSpec
 from modelyard.domain.sources import SOURCE_LENGTH_MAX, RunSource, parse_source
@@ -352,7 +352,7 @@ def _check_model(yard: Yard, request: RunRequest) -> None:
     """A name that could not be registered under is refused before the training, not after it."""
     if request.model is None:
         return
-    check_name(request.model, "model name")
+    check_model_name(request.model)
     try:
         owner = yard.store.models.get(request.model).project
     except NotFound:

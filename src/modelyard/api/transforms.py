@@ -232,6 +232,11 @@ def ask_to_stop(yard: Yard, transform_id: str) -> Transform:
     return transform
 
 
+def _label(model: str) -> str:
+    """A model's name as ids begin with it: `_` is for models alone."""
+    return model.partition(":")[0][:40].replace("_", "-")
+
+
 def check_transform(yard: Yard, request: TransformRequest) -> TransformSpec:
     """The spec, complete and possible. Raises InvalidValue, NotFound, Conflict."""
     check_name(request.project, "project name")
@@ -242,7 +247,7 @@ def check_transform(yard: Yard, request: TransformRequest) -> TransformSpec:
     check_secrets(yard, request.secrets, request.environment)
     package, model = _package(yard, request)
     return TransformSpec(
-        name=request.name or f"{model.partition(':')[0][:40] if model else 'model'}-transform",
+        name=request.name or f"{_label(model or 'model')}-transform",
         project=request.project,
         package=package,
         input=request.input,

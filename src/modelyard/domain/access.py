@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Any, cast
 
-from modelyard.domain.names import check_name, name_key, nearest, parse_reference
+from modelyard.domain.names import check_model_name, check_name, name_key, nearest, parse_reference
 from modelyard.errors import InvalidValue
 
 
@@ -74,7 +74,7 @@ def check_grant(role: str, project: str | None, resource: str | None) -> Grant:
         kind, name = parse_reference(resource)
         if kind is None:
             raise InvalidValue(f"cannot grant on {resource!r}: its kind is missing", f"say endpoint/{name}")
-        check_name(name, f"{kind} name")
+        check_model_name(name) if kind == "model" else check_name(name, f"{kind} name")
     return Grant(role_from(role), project, resource)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from modelyard.domain.names import check_name, nearest
+from modelyard.domain.names import check_model_name, nearest
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
 VERSIONS_NAMED_MAX = 10
@@ -115,7 +115,7 @@ def parse_model_reference(text: str) -> ModelReference:
         )
     version = int(match[2]) if match[2] else None
     alias = check_alias(match[3]) if match[3] else None
-    return ModelReference(check_name(match[1], "model name"), version, alias)
+    return ModelReference(check_model_name(match[1]), version, alias)
 
 
 _ALIAS = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")

@@ -32,6 +32,19 @@ def check_name(name: str, what: str = "name") -> str:
     raise InvalidValue(f"cannot use {what} {name!r}: not a DNS label", f"{hint}; try {mended}" if mended else hint)
 
 
+_MODEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+
+
+def check_model_name(name: str) -> str:
+    """Returns `name` where a model may be called so. No host is named after a model, so `_` is allowed beside what a
+    DNS label has: models come from where people like it."""
+    if _MODEL.fullmatch(name):
+        return name
+    mended = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9_-]", "-", name)).strip("-_")[:NAME_LENGTH_MAX].strip("-_")
+    hint = "use letters, digits, hyphens and underscores, at most 63, beginning and ending with a letter or digit"
+    raise InvalidValue(f"cannot use model name {name!r}", f"{hint}; try {mended}" if mended else hint)
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known spelling closest to `word`, or None where nothing is close."""
     by_key = {name_key(one): one for one in known}

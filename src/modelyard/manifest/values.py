@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from modelyard.domain.models import parse_model_reference
-from modelyard.domain.names import check_name
+from modelyard.domain.names import check_model_name, check_name
 from modelyard.domain.quantities import cpu_millis, duration_seconds, memory_bytes, share_of
 from modelyard.errors import InvalidValue
 
@@ -127,7 +127,9 @@ PositiveSeconds = Annotated[float, BeforeValidator(_reads(_positive_seconds, _PO
 Share = Annotated[str, BeforeValidator(_reads(_share, "a count (1) or a percentage (25%)", str, int))]
 Percent = Annotated[float, BeforeValidator(_reads(_percent, "a percentage (10%)", str, int, float))]
 Model = Annotated[str, BeforeValidator(_reads(_model, "a model's name (price, price:3, price@best) or a path", str))]
-ModelName = Annotated[str, BeforeValidator(_reads(check_name, "a model's name: a DNS label, without version", str))]
+ModelName = Annotated[
+    str, BeforeValidator(_reads(check_model_name, "a model's name: letters, digits, - and _, without version", str))
+]
 ScalarText = Annotated[str, BeforeValidator(scalar_text)]
 Expression = Annotated[str, BeforeValidator(_expression)]
 Count = Annotated[int, Field(strict=True, ge=1)]

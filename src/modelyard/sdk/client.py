@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from modelyard.domain import splitters
 from modelyard.domain.models import parse_model_reference
-from modelyard.domain.names import RESOURCE_KINDS, check_name, name_key, resolve
+from modelyard.domain.names import RESOURCE_KINDS, check_model_name, check_name, name_key, resolve
 from modelyard.errors import NotFound
 from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS, TARGET_VARIANT
 from modelyard.sdk.access import AccessClient
@@ -701,7 +701,7 @@ class Client:
             "tree": send_tree(self._connection, files, progress),
             "framework": str(framework) if framework else None,
         }
-        return self._connection.post(f"/models/{_part(check_name(model, 'model name'))}/versions", document)
+        return self._connection.post(f"/models/{_part(check_model_name(model))}/versions", document)
 
     def model_version(self, reference: str) -> ModelVersionView:
         """`price` (the newest), `price:3` or `price@champion`, with what made it and what serves it."""

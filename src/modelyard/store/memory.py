@@ -63,7 +63,7 @@ from modelyard.domain.models import (
     merged_tags,
     version_not_found,
 )
-from modelyard.domain.names import check_name, name_key, not_found
+from modelyard.domain.names import check_model_name, check_name, name_key, not_found
 from modelyard.domain.resources import Resource, ResourceName, ResourceVersion
 from modelyard.domain.resources import kept_versions as kept_resource_versions
 from modelyard.domain.retention import StoredArtifact
@@ -370,7 +370,7 @@ class MemoryModels:
     def register(
         self, model: str, project: str, tree: str, size_bytes: int, framework: str | None, lineage: Lineage, now: float
     ) -> ModelVersion:
-        key = name_key(check_name(model, "model name"))
+        key = name_key(check_model_name(model))
         with self._lock:
             found = self._models.setdefault(key, _Model(model, project))
             if not found.versions:

@@ -20,7 +20,7 @@ from modelyard.domain.models import (
     merged_tags,
     version_not_found,
 )
-from modelyard.domain.names import check_name, name_key, not_found
+from modelyard.domain.names import check_model_name, name_key, not_found
 from modelyard.store.database import Database
 from modelyard.store.tables import model_aliases, model_versions, models
 
@@ -34,7 +34,7 @@ class SqlModels:
     def register(
         self, model: str, project: str, tree: str, size_bytes: int, framework: str | None, lineage: Lineage, now: float
     ) -> ModelVersion:
-        key = name_key(check_name(model, "model name"))
+        key = name_key(check_model_name(model))
         with self._yard.write() as connection:
             newest = connection.execute(_versions(key).limit(1)).first()
             if newest is not None:

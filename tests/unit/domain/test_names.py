@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelyard.domain.names import NAME_LENGTH_MAX, check_name, name_key, nearest, not_found, parse_reference, resolve
+from modelyard.domain.names import (
+    NAME_LENGTH_MAX,
+    check_model_name,
+    check_name,
+    name_key,
+    nearest,
+    not_found,
+    parse_reference,
+    resolve,
+)
 from modelyard.errors import Ambiguous, InvalidValue, NotFound
 
 KNOWN = [("endpoint", "Price"), ("model", "price"), ("endpoint", "fraud")]
@@ -33,9 +42,26 @@ def test_every_refused_name_comes_with_one_that_would_do_or_with_the_rule(name):
 
 
 def test_the_rule_names_what_is_meant():
-    with pytest.raises(InvalidValue, match="cannot use model name 'a_b'") as refused:
-        check_name("a_b", "model name")
+    with pytest.raises(InvalidValue, match="cannot use training name 'a_b'") as refused:
+        check_name("a_b", "training name")
     assert refused.value.hint.endswith("try a-b")
+
+
+def test_a_model_may_have_an_underscore_and_no_other_may():
+    assert check_model_name("iris_model-2") == "iris_model-2"
+    for name in ("_iris", "iris_", "iris model", "a:b", "a@b", "a/b", "a.b"):
+        with pytest.raises(InvalidValue, match="cannot use model name"):
+            check_model_name(name)
+
+
+@given(st.text(max_size=100))
+def test_every_refused_model_name_comes_with_one_that_would_do_or_with_the_rule(name):
+    try:
+        check_model_name(name)
+    except InvalidValue as refused:
+        _, _, proposal = (refused.hint or "").partition("; try ")
+        if proposal:
+            assert check_model_name(proposal) == proposal
 
 
 def test_case_does_not_tell_names_apart():

@@ -49,7 +49,7 @@ SOURCE, RUN, RUN_LINK, DESCRIPTION, MODEL_ID = (
 PAGE_MAX = 1000
 """Most of one page, whatever is asked for."""
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _CODES = {
     "not_found": RESOURCE_DOES_NOT_EXIST,
     "invalid_value": INVALID_PARAMETER_VALUE,
@@ -361,10 +361,10 @@ def _refusal(refused):
 def _check_name(name):
     """The yard's rule for names, told before files are sent."""
     if not _NAME.fullmatch(name or ""):
-        mended = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9-]", "-", name or "")).strip("-")[:63].strip("-")
+        mended = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9_-]", "-", name or "")).strip("-_")[:63].strip("-_")
         raise MlflowException(
-            f"cannot call a model {name!r}: use letters, digits and hyphens, at most 63, beginning and ending with a "
-            f"letter or digit{f'; try {mended}' if mended else ''}",
+            f"cannot call a model {name!r}: use letters, digits, hyphens and underscores, at most 63, beginning and "
+            f"ending with a letter or digit{f'; try {mended}' if mended else ''}",
             INVALID_PARAMETER_VALUE,
         )
 
