@@ -148,6 +148,7 @@ class RunsPass:
     async def _start(self, run: Run) -> None:
         """Raises Conflict where a stop was asked for already; the next pass sees to it."""
         self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.DOWNLOADING, self._clock.now())
+        self._store.tracking.open(run.id)
         base = await asyncio.to_thread(self._lay_out, run)
         python = await self._python(run, base)
         if self._unwanted(run):

@@ -117,12 +117,11 @@ class TrackingPass:
     # -- what jobs logged --------------------------------------------------------------------------------------------
 
     def _read(self) -> bool:
-        runs = {run.id: run for run in self._store.runs.unfinished()}
+        more = False
         for name in self._store.tracking.unread():
             with contextlib.suppress(NotFound):
-                runs.setdefault(name, self._store.runs.get(name))
-        more = [self._read_run(run) for run in runs.values()]
-        return any(more)
+                more = self._read_run(self._store.runs.get(name)) or more
+        return more
 
     def _read_run(self, run: Run) -> bool:
         """Whether there is more to read of it."""
@@ -130,8 +129,7 @@ class TrackingPass:
         data, more = _new_lines(Path(metrics_file(str(self._folder / run.id / "ml"))), before.read_bytes)
         read_all = run.ended and not more
         points = self._points(run.id, data)
-        known = before.read_bytes > 0 or before.count > 0
-        if not data and read_all == before.read_all and (known or self._is_known(run.id)):
+        if not data and read_all == before.read_all:
             return more
         self._store.tracking.add(run.id, points, before.read_bytes + len(data), read_all=read_all)
         last = {one.name: one.value for one in points if math.isfinite(one.value)}
@@ -140,12 +138,6 @@ class TrackingPass:
         if read_all:
             self._counts.pop(run.id, None)
         return more
-
-    def _is_known(self, run: str) -> bool:
-        if run in self._counts:
-            return True
-        self._counts[run] = Counter(self._store.tracking.series(run))
-        return False
 
     def _points(self, run: str, data: bytes) -> list[Point]:
         counts = self._counts.get(run)

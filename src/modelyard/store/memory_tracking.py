@@ -25,6 +25,10 @@ class MemoryTracking:
         with self._lock:
             return self._progress.get(name_key(run), Progress(run))
 
+    def open(self, run: str) -> None:
+        with self._lock:
+            self._progress.setdefault(name_key(run), Progress(run))
+
     def unread(self) -> list[str]:
         with self._lock:
             return [one.run for one in self._progress.values() if not one.read_all]

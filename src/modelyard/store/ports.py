@@ -642,6 +642,11 @@ class Tracking(Protocol):
         """Of a run that nothing is known of: all at the beginning."""
         ...
 
+    def open(self, run: str) -> None:
+        """The run is about to log: from now on its file is looked for, and the tracking server is told of it. Without
+        effect where that was said before."""
+        ...
+
     def unread(self) -> list[str]:
         """Runs whose metrics files were not read to the end, in the order in which they were first seen."""
         ...

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from modelyard.domain.names import check_name, name_key, not_found
 from modelyard.domain.runs import (
@@ -100,10 +100,10 @@ class SqlRuns:
             _put(connection, replace(found, metrics={**found.metrics, **metrics}))
 
     def put_waiting(self, reasons: Mapping[str, str | None]) -> None:
+        going_on = (runs.c.key == bindparam("run")) & runs.c.ended_at.is_(None)
+        change = update(runs).where(going_on).values(waiting=bindparam("reason"))
         with self._queue.write() as connection:
-            for run, reason in reasons.items():
-                going_on = (runs.c.key == name_key(run)) & runs.c.ended_at.is_(None)
-                connection.execute(update(runs).where(going_on).values(waiting=reason))
+            connection.execute(change, [{"run": name_key(run), "reason": reason} for run, reason in reasons.items()])
 
     def request_stop(self, run: str, now: float) -> Run:
         with self._queue.write() as connection:

@@ -26,6 +26,10 @@ class SqlTracking:
         with self._history.read() as connection:
             return _progress(connection, run)
 
+    def open(self, run: str) -> None:
+        with self._history.write() as connection:
+            _put(connection, run, {})
+
     def unread(self) -> list[str]:
         wanted = select(run_tracking.c.run).where(run_tracking.c.read_all.is_(False)).order_by(run_tracking.c.sequence)
         with self._history.read() as connection:

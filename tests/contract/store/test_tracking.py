@@ -31,6 +31,16 @@ def test_values_that_are_no_finite_numbers_are_kept(store: Store) -> None:
     assert values[1] != values[1]
 
 
+def test_a_run_that_is_about_to_log_waits_to_be_read_and_to_be_told(store: Store) -> None:
+    store.tracking.open("a-1")
+    assert store.tracking.unread() == ["a-1"]
+    assert [one.run for one in store.tracking.unsent(10)] == ["a-1"]
+    store.tracking.add("a-1", points("rmse", 2), 10, read_all=True)
+    store.tracking.open("A-1")
+    assert store.tracking.unread() == []
+    assert store.tracking.progress("a-1").count == 2
+
+
 def test_a_run_waits_to_be_read_and_to_be_told_until_it_was(store: Store) -> None:
     store.tracking.add("a-1", [], 0, read_all=False)
     store.tracking.add("b-1", points("rmse", 1), 10, read_all=True)
