@@ -20,6 +20,9 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
+SEEDS = 2**32
+"""How many there are, by NumPy's generators."""
+
 _STATES = {"complete": TrialState.COMPLETE, "running": TrialState.RUNNING, "failed": TrialState.FAIL}
 
 
@@ -41,7 +44,7 @@ def choose(question: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _sampler(question: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
     # A seed alone would give every question the first answer again.
-    seed = int(question["seed"]) * 1_000_003 + len(question["trials"])
+    seed = (int(question["seed"]) * 1_000_003 + len(question["trials"])) % SEEDS
     if question["strategy"] == "Random":
         return optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
