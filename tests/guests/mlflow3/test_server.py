@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.environments, pytest.mark.timeout(stories.STORY_SECOND
 __all__ = ["browser", "page"]
 """Fixtures: pytest finds them by their names here."""
 
+PAGE_MILLISECONDS = 60_000
+"""How long MLflow's pages, megabytes of scripts, may take on a busy machine."""
+
 PART = 20
 """Values that the script prints before it waits to be let go on."""
 
@@ -89,8 +92,13 @@ def test_a_browser_that_the_yard_lets_in_sees_mlflows_own_pages(tracked: Yard, p
     eventually(lambda: stories.run_there(tracked, run.id), stories.STORY_SECONDS)
     assert page.request.get(f"{tracked.url}/mlflow/").status == 401
     enter(page, tracked, "/mlflow/#/experiments")
-    page.get_by_role("link", name="looked-at").click(timeout=60_000)
-    expect(page.get_by_text(run.id).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("link", name="looked-at")).to_be_visible(timeout=PAGE_MILLISECONDS)
+    found = stories.asked(tracked, "experiments/get-by-name", experiment_name="looked-at")
+    experiment = f"{tracked.url}/mlflow/#/experiments/{found['experiment']['experiment_id']}"
+    page.goto(f"{experiment}/runs")
+    expect(page.get_by_role("link", name=run.id)).to_be_visible(timeout=PAGE_MILLISECONDS)
+    page.goto(f"{experiment}/runs/{run.id}/model-metrics")
+    expect(page.get_by_text("loss", exact=True).first).to_be_visible(timeout=PAGE_MILLISECONDS)
 
 
 def free_port() -> int:
