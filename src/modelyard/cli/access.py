@@ -10,6 +10,7 @@ from modelyard.cli.session import open_client
 from modelyard.cli.times import age
 from modelyard.domain.quantities import duration_seconds
 from modelyard.errors import InvalidValue
+from modelyard.sdk.access import read_grant
 
 if TYPE_CHECKING:
     from modelyard.sdk.access import GrantView, UserView
@@ -260,14 +261,7 @@ def audit(
 
 
 def _read_roles(words: Sequence[str] | None) -> list[dict[str, str | None]]:
-    """`viewer`, `deployer:shop`, `caller:endpoint/price`."""
-    found: list[dict[str, str | None]] = []
-    for word in words or ():
-        role, _, where = word.partition(":")
-        on_resource = "/" in where
-        project, resource = (None, where) if on_resource else (where or None, None)
-        found.append({"role": role, "project": project, "resource": resource})
-    return found
+    return [read_grant(word) for word in words or ()]
 
 
 def _grants(grants: "Sequence[GrantView]") -> str:

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qs, quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from modelyard.console import formats
+from modelyard.console.coordinates import RANKS
+from modelyard.console.static import address
 from modelyard.protocol.routes import CONSOLE, SECURE_SESSION_COOKIE, SESSION_COOKIE
 from modelyard.sdk.client import Client
 
@@ -18,8 +22,12 @@ if TYPE_CHECKING:
 
 _AnswerT = TypeVar("_AnswerT")
 
+FORM_BYTES_MAX = 256 * 2**10
+"""Of what is typed into a form."""
+
 _POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 # Not `no-referrer`: with it a form's request would not say that it comes from a page of ours.
 HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
@@ -60,11 +68,50 @@ def origin(request: Request) -> str:
 
 
 def render(template: str, values: dict[str, Any], status: int = 200) -> Response:
-    return HTMLResponse(_templates().get_template(template).render(console=CONSOLE, **values), status, HEADERS)
+    """A page that is made where it is asked for: one that is small, and the same for everybody."""
+    return HTMLResponse(page_text(template, values), status, HEADERS)
+
+
+def page_text(template: str, values: dict[str, Any]) -> str:
+    return _templates().get_template(template).render(values)
+
+
+async def read_form(request: Request, limit_bytes: int = FORM_BYTES_MAX) -> dict[str, list[str]]:
+    """What was filled in, by field; nothing where it is longer than anybody fills in."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            return {}
+    return await asyncio.to_thread(parse_qs, body.decode("utf-8", "replace"), keep_blank_values=True)
 
 
 @cache
 def _templates() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 (an idle yard has no page to render)
+    # An idle yard has no page to render.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
-    return Environment(loader=PackageLoader("modelyard.console"), autoescape=True, undefined=StrictUndefined)
+    made = Environment(
+        loader=PackageLoader("modelyard.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    words: dict[str, Any] = {"console": CONSOLE, "address": address, "tone": formats.tone, "coordinate_ranks": RANKS}
+    made.globals.update(words)
+    filters: dict[str, Callable[..., Any]] = {
+        "ago": formats.ago,
+        "until": formats.until,
+        "duration": formats.duration,
+        "size": formats.size,
+        "figure": formats.number,
+        "seconds": formats.seconds_text,
+        "percent": formats.percent,
+        "first_line": formats.first_line,
+        "took": formats.took,
+        "part": partial(quote, safe=""),
+    }
+    made.filters.update(filters)
+    return made

@@ -1,37 +1,214 @@
-"""The page of one endpoint: its replicas, its versions with a way back, the last lines of its log."""
+"""Endpoints: the list, and the page of one: what it did, its versions and the ways between them, its replicas and why
+there are so many, a form to try it, its log."""
 
-from functools import partial
+import json
+import shlex
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import quote, urlsplit
 
-from modelyard.console.overview import ago, first_line
-from modelyard.errors import InvalidValue
+from modelyard.console.charts import Chart, Point, Series, time_chart, with_gaps, with_noughts
+from modelyard.console.formats import seconds_of, seconds_text
+from modelyard.console.paging import one_page
+from modelyard.console.trying import Form, form_of
+from modelyard.console.visits import Answer, Page, Visit
+from modelyard.errors import NotFound, NotReady
 from modelyard.sdk.client import Client
-from modelyard.sdk.views import OutcomeView
+from modelyard.sdk.metrics import MetricsView
+from modelyard.sdk.views import EndpointView
 
-LINES_SHOWN = 50
+LINES_SHOWN = 100
+LINES_SEARCHED = 10_000
+"""As many as the yard hands out at once."""
 
-CHANGES = ("rollback", "refresh")
-"""What the page's buttons ask for."""
+DECISIONS_SHOWN = 8
+VERSIONS_SHOWN = 20
+EVENTS_SHOWN = 10
+INVOCATIONS_SHOWN = 10
+
+SPANS = {"15m": "15 min", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
+"""Times that charts can show."""
+
+EXAMPLE_LENGTH_MAX = 400
+"""Characters of a body that a line to paste may have; a longer one is a file's affair."""
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def endpoint_page(client: Client, name: str, now: float, refused: str | None = None) -> dict[str, Any]:
-    """Everything that the page's template shows; `refused` is what was just asked for and could not be."""
+def endpoint_list(client: Client, visit: Visit) -> dict[str, Any]:
+    text, state, project = visit.asked("q").lower(), visit.asked("state"), visit.asked("project")
+    everything = client.endpoints()
+    found = [
+        one
+        for one in everything
+        if text in f"{one['name']} {one['model'] or ''}".lower()
+        and state in ("", one["state"])
+        and project in ("", one["project"])
+    ]
+    shown, paging = one_page(found, visit)
     return {
-        "endpoint": client.endpoint(name),
-        "history": client.history(name),
-        "lines": list(client.endpoint_logs(name, lines=LINES_SHOWN)),
-        "refused": refused,
-        "ago": partial(ago, now=now),
-        "first_line": first_line,
+        "endpoints": shown,
+        "paging": paging,
+        "all_count": len(everything),
+        "states": sorted({one["state"] for one in everything}),
+        "projects": sorted({one["project"] for one in everything}),
     }
 
 
-def change_endpoint(client: Client, name: str, change: str, form: bytes) -> OutcomeView:
-    """What a button of the page asks for. Raises as the sdk does, InvalidValue for a number that is none."""
-    if change == "refresh":
-        return client.refresh(name)
-    given = parse_qs(form.decode("latin-1")).get("to", [""])[0]
-    if not given.isdecimal():
-        raise InvalidValue(f"cannot roll back to version {given[:20]!r}", "use a button of the page")
-    return client.rollback(name, int(given))
+def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
+    name = visit.names["name"]
+    endpoint = client.endpoint(name)
+    span = visit.asked("since", "1h")
+    span = span if span in SPANS else "1h"
+    measured = client.metrics(name, since=span)
+    invocations = client.invocations(name, limit=INVOCATIONS_SHOWN)
+    return {
+        "endpoint": endpoint,
+        "history": client.history(name),
+        "versions_shown": VERSIONS_SHOWN,
+        "span": span,
+        "spans": SPANS,
+        "charts": charts_of(measured),
+        "measured": measured,
+        "scaling": client.scaling(name, limit=DECISIONS_SHOWN),
+        "form": _form(client, name, endpoint),
+        "curl": curl_line(client.url, endpoint),
+        "python": python_lines(client.url, endpoint),
+        "invocations": invocations,
+        "dead": sum(one.get("status") == "failed" for one in invocations),
+        "alarms": client.alarms(endpoint=name),
+        "captures": client.captures(name),
+        "lines": list(client.endpoint_logs(name, lines=LINES_SHOWN)),
+        "events": client.events(kind="endpoint", name=endpoint["name"], limit=EVENTS_SHOWN),
+    }
+
+
+def _form(client: Client, name: str, endpoint: EndpointView) -> Form:
+    try:
+        return form_of(client.schema(name), endpoint["example"])
+    except (NotReady, NotFound):
+        return form_of({}, endpoint["example"])
+
+
+def log_page(client: Client, visit: Visit) -> dict[str, Any]:
+    """The last lines that are wanted: by words, level, replica, time, request."""
+    name, text = visit.names["name"], visit.asked("q")
+    lines = client.endpoint_logs(
+        name,
+        lines=LINES_SEARCHED if text else 1000,
+        replica=visit.asked("replica") or None,
+        level=visit.asked("level") or None,
+        since=visit.asked("since") or None,
+        request=visit.asked("request") or None,
+    )
+    shown = [line for line in lines if text.lower() in line.lower()]
+    return {
+        "endpoint": client.endpoint(name),
+        "lines": shown[-1000:],
+        "levels": LEVELS,
+        "narrowed": any(visit.asked(one) for one in ("q", "replica", "level", "since", "request")),
+    }
+
+
+def charts_of(measured: MetricsView) -> list[Chart]:
+    """What an endpoint did over a while."""
+    begin, end, step = seconds_of(measured["since"]), seconds_of(measured["until"]), measured["step_seconds"]
+
+    def points(name: str) -> list[Point]:
+        return [(seconds_of(one["at"]), one["values"].get(name)) for one in measured["points"]]
+
+    def silent(name: str, label: str) -> Series:
+        return Series(label, with_noughts(points(name), begin, end, step) if measured["points"] else [])
+
+    def measured_only(name: str, label: str, *, stepped: bool = False) -> Series:
+        return Series(label, with_gaps(points(name), step), stepped)
+
+    latencies = [measured_only(f"latency_p{one}", f"p{one}") for one in (50, 95, 99)]
+    waits = [measured_only(f"queue_p{one}", f"p{one}") for one in (50, 95)]
+    return [
+        time_chart("Requests a second", [silent("requests_per_second", "requests")], begin, end),
+        time_chart("Latency", latencies, begin, end, seconds_text),
+        time_chart("Errors", [silent("errors_5xx", "5xx"), silent("errors_4xx", "4xx")], begin, end),
+        time_chart("Waiting time", waits, begin, end, seconds_text),
+        time_chart("In flight and queued", [silent("in_flight", "in flight"), silent("queued", "queued")], begin, end),
+        time_chart("Replicas", [measured_only("replicas", "replicas", stepped=True)], begin, end),
+    ]
+
+
+def curl_line(url: str, endpoint: EndpointView) -> str:
+    # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never shown.
+    key = "" if urlsplit(url).hostname in _LOOPBACK else ' \\\n  -H "x-api-key: $MODELYARD_API_KEY"'
+    body = shlex.quote(endpoint["example"] or "{}")
+    body = body if len(body) <= EXAMPLE_LENGTH_MAX else "@data.json"
+    return f"curl {endpoint['url']} \\\n  -H 'content-type: application/json'{key} \\\n  -d {body}"
+
+
+def python_lines(url: str, endpoint: EndpointView) -> str:
+    example = endpoint["example"] or "{}"
+    body = repr(json.loads(example)) if len(example) <= EXAMPLE_LENGTH_MAX else "data"
+    return (
+        "from modelyard import Client\n\n"
+        f"with Client({url!r}) as yard:\n"
+        f"    print(yard.predict({endpoint['name']!r}, {body}))"
+    )
+
+
+def roll_back(client: Client, visit: Visit) -> Answer:
+    client.rollback(visit.names["name"], visit.typed_number("to", "a version") if visit.typed("to") else None)
+    return _own(visit)
+
+
+def refresh(client: Client, visit: Visit) -> Answer:
+    client.refresh(visit.names["name"])
+    return _own(visit)
+
+
+def pause(client: Client, visit: Visit) -> Answer:
+    client.pause(visit.names["name"])
+    return _own(visit)
+
+
+def resume(client: Client, visit: Visit) -> Answer:
+    client.resume(visit.names["name"])
+    return _own(visit)
+
+
+def promote(client: Client, visit: Visit) -> Answer:
+    client.promote_endpoint(visit.names["name"], step=bool(visit.typed("step")))
+    return _own(visit)
+
+
+def redrive(client: Client, visit: Visit) -> Answer:
+    client.redrive_invocations(visit.names["name"])
+    return _own(visit)
+
+
+def delete(client: Client, visit: Visit) -> Answer:
+    visit.confirm(visit.names["name"])
+    client.delete_endpoint(visit.names["name"], wait=False)
+    return "/endpoints"
+
+
+def _own(visit: Visit) -> str:
+    return f"/endpoints/{quote(visit.names['name'])}"
+
+
+PAGES = (
+    Page("/endpoints", "endpoints.html", endpoint_list),
+    Page(
+        "/endpoints/{name}",
+        "endpoint.html",
+        endpoint_page,
+        {
+            "rollback": roll_back,
+            "refresh": refresh,
+            "pause": pause,
+            "resume": resume,
+            "promote": promote,
+            "redrive": redrive,
+            "delete": delete,
+        },
+    ),
+    Page("/endpoints/{name}/logs", "logs.html", log_page),
+)

@@ -1,40 +1,57 @@
-"""The first page: what runs, and what is wrong."""
+"""The first page: what is wrong, what runs, what is idle and since when, what holds the memory."""
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from typing import Any
 
+from modelyard.console.formats import seconds_of
+from modelyard.console.visits import Page, Visit
 from modelyard.sdk.client import Client
-from modelyard.sdk.views import EndpointView, ModelView, ProcessView, RunView
+from modelyard.sdk.views import EndpointView, ProcessView, RunView
 
-RUNS_SHOWN = 20
-EVENTS_SHOWN = 30
+RUNS_SHOWN = 10
+EVENTS_SHOWN = 15
+WRONG_SHOWN = 20
+IDLE_SHOWN = 8
+LIVE_SHOWN = 12
+
+IDLE_SECONDS = 3600.0
+"""Without a request for so long, an endpoint is idle."""
+
 RECENT_SECONDS = 86400.0
 """A run that failed longer ago is history, not something to look after now."""
 
 _WRONG_STATES = ("error", "error (out of memory)", "compute unavailable")
 _WRONG_STATUSES = ("Failed", "Lost")
 
-_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
-
-def overview(client: Client, now: float) -> dict[str, Any]:
-    """Everything that the page's template shows."""
+def overview(client: Client, visit: Visit) -> dict[str, Any]:
+    """Everything that the page's template shows; it grows with nothing that there may be thousands of."""
     status = client.status()
     endpoints = client.endpoints()
     runs = client.runs(limit=RUNS_SHOWN)
+    wrong = what_is_wrong(endpoints, runs, status["processes"], visit.now)
+    wrong += [
+        Wrong(f"alarm {one['name']}", one["sentence"], f"/alarms/{one['name']}")
+        for one in client.alarms()
+        if one["state"] == "alarm"
+    ]
+    idle = idle_endpoints(endpoints, visit.now)
     return {
         "status": status,
-        "wrong": what_is_wrong(endpoints, runs, status["processes"], now),
-        "endpoints": endpoints,
+        "wrong": wrong[:WRONG_SHOWN],
+        "wrong_more": max(0, len(wrong) - WRONG_SHOWN),
+        "states": Counter(one["state"] for one in endpoints).most_common(),
+        "endpoints": newest_asked(endpoints)[:LIVE_SHOWN],
+        "endpoint_count": len(endpoints),
+        "replica_count": sum(one["ready"] for one in endpoints),
+        "idle": idle[:IDLE_SHOWN],
+        "idle_count": len(idle),
         "runs": runs,
-        "models": client.models(),
+        "models": client.models()[:RUNS_SHOWN],
         "events": client.events(limit=EVENTS_SHOWN),
-        "ago": partial(ago, now=now),
-        "metric": best_metric,
-        "size": size,
-        "first_line": first_line,
+        "memory_bytes": sum(one["pss_bytes"] or 0 for one in status["processes"]),
+        "best_metric": best_metric,
     }
 
 
@@ -44,11 +61,13 @@ class Wrong:
 
     what: str
     why: str
+    page: str | None = None
+    """Where there is more to see, below `/console`."""
 
     @property
     def headline(self) -> str:
         """Its first line and, of a traceback, its last, which has the exception."""
-        lines = self.why.strip().splitlines()
+        lines = self.why.strip().splitlines() or [""]
         return lines[0] if len(lines) == 1 else f"{lines[0]}: {lines[-1].strip()}"
 
     @property
@@ -67,31 +86,35 @@ def what_is_wrong(
         if not one["alive"]
     ]
     wrong += [
-        Wrong(f"endpoint {one['name']}", f"{one['state']}: {one['sentence']}")
+        Wrong(f"endpoint {one['name']}", f"{one['state']}: {one['sentence']}", f"/endpoints/{one['name']}")
         for one in endpoints
         if one["state"] in _WRONG_STATES
     ]
     wrong += [
-        Wrong(f"run {one['id']}", f"{one['status']}: {one['failure_reason'] or 'no reason was recorded'}")
+        Wrong(
+            f"run {one['id']}",
+            f"{one['status']}: {one['failure_reason'] or 'no reason was recorded'}",
+            f"/runs/{one['id']}",
+        )
         for one in runs
-        if one["status"] in _WRONG_STATUSES and now - _seconds(one["ended_at"] or one["created_at"]) < RECENT_SECONDS
+        if one["status"] in _WRONG_STATUSES and now - seconds_of(one["ended_at"] or one["created_at"]) < RECENT_SECONDS
     ]
     return wrong
 
 
-def ago(moment: str | None, now: float) -> str:
-    """`3 min ago`, for a time as the interface gives it."""
-    if moment is None:
-        return ""
-    passed = now - _seconds(moment)
-    for seconds, unit in _UNITS:
-        if passed >= seconds:
-            return f"{int(passed // seconds)} {unit} ago"
-    return "now"
+def idle_endpoints(endpoints: list[EndpointView], now: float) -> list[EndpointView]:
+    """Those that nobody has asked for an hour and that keep replicas all the same, the longest idle first."""
+
+    def since(one: EndpointView) -> float:
+        return seconds_of(one["last_request_at"] or one["created_at"])
+
+    found = [one for one in endpoints if one["ready"] and now - since(one) >= IDLE_SECONDS]
+    return sorted(found, key=since)
 
 
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+def newest_asked(endpoints: list[EndpointView]) -> list[EndpointView]:
+    """Those that were asked last first; those that never were, by name."""
+    return sorted(endpoints, key=lambda one: -seconds_of(one["last_request_at"]) if one["last_request_at"] else 0.0)
 
 
 def best_metric(run: RunView) -> str:
@@ -100,15 +123,4 @@ def best_metric(run: RunView) -> str:
     return f"{names[0]} {run['metrics'][names[0]]:.4g}" if names else ""
 
 
-def first_line(text: str) -> str:
-    return text.partition("\n")[0]
-
-
-def size(model: ModelView) -> str:
-    """`1.2 MB`."""
-    amount = float(model["size_bytes"])
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
+PAGES = (Page("", "overview.html", overview),)

@@ -1,97 +1,134 @@
-"""Routes of the console, and what stands in a page's place where there is nothing to show."""
+"""Routes of the console: every noun's pages and their buttons, and what stands in a page's place where there is nothing
+to show."""
 
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from modelyard.clock import Clock
-from modelyard.console import sessions
-from modelyard.console.asking import HEADERS, ask, has_session, render
-from modelyard.console.endpoints import CHANGES, change_endpoint, endpoint_page
-from modelyard.console.overview import overview
+from modelyard.console import (
+    alarms,
+    audit,
+    endpoints,
+    events,
+    jobs,
+    models,
+    overview,
+    people,
+    resources,
+    runs,
+    secrets,
+    sessions,
+    static,
+)
+from modelyard.console.asking import HEADERS, ask, has_session, page_text, read_form, render
+from modelyard.console.visits import Action, Page, Visit
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.routes import CONSOLE
+from modelyard.sdk.access import MeView
 from modelyard.sdk.client import Client
 
 if TYPE_CHECKING:
     from modelyard.sdk.in_process import InProcess
 
-_STYLE_HEADERS = {"cache-control": "max-age=300"}
+_NOUNS = (overview, endpoints, runs, models, jobs, resources, alarms, events, people, secrets, audit)
+
+QUERY_FIELDS_MAX = 200
+"""Of the address of a page."""
 
 
 def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
     """`yard` is called within a request, when the application's loop runs and the sdk's HTTP client is first needed."""
+    found: list[BaseRoute] = [Route("/", _go_to_console), *static.routes(), *sessions.routes(yard)]
+    for noun in _NOUNS:
+        for page in noun.PAGES:
+            found.append(Route(CONSOLE + page.path, _showing(page, yard, clock)))
+            found += [
+                Route(f"{CONSOLE}{page.path}/{verb}", _doing(page, action, yard, clock), methods=["POST"])
+                for verb, action in page.actions.items()
+            ]
+    return found
 
-    async def show_overview(request: Request) -> Response:
-        return await _page(request, yard(), "overview.html", lambda client: overview(client, clock.now()))
 
-    async def show_endpoint(request: Request) -> Response:
-        name = str(request.path_params["name"])
-        return await _page(request, yard(), "endpoint.html", lambda client: endpoint_page(client, name, clock.now()))
+async def _go_to_console(request: Request) -> Response:  # noqa: ARG001 (a route's signature)
+    return RedirectResponse(CONSOLE, 307)
 
-    async def change(request: Request) -> Response:
-        name, what = str(request.path_params["name"]), request.url.path.rpartition("/")[2]
-        form = await request.body()
+
+def _showing(page: Page, yard: "Callable[[], InProcess]", clock: Clock) -> Callable[[Request], Any]:
+    async def show(request: Request) -> Response:
+        return await _page(request, yard(), page, _visit(request, clock), {})
+
+    return show
+
+
+def _doing(page: Page, action: Action, yard: "Callable[[], InProcess]", clock: Clock) -> Callable[[Request], Any]:
+    async def do(request: Request) -> Response:
+        visit = _visit(request, clock, await read_form(request))
         try:
-            await ask(request, yard(), lambda client: change_endpoint(client, name, what, form))
+            answer = await ask(request, yard(), lambda client: action(client, visit))
         except Unauthorized:
             reason = "This browser's session is over, or the request did not come from a page of this yard."
             return sessions.login_page(CONSOLE, reason)
         except ModelyardError as error:
-            told = f"{error.message}. {error.hint or ''}"
-            return await _page(
-                request, yard(), "endpoint.html", lambda client: endpoint_page(client, name, clock.now(), told), 409
-            )
-        return RedirectResponse(f"{CONSOLE}/endpoints/{quote(name)}", 303, headers=HEADERS)
+            told = {"refused": f"{error.message}. {error.hint or ''}"}
+            return await _page(request, yard(), page, visit, told, 409)
+        if isinstance(answer, str):
+            return RedirectResponse(CONSOLE + answer, 303, headers=HEADERS)
+        return await _page(request, yard(), page, visit, answer)
 
-    async def show_style(request: Request) -> Response:  # noqa: ARG001 (a route's signature)
-        return Response(_read("style.css"), media_type="text/css", headers=_STYLE_HEADERS)
+    return do
 
-    async def go_to_console(request: Request) -> Response:  # noqa: ARG001 (a route's signature)
-        return RedirectResponse(CONSOLE, 307)
 
-    return [
-        Route("/", go_to_console),
-        Route(CONSOLE, show_overview),
-        Route(f"{CONSOLE}/endpoints/{{name}}", show_endpoint),
-        *(Route(f"{CONSOLE}/endpoints/{{name}}/{verb}", change, methods=["POST"]) for verb in CHANGES),
-        *sessions.routes(yard),
-        Route(f"{CONSOLE}/style.css", show_style),
-    ]
+def _visit(request: Request, clock: Clock, form: dict[str, list[str]] | None = None) -> Visit:
+    query = parse_qs(request.url.query, max_num_fields=QUERY_FIELDS_MAX)
+    names = {name: str(value) for name, value in request.path_params.items()}
+    return Visit(clock.now(), names, query, form or {})
 
 
 async def _page(
-    request: Request,
-    yard: "InProcess",
-    template: str,
-    content: Callable[[Client], dict[str, Any]],
-    status: int = 200,
+    request: Request, yard: "InProcess", page: Page, visit: Visit, told: dict[str, Any], status: int = 200
 ) -> Response:
     """A page, or the login that leads to it, or the one that says that there is no such thing or that it is not for
     everybody."""
     target = sessions.next_page(request.url.path)
     if not has_session(request):
         return sessions.login_page(target, "")
+
+    def make(client: Client) -> str:
+        me = client.access.me()
+        values = {"refused": None, "made": None, "now": visit.now, "visit": visit, **_frame(me, page)}
+        return page_text(page.template, {**values, **page.content(client, visit), **told})
+
     try:
-        values = await ask(request, yard, content)
+        return HTMLResponse(await ask(request, yard, make), status, HEADERS)
     except Unauthorized:
         return sessions.login_page(target, "This browser's session is over.")
     except Forbidden as error:
         me = await ask(request, yard, lambda client: client.access.me())
-        if me["must_change_password"]:
-            return RedirectResponse(sessions.PASSWORD, 303, headers=HEADERS)
-        return render("missing.html", {"message": error.message, "hint": error.hint}, 403)
-    except NotFound as error:
-        return render("missing.html", {"message": error.message, "hint": error.hint}, 404)
-    return render(template, values, status)
+        return _instead(error, 403) if not me["must_change_password"] else _to_password()
+    except ModelyardError as error:
+        return _instead(error, 404 if isinstance(error, NotFound) else 400)
 
 
-@cache
-def _read(name: str) -> str:
-    return files("modelyard.console").joinpath(name).read_text(encoding="utf-8")
+def _instead(error: ModelyardError, status: int) -> Response:
+    return render("missing.html", {"message": error.message, "hint": error.hint}, status)
+
+
+def _to_password() -> Response:
+    return RedirectResponse(sessions.PASSWORD, 303, headers=HEADERS)
+
+
+def _frame(me: MeView, page: Page) -> dict[str, Any]:
+    """What stands around every page: who is here, what they may do anywhere, which part of the console it is."""
+    everywhere = {one["role"] for one in me["grants"] if not (one["project"] or one["resource"])}
+    anywhere = {one["role"] for one in me["grants"]}
+    return {
+        "who": me["id"] or "the owner",
+        "is_admin": "admin" in everywhere,
+        "is_deployer": bool(anywhere & {"admin", "deployer"}),
+        "part": page.path.split("/")[1] if page.path else "",
+    }

@@ -1,15 +1,13 @@
 """Coming in and going out: the login, the password that must be changed, the one-time link, signing out."""
 
-import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from modelyard.console.asking import HEADERS, ask, is_secure, render, session_cookie
+from modelyard.console.asking import HEADERS, ask, is_secure, read_form, render, session_cookie
 from modelyard.errors import ModelyardError, Unauthorized
 from modelyard.protocol.routes import CONSOLE
 
@@ -120,10 +118,5 @@ def _end_own(client: "Client") -> None:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            return {}
-    fields: dict[str, list[Any]] = await asyncio.to_thread(parse_qs, body.decode("utf-8", "replace"), True)
-    return {name: str(values[0]) for name, values in fields.items()}
+    fields = await read_form(request, FORM_BYTES_MAX)
+    return {name: values[0] for name, values in fields.items()}

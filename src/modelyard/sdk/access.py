@@ -89,6 +89,13 @@ Grants = Sequence[Mapping[str, str | None]]
 """Each `{role, project?, resource?}`."""
 
 
+def read_grant(word: str) -> dict[str, str | None]:
+    """`viewer`, `deployer:shop`, `caller:endpoint/price`, as commands and pages take it."""
+    role, _, where = word.partition(":")
+    project, resource = (None, where) if "/" in where else (where or None, None)
+    return {"role": role, "project": project, "resource": resource}
+
+
 class AccessClient:
     """Raises as `Client` does; most of it is for admins."""
 

@@ -207,6 +207,11 @@ class Client:
     def endpoint(self, name: str) -> EndpointView:
         return self._connection.get(f"/endpoints/{_part(name)}")
 
+    def schema(self, name: str) -> dict[str, Any]:
+        """What an endpoint takes and gives, as its replicas said it: `input` and `output` as JSON Schema,
+        `content_types`, an `example`. Raises NotReady until one of them was ready."""
+        return self._connection.get(f"/endpoints/{_part(name)}/schema")
+
     def wait_endpoint(
         self,
         name: str,

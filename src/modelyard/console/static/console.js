@@ -1,0 +1,203 @@
+// What pages can do beyond links and forms: stay new, follow a log, try an endpoint, read a chart, copy, ask back.
+// Every page works without it; nothing here knows more than the page does.
+"use strict";
+
+const LINES_KEPT = 2000;
+const ANSWER_LENGTH_SHOWN = 20000;
+const PAUSE_AFTER_FAILURE_MS = 3000;
+
+// -- staying new -----------------------------------------------------------------------------------------------------
+
+function refreshing() {
+  const live = document.getElementById("live");
+  const seconds = Number(live?.dataset.refresh);
+  if (!seconds) return;
+  const timer = setInterval(async () => {
+    const busy = live.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+    if (document.hidden || busy) return;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (answer.status === 401 || answer.status === 404) return location.reload();
+      if (!answer.ok) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const newer = fresh.getElementById("live");
+      if (!newer) return;
+      Idiomorph.morph(document.getElementById("live"), newer, {
+        callbacks: {
+          // What somebody opened or chose stays so.
+          beforeAttributeUpdated: (name) => !["open", "checked"].includes(name),
+        },
+      });
+      document.title = fresh.title;
+      if (!newer.dataset.refresh) clearInterval(timer);
+    } catch {
+      // The yard is being restarted; the next turn asks again.
+    }
+  }, seconds * 1000);
+}
+
+// -- logs ------------------------------------------------------------------------------------------------------------
+
+async function follow(log) {
+  for (;;) {
+    try {
+      const answer = await fetch(log.dataset.follow);
+      if (!answer.ok) return;
+      log.textContent = "";
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        append(log, value);
+      }
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_AFTER_FAILURE_MS));
+    }
+  }
+}
+
+function append(log, text) {
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  log.append(text);
+  log.normalize();
+  const lines = log.textContent.split("\n");
+  if (lines.length > LINES_KEPT * 1.2) log.textContent = lines.slice(-LINES_KEPT).join("\n");
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function following() {
+  for (const log of document.querySelectorAll(".log")) {
+    log.scrollTop = log.scrollHeight;
+    if (log.dataset.follow) follow(log);
+  }
+}
+
+// -- trying ----------------------------------------------------------------------------------------------------------
+
+function bodyOf(form) {
+  if (form.dataset.mode === "file") {
+    const file = form.elements.file.files[0];
+    return [file, file.type || "application/octet-stream"];
+  }
+  if (form.dataset.mode === "json") return [form.elements.body.value, "application/json"];
+  const body = {};
+  for (const field of form.querySelectorAll("[data-type]")) {
+    const type = field.dataset.type;
+    if (type === "boolean") body[field.name] = field.checked;
+    else if (field.value !== "" || field.required) body[field.name] = type === "string" ? field.value : Number(field.value);
+  }
+  return [JSON.stringify(body), "application/json"];
+}
+
+async function predict(form, shown) {
+  const [body, type] = bodyOf(form);
+  const began = performance.now();
+  shown.textContent = "asking …";
+  let head, text, good = false;
+  try {
+    const answer = await fetch(form.dataset.url, { method: "POST", headers: { "content-type": type }, body });
+    text = await answer.text();
+    good = answer.ok;
+    const took = (performance.now() - began).toFixed(1);
+    head = `${answer.status} in ${took} ms, request ${answer.headers.get("x-request-id") ?? ""}`;
+    if ((answer.headers.get("content-type") ?? "").includes("json")) text = JSON.stringify(JSON.parse(text), null, 2);
+  } catch (error) {
+    head = "no answer";
+    text = String(error);
+  }
+  const pre = document.createElement("pre");
+  pre.tabIndex = 0;
+  pre.textContent = text.length > ANSWER_LENGTH_SHOWN ? `${text.slice(0, ANSWER_LENGTH_SHOWN)}\n…` : text;
+  const line = document.createElement("span");
+  line.className = `state ${good ? "good" : "bad"}`;
+  line.textContent = head;
+  shown.replaceChildren(line, pre);
+}
+
+function trying() {
+  const form = document.getElementById("try-form");
+  form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    predict(form, document.getElementById("answer"));
+  });
+}
+
+// -- charts ----------------------------------------------------------------------------------------------------------
+
+function read(plot, clientX) {
+  const svg = plot.querySelector("svg");
+  const box = svg.getBoundingClientRect();
+  const share = (clientX - box.left) / box.width;
+  const points = JSON.parse(plot.dataset.readout);
+  if (!points.length) return;
+  const nearest = points.reduce((best, one) => (Math.abs(one[0] - share) < Math.abs(best[0] - share) ? one : best));
+  let cursor = svg.querySelector(".cursor");
+  if (!cursor) {
+    cursor = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    cursor.setAttribute("class", "cursor");
+    cursor.setAttribute("y1", "0");
+    cursor.setAttribute("y2", "140");
+    svg.append(cursor);
+  }
+  cursor.setAttribute("x1", String(nearest[0] * 600));
+  cursor.setAttribute("x2", String(nearest[0] * 600));
+  const figure = plot.closest("figure");
+  const title = figure.querySelector(".chart-title");
+  title.dataset.own ??= title.textContent;
+  title.textContent = `${title.dataset.own}, ${nearest[1]}`;
+  figure.querySelectorAll(".key b").forEach((value, index) => {
+    value.dataset.own ??= value.textContent;
+    value.textContent = nearest[2][index] || "–";
+  });
+}
+
+function unread(plot) {
+  plot.querySelector(".cursor")?.remove();
+  for (const one of plot.closest("figure").querySelectorAll("[data-own]")) {
+    one.textContent = one.dataset.own;
+    delete one.dataset.own;
+  }
+}
+
+function reading() {
+  let under = null;
+  document.addEventListener("pointermove", (event) => {
+    const plot = event.target.closest?.(".plot") ?? null;
+    if (under && under !== plot && under.isConnected) unread(under);
+    under = plot;
+    if (plot) read(plot, event.clientX);
+  });
+}
+
+// -- copying, asking back --------------------------------------------------------------------------------------------
+
+function copying() {
+  if (!navigator.clipboard) return;
+  for (const pre of document.querySelectorAll(".command pre, pre[data-copy]")) {
+    const text = pre.textContent;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 1500);
+    });
+    pre.append(button);
+  }
+}
+
+function askingBack() {
+  document.addEventListener("submit", (event) => {
+    const words = event.submitter?.dataset.confirm;
+    if (words && !confirm(words)) event.preventDefault();
+  });
+}
+
+refreshing();
+following();
+trying();
+reading();
+copying();
+askingBack();
