@@ -126,7 +126,7 @@ def _marks(places: Mapping[str, float]) -> list[Mark]:
 def _short(text: str) -> str:
     size = _number(text)
     written = number(size) if size is not None else text
-    return written if len(written) <= 12 else f"{written[:11]}…"
+    return written if len(written) <= 12 else f"{written[:9]}..."
 
 
 def _path(row: Row, axes: Sequence[Axis], places: Mapping[str, Mapping[str, float]], metric: str) -> str:

@@ -92,7 +92,7 @@ function bodyOf(form) {
 async function predict(form, shown) {
   const [body, type] = bodyOf(form);
   const began = performance.now();
-  shown.textContent = "asking …";
+  shown.textContent = "asking ...";
   let head, text, good = false;
   try {
     const answer = await fetch(form.dataset.url, { method: "POST", headers: { "content-type": type }, body });
@@ -107,7 +107,7 @@ async function predict(form, shown) {
   }
   const pre = document.createElement("pre");
   pre.tabIndex = 0;
-  pre.textContent = text.length > ANSWER_LENGTH_SHOWN ? `${text.slice(0, ANSWER_LENGTH_SHOWN)}\n…` : text;
+  pre.textContent = text.length > ANSWER_LENGTH_SHOWN ? `${text.slice(0, ANSWER_LENGTH_SHOWN)}\n...` : text;
   const line = document.createElement("span");
   line.className = `state ${good ? "good" : "bad"}`;
   line.textContent = head;
@@ -147,7 +147,7 @@ function read(plot, clientX) {
   title.textContent = `${title.dataset.own}, ${nearest[1]}`;
   figure.querySelectorAll(".key b").forEach((value, index) => {
     value.dataset.own ??= value.textContent;
-    value.textContent = nearest[2][index] || "–";
+    value.textContent = nearest[2][index] || "-";
   });
 }
 
