@@ -60,15 +60,32 @@ def routes(yard: Yard) -> APIRouter:
         version: Annotated[int | None, Query(ge=0)] = None,
     ) -> StreamingResponse:
         """Captured requests as JSON Lines, newest first (`domain.captures` says what a record has)."""
-        endpoint = yard.store.endpoints.get(name)
-        now = yard.clock.now()
-        command = [sys.executable, "-m", "modelyard.processes.recorder", "--home", str(yard.home.root)]
-        command += ["--read", endpoint.name, "--since", str(moment(since, now)), "--limit", str(limit)]
-        command += ["--until", str(moment(until, now))] if until is not None else []
-        command += ["--of-version", str(version)] if version is not None else []
-        return StreamingResponse(_output(command), media_type="application/x-ndjson")
+        asked = Records(since, until, limit, version)
+        found = captured_records(yard, yard.store.endpoints.get(name).name, asked)
+        return StreamingResponse(found, media_type="application/x-ndjson")
 
     return router
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Which of an endpoint's captured requests are wanted."""
+
+    since: str
+    """A time, or how long ago: `24h`."""
+    until: str | None
+    limit: int
+    version: int | None
+
+
+def captured_records(yard: Yard, endpoint: str, asked: Records) -> AsyncIterator[bytes]:
+    """JSON Lines, newest first, in pieces that end anywhere. Raises InvalidValue for a time that is none."""
+    now = yard.clock.now()
+    command = [sys.executable, "-m", "modelyard.processes.recorder", "--home", str(yard.home.root)]
+    command += ["--read", endpoint, "--since", str(moment(asked.since, now)), "--limit", str(asked.limit)]
+    command += ["--until", str(moment(asked.until, now))] if asked.until is not None else []
+    command += ["--of-version", str(asked.version)] if asked.version is not None else []
+    return _output(command)
 
 
 async def _output(command: list[str]) -> AsyncIterator[bytes]:

@@ -246,12 +246,12 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
         )
         for one in others
     }
-    specs = {one.name: _endpoint_spec(yard, one) for one in endpoints}
+    specs = {one.name: endpoint_spec(yard, one) for one in endpoints}
     access = {one.name: policy_from(one.access) for one in endpoints if one.access is not None}
     return Wanted(specs, resources, access, from_file=deployment.from_file, prune=deployment.prune)
 
 
-def _endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
+def endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
     given = resource.spec.model_dump(

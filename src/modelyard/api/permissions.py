@@ -76,6 +76,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/endpoints/{name}/metrics"): _on("endpoint", _VIEWER),
         ("GET", "/endpoints/{name}/captures"): _on("endpoint", _VIEWER),
         ("GET", "/endpoints/{name}/captures/records"): _on("endpoint", _DEPLOYER),
+        ("POST", "/endpoints/{name}/replays"): _on("endpoint", _DEPLOYER),
         ("GET", "/alarms"): _some(_VIEWER),
         ("GET", "/alarms/{name}"): _on("alarm", _VIEWER),
         ("POST", "/alarms/{name}/test"): _on("alarm", _DEPLOYER),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BUFFER_BYTES_MAX = 16 * 2**20
 """What may wait for the writing thread."""
 
+RECORD_BYTES = 512
+"""What a record is taken to need beside its bodies."""
+
 WRITE_SECONDS = 0.25
 SEGMENT_SECONDS = 5.0
 SEGMENT_BYTES_MAX = 16 * 2**20
@@ -52,23 +55,28 @@ class Captures:
         self._thread: threading.Thread | None = None
         self._may_write = True
 
-    def take(self, prediction: "Prediction", status: int, head: bytes, body: bytes | None) -> None:
-        """A request that is answered, as the endpoint's `capture` says. `body` is None for an answer in parts."""
+    def take(self, prediction: "Prediction", status: int, head: bytes, body: bytes) -> None:
+        """A request with its whole answer, as the endpoint's `capture` says."""
+        taken = self.begin(prediction, status, head)
+        if taken is not None:
+            taken.add(body)
+            taken.end()
+
+    def begin(self, prediction: "Prediction", status: int, head: bytes) -> "Taken | None":
+        """The same for an answer that comes in parts. None where this request is not to be kept."""
         service = prediction.service
         target = prediction.target
         figures = target.figures if target is not None else service.figures_of(service.entry.version)
         capture = capture_from(service.entry.capture or {})
         if random.random() >= capture.sample:  # noqa: S311 (which ones are kept is no secret)
-            return
+            return None
         input_bytes = prediction.body_bytes
         wants_input = capture.payload in (Payload.BOTH, Payload.INPUT)
         wants_output = capture.payload in (Payload.BOTH, Payload.OUTPUT)
         given = prediction.body if wants_input and not prediction.is_kept and input_bytes <= BODY_BYTES_MAX else None
-        answered = body if wants_output and body is not None and len(body) <= BODY_BYTES_MAX else None
-        size = len(given or b"") + len(answered or b"") + 512
-        if self._buffered_bytes + size > BUFFER_BYTES_MAX or not self._may_write:
+        if not self.reserve(len(given or b"") + RECORD_BYTES):
             figures.dropped += 1
-            return
+            return None
         waited, called = service.parts_of(prediction)
         record: dict[str, Any] = {
             "at": time.time(),
@@ -82,11 +90,27 @@ class Captures:
             "model_seconds": called,
             "input_type": (prediction.content_type or b"").decode("latin-1") or None,
             "input_bytes": input_bytes,
-            "output_bytes": None if body is None else len(body),
         }
+        return Taken(self, figures, record, given, head, wants_output=wants_output)
+
+    def reserve(self, size: int) -> bool:
+        """Whether so much more may be held."""
+        if self._buffered_bytes + size > BUFFER_BYTES_MAX or not self._may_write:
+            return False
+        with self._lock:
+            self._buffered_bytes += size
+        return True
+
+    def free(self, size: int) -> None:
+        with self._lock:
+            self._buffered_bytes -= size
+
+    def put(
+        self, figures: "Figures", record: dict[str, Any], given: bytes | None, answered: bytes | None, head: bytes
+    ) -> None:
+        """Hands a record, whose room is reserved, to the thread."""
         with self._lock:
             self._buffer.append((figures, record, given, answered, head))
-            self._buffered_bytes += size
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="captures", daemon=True)
             self._thread.start()
@@ -139,7 +163,7 @@ class Captures:
         while self._buffer and sum(map(len, lines)) < SEGMENT_BYTES_MAX:
             with self._lock:
                 figures, record, given, answered, head = self._buffer.popleft()
-                self._buffered_bytes -= len(given or b"") + len(answered or b"") + 512
+                self._buffered_bytes -= len(given or b"") + len(answered or b"") + RECORD_BYTES
             for side, body in (("input", given), ("output", answered)):
                 record[side], record[f"{side}_encoding"] = encoded(body) if body is not None else (None, None)
             record["output_type"] = _content_type(head)
@@ -159,6 +183,59 @@ class Captures:
         usage = shutil.disk_usage(self._folder)
         spooled = sum(one.stat().st_size for one in self._folder.glob("*.jsonl"))
         self._may_write = usage.free >= DISK_FREE_SHARE_MIN * usage.total and spooled <= SPOOLED_BYTES_MAX
+
+
+class Taken:
+    """One request that is kept, until its answer is whole."""
+
+    __slots__ = ("_captures", "_figures", "_given", "_head", "_parts", "_record", "_size", "_wants_output")
+
+    def __init__(
+        self,
+        captures: Captures,
+        figures: "Figures",
+        record: dict[str, Any],
+        given: bytes | None,
+        head: bytes,
+        *,
+        wants_output: bool,
+    ) -> None:
+        self._captures = captures
+        self._figures = figures
+        self._record = record
+        self._given = given
+        self._head = head
+        self._wants_output = wants_output
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        """A part of the answer. An answer that is too long, or that there is no room for, is kept without its body."""
+        self._size += len(part)
+        if not self._wants_output:
+            return
+        if self._size <= BODY_BYTES_MAX and self._captures.reserve(len(part)):
+            self._parts.append(part)
+        else:
+            self._let_go()
+
+    def end(self) -> None:
+        """The answer is whole."""
+        self._record["output_bytes"] = self._size
+        answered = b"".join(self._parts) if self._wants_output else None
+        self._captures.put(self._figures, self._record, self._given, answered, self._head)
+
+    def break_off(self) -> None:
+        """The answer never came to its end: half of it would be taken for what the model says."""
+        if self._wants_output:
+            self._let_go()
+        self._record["output_bytes"] = None
+        self._captures.put(self._figures, self._record, self._given, None, self._head)
+
+    def _let_go(self) -> None:
+        self._wants_output = False
+        self._captures.free(sum(map(len, self._parts)))
+        self._parts = []
 
 
 def _inference_id(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -82,7 +82,7 @@ class EventStream(Prediction):
     def begin(self, frame: Frame, version: int) -> None:
         if self.done or self.begun:
             return
-        status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version)
+        status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version, self.variant)
         self._begin_stream(status, head)
         self._write_part(frame.payload)
 
@@ -92,7 +92,7 @@ class EventStream(Prediction):
         if self.begun:
             sentence = f"cannot go on: the answer of endpoint {self.service.name} broke off"
             self._write_chunk(stream_error("StreamBroken", sentence))
-            self._end_stream()
+            self._end_stream(whole=False)
             return
         super().break_off()
 
@@ -110,6 +110,8 @@ class EventStream(Prediction):
         self.begun = True
         connection = self.connection
         self.service.count(self, status)
+        if self.service.entry.capture is not None:
+            self.taken = connection.gateway.captures.begin(self, status, head)
         self._chunked = connection.speaks_1_1
         if not self._chunked:
             self.keep_alive = False
@@ -123,13 +125,18 @@ class EventStream(Prediction):
 
     def _write_part(self, payload: bytes) -> None:
         if payload:
+            if self.taken is not None:
+                self.taken.add(payload)
             self._write_chunk(payload_part(payload))
             self._owe(len(payload))
 
     def _write_chunk(self, data: bytes) -> None:
         self.connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
-    def _end_stream(self) -> None:
+    def _end_stream(self, *, whole: bool = True) -> None:
+        if self.taken is not None and whole:
+            self.taken.end()
+            self.taken = None
         if self._chunked:
             self.connection.transport.write(b"0\r\n\r\n")
         self._release()

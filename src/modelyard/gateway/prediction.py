@@ -13,6 +13,7 @@ from modelyard.gateway.kept_body import HAS_ANONYMOUS_MEMORY, IN_MEMORY_BYTES_MA
 from modelyard.gateway.terms import Terms
 
 if TYPE_CHECKING:
+    from modelyard.gateway.captures import Taken
     from modelyard.gateway.connection import HttpConnection
     from modelyard.gateway.service import Service
     from modelyard.gateway.shadow import Copy, Shadow
@@ -57,6 +58,7 @@ class Prediction:
         "signed",
         "started_at",
         "stream",
+        "taken",
         "target",
         "terms",
         "times",
@@ -102,6 +104,8 @@ class Prediction:
         self.started_at = 0.0
         self.sent_at = 0.0
         """When it last went to a replica; what lies before is time in the queue."""
+        self.taken: Taken | None = None
+        """What is kept of it, while its answer comes in parts."""
         self.times = b""
         """What the replica says of its times (`frames.TIMES`)."""
         self._parts: list[bytes] = []
@@ -235,7 +239,7 @@ class Prediction:
         connection = self.connection
         self.service.count(self, status)
         if self.service.entry.capture is not None:
-            connection.gateway.captures.take(self, status, head, None)
+            self.taken = connection.gateway.captures.begin(self, status, head)
         self._chunked = connection.speaks_1_1
         if not self._chunked:
             self.keep_alive = False
@@ -249,6 +253,9 @@ class Prediction:
             return
         self._write_part(payload)
         if ended:
+            if self.taken is not None:
+                self.taken.end()
+                self.taken = None
             if self._chunked:
                 self.connection.transport.write(b"0\r\n\r\n")
             self._release()
@@ -330,6 +337,8 @@ class Prediction:
 
     def _write_part(self, payload: bytes) -> None:
         if payload:
+            if self.taken is not None:
+                self.taken.add(payload)
             transport = self.connection.transport
             transport.write(b"%x\r\n%b\r\n" % (len(payload), payload) if self._chunked else payload)
             self._owe(len(payload))
@@ -342,6 +351,9 @@ class Prediction:
 
     def _release(self) -> None:
         self.done = True
+        if self.taken is not None:
+            self.taken.break_off()
+            self.taken = None
         if self._kept is not None:
             if self._kept.in_memory:
                 self.connection.gateway.held_bytes -= self._kept.size_bytes

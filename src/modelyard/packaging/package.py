@@ -171,6 +171,35 @@ def with_lock(artifacts: Artifacts[FileT], package: str, lock: str, python_versi
     return artifacts.put_tree(sorted(files.values(), key=lambda file: file.path))
 
 
+def with_model(
+    artifacts: Artifacts[FileT],
+    package: str,
+    model_tree: str,
+    *,
+    name: str | None = None,
+    version: int | None = None,
+    framework: str | None = None,
+) -> str:
+    """The digest of a package with the same predictor and code, and another model. Raises as `build_package`."""
+    document = read_document(artifacts, package)
+    predictor: dict[str, Any] | None = document.get("predictor")
+    code_tree = None
+    if predictor is not None:
+        files = [one for one in artifacts.tree(package) if one.path.startswith("code/")]
+        code_tree = artifacts.put_tree([replace(one, path=one.path.removeprefix("code/")) for one in files])
+        environment: dict[str, Any] = document.get("environment") or {}
+        predictor = {**predictor, "python": environment.get("python")}
+    return build_package(
+        artifacts,
+        predictor=predictor,
+        code_tree=code_tree,
+        model_tree=model_tree,
+        model_name=name,
+        model_version=version,
+        framework=framework,
+    )
+
+
 def detect_tree(artifacts: Artifacts[FileT], files: Sequence[FileT]) -> Detection:
     """The framework of a model in the store."""
     return detect([file.path for file in files], _head_reader(artifacts, files))

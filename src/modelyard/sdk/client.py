@@ -9,6 +9,7 @@ from urllib.parse import quote
 from modelyard.domain import splitters
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import RESOURCE_KINDS, check_model_name, check_name, name_key, resolve
+from modelyard.domain.replays import REQUESTS_DEFAULT, TOLERANCE, Report
 from modelyard.errors import NotFound
 from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS, TARGET_VARIANT
 from modelyard.sdk.access import AccessClient
@@ -23,6 +24,7 @@ from modelyard.sdk.metrics import MetricsView
 from modelyard.sdk.packages import SUFFIX, Built, deploy_archive, export_archive, import_archive
 from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
+from modelyard.sdk.replays import against_document, follow_replay
 from modelyard.sdk.scaling import LoadView, ScalingView
 from modelyard.sdk.trainings import choose_training, start_training, start_tuning
 from modelyard.sdk.transforms import start_transform
@@ -405,6 +407,36 @@ class Client:
         for line in self._connection.lines(f"/endpoints/{_part(name)}/captures/records", asked):
             if line.strip():
                 yield json.loads(line)
+
+    def replay(
+        self,
+        name: str,
+        against: str,
+        *,
+        since: str = "24h",
+        limit: int = REQUESTS_DEFAULT,
+        version: int | None = None,
+        concurrency: int = 1,
+        tolerance: float = TOLERANCE,
+        ignore: Iterable[str] = (),
+        told: Callable[[str, int], None] = lambda _state, _done: None,
+    ) -> Report:
+        """Sends captured requests of an endpoint to a candidate that takes no others, and compares both answers.
+
+        `against` is a registered model (`price:4`, `price@challenger`), a version of the endpoint (`v3`), a model's
+        file, a package's file, or a yard file that has an endpoint of that name. `ignore` names fields of answers that
+        do not count. Returns when the candidate is gone again.
+        """
+        asked = {
+            "against": against_document(self._connection, name, against),
+            "since": since,
+            "limit": limit,
+            "version": version,
+            "concurrency": concurrency,
+            "tolerance": tolerance,
+            "ignore": list(ignore),
+        }
+        return follow_replay(self._connection.post_lines(f"/endpoints/{_part(name)}/replays", asked), told)
 
     def alarms(self, endpoint: str | None = None) -> list[AlarmView]:
         """By name, with the state that each is in."""

@@ -79,12 +79,19 @@ class Connection:
 
     def lines(self, path: str, params: Params | None = None) -> Iterator[str]:
         """Text as it comes, by lines without their ends. Waits for as long as the yard keeps the answer open."""
+        return self._lines("GET", API + path, params=_given(params))
+
+    def post_lines(self, path: str, document: Any) -> Iterator[str]:
+        """The same, asked with a document."""
+        return self._lines("POST", API + path, json=document)
+
+    def _lines(self, method: str, path: str, **request: Any) -> Iterator[str]:
         import httpx  # noqa: PLC0415 (see __init__)
 
         endless = httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS, read=None)
         with (
             self._errors(),
-            self._http.stream("GET", API + path, params=_given(params), timeout=endless) as response,
+            self._http.stream(method, path, timeout=endless, **request) as response,
         ):
             if not response.is_success:
                 response.read()

@@ -1,6 +1,6 @@
 """From a yard file, or a model's file alone, to a deployment that the yard can apply."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,14 +68,8 @@ def deploy_file(
     if prune and plan.yard_file is None:
         raise InvalidValue("cannot prune: only a yard file says what is to stay", "name a yard file")
     project = check_name(project, "project name") if project else project_of(plan.folder)
-    with ExitStack() as unpacked:
-        opened = [open_endpoint(plan.folder, one, unpacked) for one in plan.endpoints]
-        models = [local_model(plan.folder, one.resource) for one in opened]
-        code = _send_code(connection, plan, progress)
-        resources = [
-            _resource(connection, one.resource, _send_own(connection, one, progress) or code, model, progress)
-            for one, model in zip(opened, models, strict=True)
-        ]
+    code = send_code(connection, plan, progress)
+    resources = endpoint_documents(connection, plan, plan.endpoints, code, progress)
     resources += [_other_resource(connection, one, code, progress) for one in plan.others]
     resources += [
         training_resource(connection, one, plan.folder, project=project, yard_file=plan.yard_file, progress=progress)
@@ -86,6 +80,23 @@ def deploy_file(
         wish |= {"from_file": True, "prune": prune}
     answer = connection.post("/deployments", wish)
     return Deployment(project, list(answer["outcomes"]), plan.notes)
+
+
+def endpoint_documents(
+    connection: Connection,
+    plan: Plan,
+    endpoints: "Sequence[EndpointResource]",
+    code: str | None,
+    progress: Progress = no_progress,
+) -> list[dict[str, Any]]:
+    """Sends the models of these endpoints of a plan, whose code is sent; returns each as the yard takes it."""
+    with ExitStack() as unpacked:
+        opened = [open_endpoint(plan.folder, one, unpacked) for one in endpoints]
+        models = [local_model(plan.folder, one.resource) for one in opened]
+        return [
+            _resource(connection, one.resource, _send_own(connection, one, progress) or code, model, progress)
+            for one, model in zip(opened, models, strict=True)
+        ]
 
 
 def plan_deployment(what: "Path | YardFile", name: str | None) -> Plan:
@@ -180,7 +191,8 @@ def detect_files(files: "Iterable[LocalFile]") -> "Detection":
     return detect(sources, head)
 
 
-def _send_code(connection: Connection, plan: Plan, progress: Progress) -> str | None:
+def send_code(connection: Connection, plan: Plan, progress: Progress = no_progress) -> str | None:
+    """The digest of the project's code; None where nothing of the plan runs any."""
     from modelyard.packaging.project import project_files  # noqa: PLC0415 (see plan_deployment)
 
     if not any(one.predictor for one in plan.endpoints) and not any(one.code for one in plan.others):
