@@ -28,7 +28,9 @@ def replay(
         typer.Option(help="Model (price:4), version of the endpoint (v3), model file, package file, or yard file."),
     ],
     since: Annotated[str, typer.Option(help="How long ago (10m, 2h), or a time.")] = "24h",
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=REQUESTS_MAX)] = REQUESTS_DEFAULT,
+    limit: Annotated[
+        int, typer.Option("-n", "--limit", min=1, max=REQUESTS_MAX, help="The newest so many.")
+    ] = REQUESTS_DEFAULT,
     version: Annotated[int | None, typer.Option(min=0, help="Only what this version answered.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=CONCURRENCY_MAX, help="Requests at the same time.")] = 1,
     tolerance: Annotated[float, typer.Option(min=0, max=1, help="Relative difference of numbers that is none.")] = (

@@ -106,11 +106,14 @@ def report_from(document: Mapping[str, Any]) -> Report:
     """The inverse of `report_document`, tolerant of keys that a later version added."""
     fields: dict[str, Any] = {key: document[key] for key in Report.__dataclass_fields__ if key in document}
     fields["fields"] = [FieldReport(**one) for one in fields.get("fields", ())]
-    fields["samples"] = [
-        Sample(**{**one, "fields": tuple(FieldDifference(**two) for two in one["fields"])})
-        for one in fields.get("samples", ())
-    ]
+    fields["samples"] = [_sample_from(one) for one in fields.get("samples", ())]
     return Report(**fields)
+
+
+def _sample_from(document: Mapping[str, Any]) -> Sample:
+    fields = dict(document)
+    fields["fields"] = tuple(FieldDifference(**one) for one in document["fields"])
+    return Sample(**fields)
 
 
 class Tally:
@@ -244,7 +247,8 @@ def _walk_maps(
         if key in ours and key in theirs:
             yield from _walk(inner, ours[key], theirs[key], tolerance)
         else:
-            yield FieldDifference(inner, *(_shown(side[key]) if key in side else "nothing" for side in (ours, theirs)))
+            given, answered = (_shown(side[key]) if key in side else "nothing" for side in (ours, theirs))
+            yield FieldDifference(inner, given, answered)
 
 
 def _walk_lists(place: str, mine: Sequence[Any], others: Sequence[Any], tolerance: float) -> Iterator[FieldDifference]:

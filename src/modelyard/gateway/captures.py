@@ -42,13 +42,17 @@ DISK_FREE_SHARE_MIN = 0.05
 _log = logging.getLogger("modelyard.gateway")
 
 
+Kept = tuple["Figures", dict[str, Any], bytes | None, bytes | None, bytes]
+"""Whose figures count it, the record so far, the bodies of request and answer, and the answer's head."""
+
+
 class Captures:
     """One per gateway. `take` is called on the loop; everything else is the thread's."""
 
     def __init__(self, folder: Path, gateway_id: str) -> None:
         self._folder = folder
         self._gateway_id = gateway_id
-        self._buffer: deque[tuple[Figures, dict[str, Any], bytes | None, bytes | None, bytes]] = deque()
+        self._buffer: deque[Kept] = deque()
         self._buffered_bytes = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -105,12 +109,10 @@ class Captures:
         with self._lock:
             self._buffered_bytes -= size
 
-    def put(
-        self, figures: "Figures", record: dict[str, Any], given: bytes | None, answered: bytes | None, head: bytes
-    ) -> None:
+    def put(self, kept: "Kept") -> None:
         """Hands a record, whose room is reserved, to the thread."""
         with self._lock:
-            self._buffer.append((figures, record, given, answered, head))
+            self._buffer.append(kept)
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="captures", daemon=True)
             self._thread.start()
@@ -223,14 +225,14 @@ class Taken:
         """The answer is whole."""
         self._record["output_bytes"] = self._size
         answered = b"".join(self._parts) if self._wants_output else None
-        self._captures.put(self._figures, self._record, self._given, answered, self._head)
+        self._captures.put((self._figures, self._record, self._given, answered, self._head))
 
     def break_off(self) -> None:
         """The answer never came to its end: half of it would be taken for what the model says."""
         if self._wants_output:
             self._let_go()
         self._record["output_bytes"] = None
-        self._captures.put(self._figures, self._record, self._given, None, self._head)
+        self._captures.put((self._figures, self._record, self._given, None, self._head))
 
     def _let_go(self) -> None:
         self._wants_output = False

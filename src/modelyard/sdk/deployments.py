@@ -68,8 +68,7 @@ def deploy_file(
     if prune and plan.yard_file is None:
         raise InvalidValue("cannot prune: only a yard file says what is to stay", "name a yard file")
     project = check_name(project, "project name") if project else project_of(plan.folder)
-    code = send_code(connection, plan, progress)
-    resources = endpoint_documents(connection, plan, plan.endpoints, code, progress)
+    resources, code = endpoint_documents(connection, plan, plan.endpoints, progress)
     resources += [_other_resource(connection, one, code, progress) for one in plan.others]
     resources += [
         training_resource(connection, one, plan.folder, project=project, yard_file=plan.yard_file, progress=progress)
@@ -83,20 +82,19 @@ def deploy_file(
 
 
 def endpoint_documents(
-    connection: Connection,
-    plan: Plan,
-    endpoints: "Sequence[EndpointResource]",
-    code: str | None,
-    progress: Progress = no_progress,
-) -> list[dict[str, Any]]:
-    """Sends the models of these endpoints of a plan, whose code is sent; returns each as the yard takes it."""
+    connection: Connection, plan: Plan, endpoints: "Sequence[EndpointResource]", progress: Progress = no_progress
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Sends what these endpoints of a plan are made of, once all of it was looked at; returns each as the yard takes
+    it, and the digest of the project's code, where anything of the plan runs it."""
     with ExitStack() as unpacked:
         opened = [open_endpoint(plan.folder, one, unpacked) for one in endpoints]
         models = [local_model(plan.folder, one.resource) for one in opened]
-        return [
+        code = _send_code(connection, plan, progress)
+        documents = [
             _resource(connection, one.resource, _send_own(connection, one, progress) or code, model, progress)
             for one, model in zip(opened, models, strict=True)
         ]
+    return documents, code
 
 
 def plan_deployment(what: "Path | YardFile", name: str | None) -> Plan:
@@ -191,8 +189,7 @@ def detect_files(files: "Iterable[LocalFile]") -> "Detection":
     return detect(sources, head)
 
 
-def send_code(connection: Connection, plan: Plan, progress: Progress = no_progress) -> str | None:
-    """The digest of the project's code; None where nothing of the plan runs any."""
+def _send_code(connection: Connection, plan: Plan, progress: Progress) -> str | None:
     from modelyard.packaging.project import project_files  # noqa: PLC0415 (see plan_deployment)
 
     if not any(one.predictor for one in plan.endpoints) and not any(one.code for one in plan.others):

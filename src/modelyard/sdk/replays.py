@@ -11,7 +11,7 @@ from modelyard.domain.replays import Report, report_from
 from modelyard.errors import InvalidValue, YardDown
 from modelyard.protocol.errors import error_from
 from modelyard.sdk.connection import Connection
-from modelyard.sdk.deployments import endpoint_documents, local_model, open_endpoint, plan_deployment, send_code
+from modelyard.sdk.deployments import endpoint_documents, local_model, open_endpoint, plan_deployment
 from modelyard.sdk.packages import SUFFIX, import_archive
 from modelyard.sdk.uploads import send_tree
 
@@ -60,7 +60,7 @@ def _resource(connection: Connection, endpoint: str, place: Path) -> dict[str, A
     if len(chosen) != 1:
         names = ", ".join(one.name for one in plan.endpoints) or "none"
         raise InvalidValue(f"cannot tell which endpoint of {place} is the candidate", f"name one {endpoint}: {names}")
-    (document,) = endpoint_documents(connection, plan, chosen, send_code(connection, plan))
+    (document,), _ = endpoint_documents(connection, plan, chosen)
     return document
 
 
