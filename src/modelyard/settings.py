@@ -30,9 +30,9 @@ class Home:
         return self.root / "key"
 
     @property
-    def identity_key(self) -> Path:
-        """What the yard signs with who somebody is (0600, PEM)."""
-        return self.root / "identity.key"
+    def token_key(self) -> Path:
+        """What the tokens are signed with that the yard gives to apps (0600)."""
+        return self.root / "tokens.key"
 
     @property
     def secrets_key(self) -> Path:

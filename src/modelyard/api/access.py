@@ -1,6 +1,7 @@
 """Who asks. Everything under /api wants a key or a session; foreign pages may change nothing.
 
     key       `Authorization: Bearer KEY` or `x-api-key: KEY`, the owner's or a program's; the store has its sha256
+    token     `Authorization: Bearer TOKEN`: a job's, or that of an app which asks in a person's place
     session   a cookie that a login or a one-time link was traded for; only for requests that change nothing, or that
               come from a page of our own origin
 
@@ -24,6 +25,7 @@ from modelyard.api.permissions import OPEN, PRINCIPAL
 from modelyard.api.yard import Yard
 from modelyard.domain.access import TRACKING_SERVER, Principal, PrincipalKind
 from modelyard.domain.job_tokens import is_tracking_token, may_be_tracking_token
+from modelyard.domain.tokens import acting_for
 from modelyard.errors import Forbidden, ModelyardError, TooLarge, Unauthorized
 from modelyard.protocol.routes import (
     API,
@@ -34,6 +36,7 @@ from modelyard.protocol.routes import (
     SECURE_SESSION_COOKIE,
     SESSION_COOKIE,
 )
+from modelyard.protocol.tokens import TokenKey, looks_signed
 from modelyard.settings import read_key
 
 _ARTIFACTS = f"{API}/artifacts/"
@@ -55,6 +58,7 @@ class Access:
         self._app = app
         self._yard = yard
         self._auditor = Auditor(yard)
+        self._token_key = TokenKey(yard.home.token_key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -108,6 +112,8 @@ class Access:
         key = presented_key(headers)
         if key is not None:
             principal = self._tracking_server(key) or keys.principal(digest_of(key), now)
+            if principal is None and looks_signed(key.encode()):
+                return self._acting(key)
             if principal is None or principal.kind is PrincipalKind.USER:
                 raise Unauthorized(
                     "cannot answer: the key is not this yard's, or no longer",
@@ -128,6 +134,14 @@ class Access:
         if may_be_tracking_token(token) and is_tracking_token(read_key(self._yard.home), token):
             return TRACKING_SERVER
         return None
+
+    def _acting(self, token: str) -> Principal:
+        """Who asks with a person's token."""
+        claims = self._token_key.check(token)
+        person = self._yard.store.keys.principal(claims["sid"], self._yard.clock.now())
+        if person is None:
+            raise Unauthorized(f"cannot take the token: {claims['sub']} may not come in any more")
+        return acting_for(person, str(claims.get("client_id")), str(claims.get("scope")))
 
 
 def client_address(headers: Headers) -> str:

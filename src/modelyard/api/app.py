@@ -32,6 +32,7 @@ from modelyard.api import (
     secrets,
     sessions,
     status,
+    tokens,
     trainings,
     transforms,
     tunings,
@@ -75,6 +76,7 @@ _NOUNS = (
     users,
     groups,
     keys,
+    tokens,
     audit,
 )
 

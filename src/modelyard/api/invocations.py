@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.yard import Yard
 from modelyard.domain.invocations import InvocationStatus
+from modelyard.domain.webhooks import secret_text
 from modelyard.protocol.invocations import invocation_view
-from modelyard.protocol.webhooks import secret_text
 from modelyard.store.invocation_files import InvocationFiles
 from modelyard.store.webhook_keys import webhook_secret
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.lineage import ServedView, behind_alias, served_by, served_now
-from modelyard.api.permissions import check_role, sees
+from modelyard.api.permissions import check_role, current, sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import Role
@@ -22,6 +22,7 @@ from modelyard.domain.models import (
     ModelVersion,
 )
 from modelyard.domain.names import check_model_name, check_name
+from modelyard.domain.tokens import run_behind
 from modelyard.packaging.frameworks import HEAD_BYTES, loader_for
 from modelyard.packaging.package import HEAD_READ_BYTES_MAX, detect_tree
 from modelyard.store.ports import TreeFile
@@ -174,8 +175,12 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/models/{name}/versions", status_code=201)
     def register_version(name: str, registration: Registration) -> ModelView:
         """Registers a tree of files that is in the yard as the next version."""
+        run = run_behind(current())
+        if run is not None:
+            # A script does not know its project; its run does.
+            registration.project = yard.store.runs.get(run).spec.project
         check_role(Role.DEPLOYER, registration.project, f"model/{name}", "register a model")
-        return model_view(register(yard, name, registration))
+        return model_view(register(yard, name, registration, Lineage(run=run)))
 
     @router.get("/models/{name}/versions/{version}")
     def get_version(name: str, version: str) -> ModelVersionView:
@@ -250,7 +255,7 @@ def _by(who: str | None) -> str:
     return f", by {who}" if who else ""
 
 
-def register(yard: Yard, name: str, registration: Registration) -> ModelVersion:
+def register(yard: Yard, name: str, registration: Registration, lineage: Lineage | None = None) -> ModelVersion:
     """Raises InvalidValue for a name or a framework that cannot be, NotFound for a tree that is not there, Conflict
     where another project has the model."""
     check_model_name(name)
@@ -263,7 +268,7 @@ def register(yard: Yard, name: str, registration: Registration) -> ModelVersion:
         registration.tree,
         sum(file.size_bytes for file in files),
         _framework(yard, files, registration.framework),
-        Lineage(),
+        lineage or Lineage(),
         now,
     )
     yard.store.events.add("model", version.model, f"registered {version.reference}", now)

@@ -14,6 +14,7 @@ from fastapi import Request
 
 from modelyard.api.yard import Yard
 from modelyard.domain.access import TRACKING_SERVER, Principal, Role, allows, has_anywhere
+from modelyard.domain.tokens import Scope
 from modelyard.errors import Forbidden, NotFound, Unauthorized
 from modelyard.protocol.routes import API
 
@@ -149,8 +150,35 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
 )
 """By method and path below the interface's root."""
 
-OPEN: frozenset[tuple[str, str]] = frozenset({("POST", "/sessions"), ("POST", "/login")})
-"""Routes that need no credential, because what they are sent is one."""
+OPEN: frozenset[tuple[str, str]] = frozenset({("POST", "/sessions"), ("POST", "/login"), ("GET", "/tokens/keys")})
+"""Routes that need no credential, because what they are sent is one, or what they tell is for everybody."""
+
+_SCOPES: Mapping[str, frozenset[tuple[str, str]]] = MappingProxyType(
+    {
+        Scope.ENDPOINTS_CALL: frozenset(
+            {
+                ("GET", "/endpoints/{name}/schema"),
+                ("GET", "/endpoints/{name}/openapi.json"),
+                ("POST", "/endpoints/{name}/async-invocations/{inference_id}/cancel"),
+            }
+        ),
+        Scope.MODELS_READ: frozenset(
+            {("GET", "/models"), ("GET", "/models/{name}"), ("GET", "/models/{name}/versions/{version}")}
+        ),
+        Scope.MODELS_REGISTER: frozenset(
+            {
+                ("POST", "/artifacts/missing"),
+                ("PUT", "/artifacts/{sha256}"),
+                ("POST", "/trees"),
+                ("POST", "/models/{name}/versions"),
+                ("POST", "/models/{name}/versions/{version}/tags"),
+            }
+        ),
+        Scope.RUNS_READ: frozenset({("GET", "/runs/{run_id}"), ("GET", "/runs/{run_id}/metrics")}),
+    }
+)
+"""What a token's scope opens here, as far as its grants reach; what no scope names is shut to every token."""
+_FOR_EVERY_TOKEN = ("GET", "/me")
 
 OF_THE_TRACKING_SERVER: frozenset[tuple[str, str]] = frozenset(
     {
@@ -194,9 +222,21 @@ def authorizer(yard: Yard) -> Callable[[Request], None]:
             return
         if PRINCIPAL.get() == TRACKING_SERVER and (method, path) not in OF_THE_TRACKING_SERVER:
             raise Forbidden(f"cannot {method} {path} with the tracking server's token", "it is for models alone")
+        check_scopes(current(), method, path)
         check(yard, NEEDS.get((method, path), _UNDECLARED), dict(request.path_params), f"{method} {path}")
 
     return authorize
+
+
+def check_scopes(principal: Principal, method: str, path: str) -> None:
+    """Raises Forbidden where a token is not for this route."""
+    if principal.scopes is None or (method, path) == _FOR_EVERY_TOKEN:
+        return
+    if not any((method, path) in _SCOPES.get(scope, ()) for scope in principal.scopes):
+        raise Forbidden(
+            f"cannot {method} {path}: the token of {principal.id} is for {', '.join(principal.scopes)}",
+            "use a key that was granted it",
+        )
 
 
 def check(yard: Yard, need: Need, parameters: Mapping[str, str], what: str) -> None:

@@ -13,6 +13,7 @@ from modelyard_worker.job_environment import CHECKPOINTS, JobPlan, lay_out_job, 
 from modelyard.clock import Clock
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
+from modelyard.controller.job_tokens import give_job_token
 from modelyard.controller.jobs import (
     Background,
     JobsSeen,
@@ -62,6 +63,7 @@ class RunsPass:
         self._clock = clock
         self._turns = turns
         self._tracking = tracking
+        self._wake = wake
         self._under_way = Background("run", wake, self._fail)
         self._leaving = False
         turns.add(self._seen)
@@ -149,12 +151,14 @@ class RunsPass:
         """Raises Conflict where a stop was asked for already; the next pass sees to it."""
         self._store.runs.move(run.id, RunStatus.IN_PROGRESS, RunStep.DOWNLOADING, self._clock.now())
         self._store.tracking.open(run.id)
+        token = give_job_token(self._store.keys, run, self._clock.now())
+        self._wake()
         base = await asyncio.to_thread(self._lay_out, run)
         python = await self._python(run, base)
         if self._unwanted(run):
             return
         tracking = await asyncio.to_thread(self._tracking, run) if self._tracking else JobTracking({}, {})
-        secrets = {**tracking.secrets, **reveal(self._store, run.spec.secrets)}
+        secrets = {**token, **tracking.secrets, **reveal(self._store, run.spec.secrets)}
         await self._engine.start_job(_order(run, base, python, secrets, tracking.environment))
         self._event(run, "training")
         try:
@@ -256,6 +260,7 @@ class RunsPass:
         version: int | None = None,
     ) -> None:
         reason = None if reason is None else mask(self._store, reason)
+        self._store.keys.end_job_token(run.id)
         self._store.runs.move(
             run.id,
             status,

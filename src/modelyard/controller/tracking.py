@@ -21,6 +21,7 @@ from modelyard_worker.job_environment import metrics_file
 from modelyard_worker.records import read_json
 
 from modelyard.clock import Clock
+from modelyard.controller.job_tokens import URL_VARIABLE
 from modelyard.domain.job_tokens import job_token
 from modelyard.domain.runs import Run
 from modelyard.domain.tracking import METRICS_PER_BATCH_MAX, NAME_LENGTH_MAX, Point, Progress
@@ -49,19 +50,23 @@ _log = logging.getLogger("modelyard.controller")
 
 
 class JobTracking(NamedTuple):
-    """What a job is told of tracking, as environment variables."""
+    """What a job is told of the yard, as environment variables."""
 
     environment: dict[str, str]
     secrets: dict[str, str]
 
 
 def job_tracking(home: Home, tracker: Tracker, run: Run) -> JobTracking:
-    """Lets MLflow in a script write to this very run, through the yard's door. Nothing where the yard has no address
-    yet; a server elsewhere that is away now only cannot tell the run's id."""
+    """Where the yard is; and what lets MLflow in a script write to this very run, through the yard's door. Nothing
+    where the yard has no address yet; a server elsewhere that is away now only cannot tell the run's id."""
     written: dict[str, Any] = read_json(str(home.yard)) or {}
     if "url" not in written:
         return JobTracking({}, {})
-    environment = {"MLFLOW_TRACKING_URI": f"{written['url']}{MLFLOW}", "MLFLOW_EXPERIMENT_NAME": run.spec.training}
+    environment = {
+        URL_VARIABLE: str(written["url"]),
+        "MLFLOW_TRACKING_URI": f"{written['url']}{MLFLOW}",
+        "MLFLOW_EXPERIMENT_NAME": run.spec.training,
+    }
     if tracker.keeps_our_ids:
         environment["MLFLOW_RUN_ID"] = run.id
     else:

@@ -15,8 +15,8 @@ from modelyard.domain.invocations import (
     delivery_begun,
     delivery_ended,
 )
+from modelyard.domain.webhooks import secret_text, webhook_headers
 from modelyard.protocol.invocations import FAILURE_PART, RESULT_PART, invocation_path
-from modelyard.protocol.webhooks import signed_headers
 from modelyard.settings import Home
 from modelyard.store.invocation_files import InvocationFiles
 from modelyard.store.ports import Store
@@ -55,7 +55,7 @@ class Webhooks:
         """None where the receiver took it, else why not."""
         body = json.dumps(self._message(one)).encode()
         secret = webhook_secret(self._home.webhook_key, one.endpoint)
-        headers = signed_headers(secret, delivery.id, self._clock.now(), body)
+        headers = webhook_headers(delivery.id, self._clock.now(), body, secret_text(secret))
         if self._client is None:
             # A receiver that sends elsewhere is none: what it named was checked, the other place was not.
             limits = httpx.Limits(max_connections=CONNECTIONS_MAX)

@@ -97,6 +97,15 @@ class Principal:
     groups: tuple[str, ...] = ()
     must_change_password: bool = False
     """Until then nothing else is allowed."""
+    scopes: tuple[str, ...] | None = None
+    """What a token is for; beyond it nothing is allowed, whatever was granted. None for everybody else."""
+    acts_for: PrincipalKind | None = None
+    """What that one is in whose place an app asks with a token, with their grants and groups."""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody signed in, or an app asks in the place of somebody who did."""
+        return PrincipalKind.USER in (self.kind, self.acts_for)
 
     def __str__(self) -> str:
         return self.kind.value if self.kind is PrincipalKind.OWNER else f"{self.kind.value} {self.id}"
@@ -123,6 +132,11 @@ def allows(principal: Principal, needed: Role, project: str | None = None, resou
 def has_anywhere(principal: Principal, needed: Role) -> bool:
     """Whether the role holds for anything at all: enough to ask for a list, of which one then sees one's part."""
     return not principal.must_change_password and any(one.role >= needed for one in principal.grants)
+
+
+def may_call(principal: Principal, resource: str) -> bool:
+    """Whether a token's scopes reach `resource`; everybody else has none that could keep them from it."""
+    return principal.scopes is None or f"{resource.partition('/')[0]}s:call" in principal.scopes
 
 
 def within(grants: Iterable[Grant], principal: Principal) -> Grant | None:
@@ -192,17 +206,17 @@ def decide_entry(
         return Entry.OPEN
     if principal is None:
         return Entry.NEEDS_CREDENTIAL
-    if principal.must_change_password:
+    if principal.must_change_password or not may_call(principal, resource):
         return Entry.REFUSED
     if allows(principal, Role.DEPLOYER, project, resource):
         return Entry.OPEN
     match policy.way:
         case "login":
-            entered = principal.kind is PrincipalKind.USER or allows(principal, Role.CALLER, project, resource)
+            entered = principal.is_person or allows(principal, Role.CALLER, project, resource)
         case "groups":
             wanted = {name_key(one) for one in policy.groups}
             in_group = not wanted.isdisjoint(name_key(one) for one in principal.groups)
-            by_key = principal.kind is not PrincipalKind.USER and allows(principal, Role.CALLER, project, resource)
+            by_key = not principal.is_person and allows(principal, Role.CALLER, project, resource)
             entered = in_group or by_key
         case _:
             entered = allows(principal, Role.CALLER, project, resource)

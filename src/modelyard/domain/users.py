@@ -109,6 +109,7 @@ def principal_document(principal: Principal) -> dict[str, Any]:
         "grants": [grant_document(one) for one in principal.grants],
         "groups": list(principal.groups),
         "must_change_password": principal.must_change_password,
+        **({"scopes": list(principal.scopes)} if principal.scopes is not None else {}),
     }
 
 
@@ -120,4 +121,5 @@ def principal_from(document: dict[str, Any]) -> Principal:
         tuple(grant_from(one) for one in document["grants"]),
         tuple(document["groups"]),
         bool(document["must_change_password"]),
+        tuple(document["scopes"]) if "scopes" in document else None,
     )

@@ -14,6 +14,8 @@ from modelyard.errors import InvalidValue
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0)
 """After each failed attempt; then it is given up."""
 
+SECRET_PREFIX = "whsec_"  # noqa: S105 (what a secret begins with, not one)
+
 URL_LENGTH_MAX = 2000
 ANSWER_SECONDS_MAX = 10.0
 """How long a receiver may take."""
@@ -42,11 +44,16 @@ def webhook_headers(delivery: str, at: float, body: bytes, secret: str | None) -
     return headers
 
 
+def secret_text(secret: bytes) -> str:
+    """As people copy it, and as such libraries take it."""
+    return SECRET_PREFIX + base64.b64encode(secret).decode()
+
+
 def signing_key(secret: str) -> bytes:
-    """`whsec_BASE64`, as such libraries make them, or any other text as it is."""
-    if secret.startswith("whsec_"):
+    """The inverse of `secret_text`; any other text as it is."""
+    if secret.startswith(SECRET_PREFIX):
         try:
-            return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+            return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
         except ValueError:
             pass
     return secret.encode()

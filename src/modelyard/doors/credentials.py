@@ -37,7 +37,7 @@ def check_key(keys: Keys, headers: Headers, method: str, now: float) -> Principa
     if principal is None or principal.kind is PrincipalKind.USER:
         raise Unauthorized("cannot answer: the key is not this yard's, or no longer", "use one that is")
     needed = Role.VIEWER if method in _SAFE_METHODS else Role.DEPLOYER
-    if not allows(principal, needed):
+    if principal.scopes is not None or not allows(principal, needed):
         raise Forbidden(f"cannot {method}: {principal} is no {needed.word} on the yard", "an admin can grant that")
     return principal
 

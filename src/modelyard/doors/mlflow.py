@@ -158,6 +158,8 @@ class MlflowDoor:
         principal = self._keys.principal(_digest(key), time.time())
         if principal is None or principal.kind is PrincipalKind.USER:
             return self._check_job(key, request.url.path)
+        if principal.scopes is not None:
+            raise Forbidden(f"cannot answer {principal}", "a script's is in MLFLOW_TRACKING_TOKEN")
         _check_role(principal, request)
         return None
 

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 
 from modelyard.domain.access import OWNER, Entry, Policy, Principal, PrincipalKind, decide_entry
+from modelyard.domain.tokens import acting_for
 from modelyard.errors import Forbidden, Unauthorized
-from modelyard.gateway.identity import Identity, as_caller
+from modelyard.gateway.identity import Identity
 from modelyard.gateway.passing import cookie
 from modelyard.gateway.shown import NOBODY, Shown
 from modelyard.protocol.credentials import Credentials
 from modelyard.protocol.routes import APP_COOKIE, SECURE_APP_COOKIE, SECURE_SESSION_COOKIE, SESSION_COOKIE
+from modelyard.protocol.tokens import looks_signed
 
 _SESSION_COOKIES = (SECURE_SESSION_COOKIE.encode(), SESSION_COOKIE.encode())
 _APP_COOKIES = (SECURE_APP_COOKIE.encode(), APP_COOKIE.encode())
@@ -74,7 +76,7 @@ class Access:
             entry = decide_entry(policy, principal, address, project, resource)
             if len(self._entries) >= ENTRIES_KEPT_MAX:
                 self._entries.clear()
-            expires_at = self._credentials[digest].expires_at if digest in self._credentials else None
+            expires_at = self.expires_at(digest)
             self._entries[place] = (entry, expires_at if expires_at is not None else float("inf"))
         if entry is Entry.OPEN:
             return shown
@@ -93,7 +95,11 @@ class Access:
             owners = self._owners_digest()
             if owners and hmac.compare_digest(digest.digest(), owners):
                 return Shown(OWNER, digest.hexdigest(), by_key=True)
-            known = self._known(digest.hexdigest(), None, is_session=False) or self._by_token(given)
+            if looks_signed(given):
+                shown = self._by_token(given)
+                if shown is not None or host is None:
+                    return shown or NOBODY
+            known = self._known(digest.hexdigest(), None, is_session=False)
             if known is not None or host is None:
                 # At an app's origin a key that is not ours is the app's own affair.
                 return Shown(known, digest.hexdigest() if known is not None else "", by_key=known is not None)
@@ -104,13 +110,18 @@ class Access:
         known = self._known(digest, host, is_session=True)
         return Shown(known, digest, by_cookie=True) if known is not None else NOBODY
 
-    def _by_token(self, token: bytes) -> Principal | None:
+    def _by_token(self, token: bytes) -> Shown | None:
         """Whom an app calls for, as its token says, as long as the session lasts that the token came of."""
-        session = self._identity.session_of(token)
-        found = self._credentials.get(session) if session is not None else None
-        if found is None or (found.expires_at is not None and found.expires_at <= time.time()):
+        errand = self._identity.errand_of(token)
+        if errand is None:
             return None
-        return as_caller(found.principal)
+        found = self._credentials.get(errand.sid)
+        if found is not None and found.expires_at is not None and found.expires_at <= time.time():
+            return None
+        if found is None and errand.sid.encode() != self._owners_digest().hex().encode():
+            return None
+        person = found.principal if found is not None else OWNER
+        return Shown(acting_for(person, errand.client, errand.scope), errand.digest, by_key=True)
 
     def expires_at(self, digest: str) -> float | None:
         found = self._credentials.get(digest)

@@ -482,13 +482,13 @@ class HttpConnection(asyncio.Protocol):
             missing = NotFound(f"cannot show {entry.name}: it has just been deleted")
             return self._page(missing, fields) if wants_page else self._refusal(missing, fields)
         gateway = self.gateway
-        token = gateway.identity.token_for(shown, entry.reference, gateway.access.expires_at(shown.digest))
+        tokens = gateway.identity.tokens_for(shown, entry.reference, gateway.access.expires_at(shown.digest))
         headers = request_headers(self._headers, credential=shown.by_key)
         headers += [
             (b"x-forwarded-for", self.address.encode() or b"local"),
             (b"x-forwarded-proto", self._scheme),
             (b"x-forwarded-host", fields[b"host"]),
-            *who_is_there(shown, token),
+            *who_is_there(shown, tokens),
         ]
         replica = cookie(fields.get(b"cookie"), routes.REPLICA_COOKIE.encode())
         asked = Asked(
@@ -684,7 +684,7 @@ class HttpConnection(asyncio.Protocol):
             return self._tensors_state(name, path, fields)
         if lane is Lane.METRICS:
             principal = gateway.access.recognise(fields)
-            if principal is None or not allows(principal, Role.VIEWER):
+            if principal is None or principal.scopes is not None or not allows(principal, Role.VIEWER):
                 unauthorized = Unauthorized("cannot show metrics without a viewer's key", "send it")
                 return self._refusal(unauthorized, fields)
             return Scrape(self, self._id_for(fields))

@@ -15,6 +15,7 @@ from modelyard.domain.access import Policy, policy_from
 from modelyard.errors import Forbidden, NotReady
 from modelyard.gateway.answers import plain_error, status_line
 from modelyard.gateway.hosts import name_of
+from modelyard.gateway.identity import Tokens
 from modelyard.gateway.passing import Headers, cookie
 from modelyard.gateway.shown import Shown
 from modelyard.protocol.routes import APP_COOKIE, CONSOLE, ENTRANCE, ENTRY_COOKIE, SECURE_APP_COOKIE
@@ -76,7 +77,7 @@ def check_origin(shown: Shown, method: bytes, fields: dict[bytes, bytes], scheme
         )
 
 
-def who_is_there(shown: Shown, token: bytes | None) -> Headers:
+def who_is_there(shown: Shown, tokens: Tokens | None) -> Headers:
     """What an app is told; nothing of somebody who was not recognised."""
     principal = shown.principal
     if principal is None:
@@ -88,8 +89,8 @@ def who_is_there(shown: Shown, token: bytes | None) -> Headers:
     ]
     if "@" in principal.id:
         told.append((b"x-forwarded-email", _plain(principal.id)))
-    if token is not None:
-        told.append((b"x-modelyard-token", token))
+    if tokens is not None:
+        told += [(b"x-modelyard-identity", tokens.identity), (b"x-modelyard-token", tokens.person)]
     return told
 
 

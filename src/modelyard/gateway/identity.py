@@ -1,160 +1,88 @@
-"""The token that tells an app who is there: a JSON Web Token that anybody can verify with the yard's public keys, and
-that stands for the person where it is sent back to the yard, to call endpoints and nothing else.
+"""The tokens that an app is handed with a request: one says who is there, with the other it calls endpoints as them.
 
-It is signed with ES256 (RFC 7518, 3.4) and holds, beside who and for whom, the digest of the session that it came of:
-when that session ends, or what its owner may do changes, the token goes with it.
+What signing and checking costs is paid once for each person, app and few minutes: both ways are remembered, bounded.
 """
 
-import base64
 import hashlib
-import json
+import logging
 import time
 from collections import OrderedDict
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from modelyard.domain.access import Grant, Principal, PrincipalKind, Role
+from modelyard.domain.access import Principal
+from modelyard.errors import StoreFailed, Unauthorized
 from modelyard.gateway.shown import Shown
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
-TOKEN_SECONDS = 12 * 3600.0
-"""How long a token is good at most; as long as a session."""
+from modelyard.protocol.tokens import TokenKey
 
 RENEWED_SECONDS = 300.0
-"""How old the token is at most that an app is handed with a request."""
+"""How old the tokens are at most that an app is handed with a request."""
 
 TOKENS_MAX = 4096
-TOKEN_BYTES_MAX = 8192
-ISSUER = "modelyard"
-_COORDINATE_BYTES = 32
+
+_log = logging.getLogger("modelyard.gateway")
+
+
+class Tokens(NamedTuple):
+    """What an app is handed."""
+
+    identity: bytes
+    """Says who is there; opens nothing."""
+    person: bytes
+    """Calls endpoints in the place of whoever is there."""
+
+
+class Errand(NamedTuple):
+    """Whose token somebody showed: `client` asks for whoever has the session `sid`."""
+
+    digest: str
+    sid: str
+    client: str
+    scope: str
 
 
 class Identity:
-    """`key_file` is the yard's private key (PEM); it is read when the first token is wanted."""
+    def __init__(self, key: TokenKey) -> None:
+        self._key = key
+        self._made: OrderedDict[tuple[str, str, Principal], tuple[Tokens, float]] = OrderedDict()
+        self._read: OrderedDict[str, tuple[Errand, float]] = OrderedDict()
 
-    def __init__(self, key_file: Path) -> None:
-        self._key_file = key_file
-        self._key: EllipticCurvePrivateKey | None = None
-        self._key_id = ""
-        self._made: OrderedDict[tuple[str, str, Principal], tuple[bytes, float]] = OrderedDict()
-        self._read: OrderedDict[str, tuple[str, float]] = OrderedDict()
-
-    def token_for(self, shown: Shown, audience: str, expires_at: float | None) -> bytes | None:
-        """Who is there, for the app `audience`; None for somebody who was not recognised, and where there is no key."""
+    def tokens_for(self, shown: Shown, client: str, expires_at: float | None) -> Tokens | None:
+        """For the app `client` (`app/NAME`); None where nobody was recognised, and where there is no key."""
         principal = shown.principal
-        if principal is None or not self._load():
+        if principal is None:
             return None
         now = time.time()
-        place = (shown.digest, audience, principal)
+        place = (shown.digest, client, principal)
         kept = self._made.get(place)
         if kept is not None and kept[1] > now:
             return kept[0]
-        until = min(now + TOKEN_SECONDS, expires_at if expires_at is not None else float("inf"))
-        token = self._signed(
-            {
-                "iss": ISSUER,
-                "aud": audience,
-                "sub": principal.id or principal.kind.value,
-                "kind": principal.kind.value,
-                "groups": list(principal.groups),
-                "iat": int(now),
-                "exp": int(until),
-                "sid": shown.digest,
-            }
-        )
-        self._made[place] = (token, min(until, now + RENEWED_SECONDS))
-        while len(self._made) > TOKENS_MAX:
-            self._made.popitem(last=False)
-        return token
-
-    def session_of(self, token: bytes) -> str | None:
-        """The digest of the session that a token of this yard came of; None for any other word."""
-        if not is_token(token) or not self._load():
+        try:
+            tokens = Tokens(
+                self._key.identity_token(client, principal, shown.digest, expires_at).encode(),
+                self._key.person_token(client, principal, shown.digest, expires_at).encode(),
+            )
+        except StoreFailed as error:
+            _log.error("%s", error.message)
             return None
+        self._made[place] = (tokens, min(expires_at or now + RENEWED_SECONDS, now + RENEWED_SECONDS))
+        _trim(self._made)
+        return tokens
+
+    def errand_of(self, token: bytes) -> Errand | None:
+        """What a person's token says; None for any other word."""
         digest = hashlib.sha256(token).hexdigest()
         kept = self._read.get(digest)
         if kept is None:
-            claims = self._verified(token)
-            if claims is None:
+            try:
+                claims = self._key.check(token.decode("latin-1"))
+            except (Unauthorized, StoreFailed):
                 return None
-            kept = self._read[digest] = (str(claims["sid"]), float(claims["exp"]))
-            while len(self._read) > TOKENS_MAX:
-                self._read.popitem(last=False)
+            errand = Errand(digest, str(claims["sid"]), str(claims["client_id"]), str(claims["scope"]))
+            kept = self._read[digest] = (errand, float(claims["exp"]))
+            _trim(self._read)
         return kept[0] if kept[1] > time.time() else None
 
-    def _load(self) -> bool:
-        if self._key is not None:
-            return True
-        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 (most gateways never need it)
-            load_pem_private_key,
-        )
 
-        try:
-            key: Any = load_pem_private_key(self._key_file.read_bytes(), None)
-        except (OSError, ValueError):
-            return False
-        self._key = key
-        self._key_id = key_id(key.public_key())
-        return True
-
-    def _signed(self, claims: dict[str, Any]) -> bytes:
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA  # noqa: PLC0415 (as above)
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature  # noqa: PLC0415 (as above)
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 (as above)
-
-        assert self._key is not None
-        head = {"alg": "ES256", "typ": "JWT", "kid": self._key_id}
-        said = b".".join(_encoded(json.dumps(one, separators=(",", ":")).encode()) for one in (head, claims))
-        r, s = decode_dss_signature(self._key.sign(said, ECDSA(SHA256())))
-        signature = r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
-        return said + b"." + _encoded(signature)
-
-    def _verified(self, token: bytes) -> dict[str, Any] | None:
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (as above)
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA  # noqa: PLC0415 (as above)
-        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature  # noqa: PLC0415 (as above)
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 (as above)
-
-        assert self._key is not None
-        said, _, signature = token.rpartition(b".")
-        try:
-            raw = _decoded(signature)
-            head, claims = (json.loads(_decoded(one)) for one in said.split(b"."))
-            halves = (int.from_bytes(raw[:_COORDINATE_BYTES], "big"), int.from_bytes(raw[_COORDINATE_BYTES:], "big"))
-            if len(raw) != 2 * _COORDINATE_BYTES or head.get("alg") != "ES256" or claims.get("iss") != ISSUER:
-                return None
-            self._key.public_key().verify(encode_dss_signature(*halves), said, ECDSA(SHA256()))
-        except (ValueError, AttributeError, TypeError, InvalidSignature):
-            return None
-        return claims if {"sid", "exp"} <= claims.keys() else None
-
-
-def is_token(word: bytes) -> bool:
-    """Whether it has the shape of a JSON Web Token."""
-    return word.startswith(b"eyJ") and word.count(b".") == 2 and len(word) <= TOKEN_BYTES_MAX
-
-
-def as_caller(principal: Principal) -> Principal:
-    """What an app may do in somebody's name: call what they may call."""
-    grants = tuple(Grant(min(one.role, Role.CALLER), one.project, one.resource) for one in principal.grants)
-    kind = PrincipalKind.USER if principal.kind is PrincipalKind.OWNER else principal.kind
-    return replace(principal, kind=kind, grants=grants)
-
-
-def key_id(public_key: Any) -> str:
-    """What a key is known by in the yard's key set: the thumbprint of RFC 7638."""
-    numbers = public_key.public_numbers()
-    x, y = (_encoded(one.to_bytes(_COORDINATE_BYTES, "big")).decode() for one in (numbers.x, numbers.y))
-    members = json.dumps({"crv": "P-256", "kty": "EC", "x": x, "y": y}, separators=(",", ":"))
-    return _encoded(hashlib.sha256(members.encode()).digest()).decode()
-
-
-def _encoded(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-def _decoded(text: bytes) -> bytes:
-    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+def _trim(kept: OrderedDict[Any, Any]) -> None:
+    while len(kept) > TOKENS_MAX:
+        kept.popitem(last=False)

@@ -24,6 +24,7 @@ from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.service import Service
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
 from modelyard.protocol.table import ENDPOINT, Delta, EndpointEntry, HostEntry, Table
+from modelyard.protocol.tokens import TokenKey
 from modelyard.settings import Home
 
 TICK_SECONDS = 0.1
@@ -53,7 +54,7 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.spool = str(home.spool)
         self.control_socket = str(home.control_socket)
-        self.identity = Identity(home.identity_key)
+        self.identity = Identity(TokenKey(home.token_key))
         self.access = Access(home.key, PUBLIC if predictions_are_open else BY_KEY, self.identity)
         self.origins = Origins(apps_domain)
         self.connections: set[HttpConnection] = set()

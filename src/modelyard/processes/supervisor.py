@@ -32,11 +32,13 @@ from typing import Any
 
 from modelyard_worker.records import Identity, is_alive, own_identity, read_identity, read_json, start_ticks, write_json
 
+from modelyard.domain.tokens import KEY_BYTES as TOKEN_KEY_BYTES
 from modelyard.errors import Conflict, ModelyardError, StartFailed
 from modelyard.log import start_log
 from modelyard.settings import Home, YardSettings, home_from, settings_arguments
 from modelyard.store.admitted import anybody_is_admitted
 from modelyard.store.migrate import create_missing, needs_migration
+from modelyard.store.private_files import make_private
 from modelyard.version import VERSION
 
 LISTEN_BACKLOG = 2048
@@ -108,7 +110,7 @@ class Supervisor:
         self._home.make_sockets()
         with _lock(self._home):
             self._become_reaper()
-            self._make_key()
+            self._make_keys()
             self._migrate()
             self._check_access()
             found = self._find_living()
@@ -143,20 +145,17 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, self._hear)
         signal.signal(signal.SIGUSR1, self._hear)
 
-    def _make_key(self) -> None:
-        """The owner's key, made once; readable by the owner alone."""
-        path = self._home.key
-        if path.exists():
-            path.chmod(0o600)
-            return
-        aside = path.with_name(f"key.{os.getpid()}.tmp")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            # Other programs take it as an argument, dvc for one, and what begins with a hyphen for an option.
-            file.write("k" + secrets.token_urlsafe(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
+    def _make_keys(self) -> None:
+        """The owner's key and the one that tokens are signed with, made once; readable by the owner alone."""
+        # Other programs take it as an argument, dvc for one, and what begins with a hyphen for an option.
+        for path, key in (
+            (self._home.key, f"k{secrets.token_urlsafe(32)}\n".encode()),
+            (self._home.token_key, secrets.token_bytes(TOKEN_KEY_BYTES)),
+        ):
+            if path.exists():
+                path.chmod(0o600)
+            else:
+                make_private(path, key)
 
     def _check_access(self) -> None:
         """Raises Conflict where others could reach a yard that nobody but its owner may enter: whoever opens it to them

@@ -5,7 +5,7 @@
     artifacts/ab/cdef...     every artifact
     dvc/..., invocations/..., runs/..., engine/jobs/...
     mlflow/mlflow.db, mlflow/artifacts/...    the tracking server's, where there was one
-    key, secrets.key, webhooks.key    only where they were asked for
+    key, *.key                        only where they were asked for
 
 Databases come first and files after them, so whatever a database names is there: artifacts only ever come, but for what
 retention frees, and that waits meanwhile. Runs come before models, so a run that is not yet seen as ended may have
@@ -47,7 +47,7 @@ LEFT_OF_JOBS = re.compile(r"(order|exit)\.json|output\.log(\.1)?")
 _IN_ORDER = ("queue", "yard", "history")
 """Runs before models; see above."""
 
-_LETS_IN = ("owner_keys", "links", "sessions", "api_keys")
+_LETS_IN = ("owner_keys", "links", "sessions", "api_keys", "job_tokens")
 """Tables of what opens the yard's doors."""
 
 
@@ -133,7 +133,7 @@ def _compact(copy: Path) -> None:
 
 def _files(home: Home, with_keys: bool) -> Iterator[tuple[str, Path]]:
     """Names in the backup and files of the home."""
-    for name in ("key", "secrets.key", "webhooks.key") if with_keys else ():
+    for name in ("key", "secrets.key", "tokens.key", "webhooks.key") if with_keys else ():
         if (home.root / name).exists():
             yield name, home.root / name
     for folder in (home.artifacts, home.data_remotes, home.invocations, *_logged(home)):

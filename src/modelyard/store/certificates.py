@@ -4,7 +4,6 @@ Whoever reaches the yard under these names trusts the authority once; its key ne
 public authority are given instead where there are any.
 """
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from modelyard.store.disk import disk
+from modelyard.store.private_files import replace_private
 
 AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 397
@@ -79,8 +79,8 @@ def _authority(folder: Path, at: datetime) -> tuple[x509.Certificate, ec.Ellipti
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(key_path, _key_pem(key))
-    _write(path, certificate.public_bytes(serialization.Encoding.PEM))
+    replace_private(key_path, _key_pem(key))
+    replace_private(path, certificate.public_bytes(serialization.Encoding.PEM))
     return certificate, key
 
 
@@ -102,8 +102,8 @@ def _make(
         .add_extension(identifier, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    _write(where.key, _key_pem(key))
-    _write(where.chain, certificate.public_bytes(serialization.Encoding.PEM))
+    replace_private(where.key, _key_pem(key))
+    replace_private(where.chain, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _builder(
@@ -141,15 +141,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Aside, synced, renamed; readable by the owner alone."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)

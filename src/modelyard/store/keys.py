@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, true, upd
 
 from modelyard.domain.access import OWNER, Principal
 from modelyard.domain.names import not_found
+from modelyard.domain.tokens import JobToken, job_principal
 from modelyard.domain.users import (
     KEYS_PER_OWNER_MAX,
     ApiKey,
@@ -18,7 +19,7 @@ from modelyard.errors import Conflict
 from modelyard.store.access import access_changed, access_revision, person, session_principal
 from modelyard.store.database import Database
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
-from modelyard.store.tables import api_keys, links, owner_keys, sessions, users
+from modelyard.store.tables import api_keys, job_tokens, links, owner_keys, sessions, users
 from modelyard.store.users import group_grants, load_users
 
 
@@ -45,6 +46,10 @@ class SqlKeys:
             key = connection.execute(select(api_keys).where(api_keys.c.digest == digest)).first()
             if key is not None:
                 return key_principal(_key(key), _person(connection, key.owner_key), now)
+            mine = (job_tokens.c.digest == digest) & (job_tokens.c.expires_at > now)
+            token = connection.execute(select(job_tokens).where(mine)).first()
+            if token is not None:
+                return job_principal(_job_token(token))
             good = (sessions.c.digest == digest) & (sessions.c.expires_at > now)
             session = connection.execute(select(sessions).where(good)).first()
             return session_principal(_session(session), _person(connection, session.user_key)) if session else None
@@ -62,6 +67,8 @@ class SqlKeys:
                 principal = session_principal(_session(row), people.get(row.user_key))
                 if principal is not None:
                     found[row.digest] = (principal, row.expires_at)
+            for row in connection.execute(select(job_tokens).where(job_tokens.c.expires_at > now)):
+                found[row.digest] = (job_principal(_job_token(row)), row.expires_at)
         return found
 
     def revision(self) -> int:
@@ -149,6 +156,28 @@ class SqlKeys:
             access_changed(connection)
             return _key(found)
 
+    # Tokens of jobs
+
+    def put_job_token(self, digest: str, token: JobToken) -> None:
+        with self._yard.write() as connection:
+            old = (job_tokens.c.run == token.run) | (job_tokens.c.expires_at <= token.created_at)
+            connection.execute(delete(job_tokens).where(old))
+            connection.execute(
+                insert(job_tokens).values(
+                    digest=digest,
+                    run=token.run,
+                    grants=[grant_document(one) for one in token.grants],
+                    created_at=token.created_at,
+                    expires_at=token.expires_at,
+                )
+            )
+            access_changed(connection)
+
+    def end_job_token(self, run: str) -> None:
+        with self._yard.write() as connection:
+            if connection.execute(delete(job_tokens).where(job_tokens.c.run == run)).rowcount:
+                access_changed(connection)
+
     def used(self, digests: dict[str, float]) -> None:
         with self._yard.write() as connection:
             for digest, at in digests.items():
@@ -164,6 +193,10 @@ def _person(connection: Connection, email: str | None) -> Principal | None:
 def _key(row: Row[Any]) -> ApiKey:
     grants = tuple(grant_from(one) for one in row.grants)
     return ApiKey(row.id, row.name, row.owner_key, grants, row.created_at, row.expires_at, row.last_used_at)
+
+
+def _job_token(row: Row[Any]) -> JobToken:
+    return JobToken(row.run, tuple(grant_from(one) for one in row.grants), row.created_at, row.expires_at)
 
 
 def _session(row: Row[Any]) -> Session:

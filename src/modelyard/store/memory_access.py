@@ -7,6 +7,7 @@ from dataclasses import replace
 from modelyard.domain.access import OWNER, Grant, Principal
 from modelyard.domain.audit import AUDIT_MAX, Audited
 from modelyard.domain.names import check_name, name_key, not_found
+from modelyard.domain.tokens import JobToken, job_principal
 from modelyard.domain.users import (
     GRANTS_MAX,
     GROUPS_MAX,
@@ -146,6 +147,7 @@ class MemoryKeys:
         self._links: dict[str, float] = {}
         self._sessions: dict[str, Session] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._job_tokens: dict[str, JobToken] = {}
         users.on_gone.append(self._forget)
 
     def put_owner(self, digest: str, now: float) -> None:  # noqa: ARG002 (the port's; a fake shows it to nobody)
@@ -170,7 +172,20 @@ class MemoryKeys:
                 principal = session_principal(session, people.get(session.user))
                 if principal is not None and session.expires_at > now:
                     found[digest] = (principal, session.expires_at)
-            return found
+            living = {digest: one for digest, one in self._job_tokens.items() if one.expires_at > now}
+            return found | {digest: (job_principal(one), one.expires_at) for digest, one in living.items()}
+
+    def put_job_token(self, digest: str, token: JobToken) -> None:
+        with self._lock:
+            self.end_job_token(token.run)
+            self._job_tokens[digest] = token
+            self._users.revision += 1
+
+    def end_job_token(self, run: str) -> None:
+        with self._lock:
+            left = {digest: one for digest, one in self._job_tokens.items() if one.run != run}
+            self._users.revision += left != self._job_tokens
+            self._job_tokens = left
 
     def revision(self) -> int:
         return self._users.revision

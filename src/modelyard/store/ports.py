@@ -24,6 +24,7 @@ from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.schedules import Schedule
 from modelyard.domain.secrets import Masks, Secret
+from modelyard.domain.tokens import JobToken
 from modelyard.domain.traces import LoadRecord
 from modelyard.domain.tracking import Point, Progress
 from modelyard.domain.traffic import Progress as RolloutProgress
@@ -583,6 +584,14 @@ class Keys(Protocol):
 
     def delete_key(self, key: str) -> ApiKey:
         """By its id. Raises NotFound."""
+        ...
+
+    def put_job_token(self, digest: str, token: JobToken) -> None:
+        """Replaces the one that its run had."""
+        ...
+
+    def end_job_token(self, run: str) -> None:
+        """Nothing is opened by it any more; nothing happens where the run has none."""
         ...
 
     def used(self, digests: dict[str, float]) -> None:

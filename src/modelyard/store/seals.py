@@ -7,14 +7,13 @@ The key is a file of its own, so that a copy of the database alone gives nothing
 and is bound to the name that it was written for: one cannot be put in another's place.
 """
 
-import contextlib
 import hashlib
-import os
 import secrets
 from pathlib import Path
 
 from modelyard.errors import StoreFailed
-from modelyard.store.disk import disk, sync_folder
+from modelyard.store.disk import disk
+from modelyard.store.private_files import make_private
 
 KEY_BYTES = 32
 KEY_NAME_BYTES = 8
@@ -33,7 +32,7 @@ class Seals:
         # Takes 50 ms and a few MB, which a yard without secrets need not pay.
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
-        key = self._read() or self._make()
+        key = self._read() or make_private(self._path, secrets.token_bytes(KEY_BYTES))
         nonce = secrets.token_bytes(NONCE_BYTES)
         return FORMAT + _name(key) + nonce + AESGCM(key).encrypt(nonce, value.encode(), bound_to.encode())
 
@@ -62,25 +61,6 @@ class Seals:
                 return None
         if len(key) != KEY_BYTES:
             raise StoreFailed(f"cannot use {self._path}: it does not hold a key", "restore it from where it was kept")
-        return key
-
-    def _make(self) -> bytes:
-        """The first of several at once is right; the others take its key."""
-        aside = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}.tmp")
-        with disk("write", self._path):
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(secrets.token_bytes(KEY_BYTES))
-                    file.flush()
-                    os.fsync(file.fileno())
-                with contextlib.suppress(FileExistsError):
-                    self._path.hardlink_to(aside)
-            finally:
-                aside.unlink()
-            sync_folder(self._path.parent)
-        key = self._read()
-        assert key is not None
         return key
 
 

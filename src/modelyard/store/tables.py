@@ -232,6 +232,16 @@ api_keys = Table(
     Column("last_used_at", Float),
 )
 
+job_tokens = Table(
+    "job_tokens",
+    yard,
+    Column("digest", String, primary_key=True),
+    Column("run", String, nullable=False, unique=True),
+    Column("grants", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
 secrets = Table(
     "secrets",
     yard,

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from modelyard.domain.access import OWNER, Grant, Principal, PrincipalKind, Role
+from modelyard.domain.tokens import JobToken, job_principal
 from modelyard.domain.users import ApiKey, Session, User
 from modelyard.errors import NotFound
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
@@ -130,3 +131,19 @@ def test_everybody_who_would_be_recognised_is_listed_and_a_change_shows_in_the_r
         "key": (Principal(PrincipalKind.KEY, "k-1", (CALLS,)), None),
     }
     assert set(store.keys.credentials(9.0)) == {"key"}
+
+
+def test_a_job_has_one_token_at_a_time_until_its_run_ends_or_it_expires(store):
+    first, second = (JobToken("r-1", (CALLS,), at, 10.0) for at in (1.0, 2.0))
+    store.keys.put_job_token("first", first)
+    assert store.keys.principal("first", 9.0) == job_principal(first)
+    assert store.keys.principal("first", 10.0) is None
+    store.keys.put_job_token("second", second)
+    assert store.keys.principal("first", 3.0) is None
+    assert store.keys.credentials(3.0) == {"second": (job_principal(second), 10.0)}
+    before = store.keys.revision()
+    store.keys.end_job_token("another")
+    assert store.keys.revision() == before
+    store.keys.end_job_token("r-1")
+    assert store.keys.revision() != before
+    assert store.keys.principal("second", 3.0) is None

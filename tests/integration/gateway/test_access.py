@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 
 from modelyard.domain.access import Grant, Policy, Principal, PrincipalKind, Role, policy_document
 from modelyard.protocol.credentials import Credential, credentials_document
+from modelyard.protocol.tokens import TokenKey
 from modelyard.settings import Home
 from tests.integration.gateway.conftest import ENTRY, GatewayProcess
 from tests.integration.gateway.scripted_replica import ScriptedReplica
@@ -90,6 +92,25 @@ def test_a_session_opens_what_wants_a_login_or_a_group_and_no_key_does(ask: Call
     assert once(by_session("guests")) == 403
     assert once(by_key("adas")) == 401, "a session's token is no key"
     assert once() == 401
+
+
+def test_an_app_calls_as_the_person_who_opened_it_until_they_are_out(home: Home, ask: Callable[..., Any]) -> None:
+    key = TokenKey(home.token_key)
+    home.token_key.write_bytes(os.urandom(32))
+    eve = Principal(PrincipalKind.USER, "eve@a.org")
+    once = ask(Policy("groups", ("team",)), adas=ADA, eves=eve)
+
+    def token(person: Principal, session: str) -> str:
+        return key.person_token("app/dash", person, hashlib.sha256(session.encode()).hexdigest())
+
+    good = token(ADA, "adas")
+    assert once(by_key(good)) == 200
+    assert once(by_key(token(eve, "eves"))) == 403
+    assert once(by_key(token(ADA, "gone"))) == 401
+    identity = key.identity_token("app/dash", ADA, hashlib.sha256(b"adas").hexdigest())
+    assert once(by_key(identity)) == 401, "what tells an app who is there opens nothing"
+    header, body, signature = good.split(".")
+    assert once(by_key(f"{header}.{body}.{signature[::-1]}")) == 401
 
 
 def test_an_address_that_is_not_on_the_list_is_refused_whatever_it_shows(ask: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
--- What the revisions up to r0009 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0010 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -180,4 +180,13 @@ CREATE TABLE endpoint_requests (
 	last_at FLOAT, 
 	warned_at FLOAT, 
 	PRIMARY KEY (endpoint_key)
+);
+CREATE TABLE job_tokens (
+	digest VARCHAR NOT NULL, 
+	run VARCHAR NOT NULL, 
+	grants JSON NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	PRIMARY KEY (digest), 
+	UNIQUE (run)
 );
