@@ -29,7 +29,7 @@ from modelyard.gateway.answers import face_of
 from modelyard.manifest import schema
 from modelyard.manifest.endpoints import fields_without_effect
 from modelyard.manifest.trainings import TrainingResource
-from modelyard.settings import CareSettings, MailSettings, YardSettings
+from modelyard.settings import CareSettings, MailSettings, TracesSettings, YardSettings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _MADE = "<!-- Made by `make reference`; change the code that it describes instead. -->\n"
@@ -159,7 +159,10 @@ Plain numbers, each in the unit that ends its name.
 {_table(("variable", "unit", "default", "meaning"), list(_care_rows()))}
 ## How alarms send mail
 
-{_table(("variable", "default", "meaning"), list(_mail_rows()))}"""
+{_table(("variable", "default", "meaning"), list(_rows_of(MailSettings, "MAIL")))}
+## Where traces go
+
+{_table(("variable", "default", "meaning"), list(_rows_of(TracesSettings, "TRACES")))}"""
 
 
 def _yard_rows() -> list[tuple[str, str, str]]:
@@ -189,11 +192,11 @@ def _care_rows() -> Iterator[tuple[str, str, str, str]]:
         yield f"`MODELYARD_{one.name.upper()}`", unit, _amount(one.name, one.default), described[one.name]
 
 
-def _mail_rows() -> Iterator[tuple[str, str, str]]:
-    described = field_docstrings(MailSettings)
-    for one in dataclasses.fields(MailSettings):
+def _rows_of(settings: type[MailSettings] | type[TracesSettings], prefix: str) -> Iterator[tuple[str, str, str]]:
+    described = field_docstrings(settings)
+    for one in dataclasses.fields(settings):
         default = "" if one.default in (dataclasses.MISSING, None) else f"`{one.default}`"
-        yield f"`MODELYARD_MAIL_{one.name.upper()}`", default, described[one.name]
+        yield f"`MODELYARD_{prefix}_{one.name.upper()}`", default, described[one.name]
 
 
 def _amount(name: str, value: Any) -> str:

@@ -431,6 +431,35 @@ def tracking_from(environment: Mapping[str, str]) -> TrackingSettings:
     return TrackingSettings(url)
 
 
+@dataclass(frozen=True, slots=True)
+class TracesSettings:
+    """Where traces of predictions go. Off where no address is given: then nothing is done for them."""
+
+    endpoint: str | None = None
+    """An OpenTelemetry collector's address for OTLP over HTTP, such as
+    http://127.0.0.1:4318. Needs `modelyard[tracing]`."""
+
+    sample_share: float = 1.0
+    """Which share of the requests is traced whose callers do not say so themselves."""
+
+
+def traces_from(environment: Mapping[str, str]) -> TracesSettings:
+    """Raises InvalidValue for an address that is not of HTTP, and for a share that is none."""
+    endpoint = environment.get("MODELYARD_TRACES_ENDPOINT") or None
+    if endpoint is not None and not (endpoint.startswith(("http://", "https://")) and urlsplit(endpoint).hostname):
+        raise InvalidValue("cannot use MODELYARD_TRACES_ENDPOINT: it is no address", "write it as http://HOST:4318")
+    text = environment.get("MODELYARD_TRACES_SAMPLE_SHARE") or "1"
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InvalidValue(
+            f"cannot use MODELYARD_TRACES_SAMPLE_SHARE: {text[:40]!r} is no share", "write a number from 0 to 1"
+        )
+    return TracesSettings(endpoint, share)
+
+
 def read_key(home: Home) -> str:
     """The owner's key. Raises StoreFailed."""
     try:

@@ -36,10 +36,20 @@ class Context(NamedTuple):
     version: int
     model: Optional[str] = None
     """The one that the request names, where the endpoint has several."""
+    traceparent: Optional[str] = None
+    """The trace that the request belongs to, where the yard exports traces: the parent of whatever spans are made here
+    (W3C Trace Context)."""
 
 
 def context_of(request: Request, serving: Serving) -> Context:
-    return Context(request.id, request.attempt, serving.endpoint, serving.version, request.meta.model or None)
+    return Context(
+        request.id,
+        request.attempt,
+        serving.endpoint,
+        serving.version,
+        request.meta.model or None,
+        request.meta.traceparent,
+    )
 
 
 class After:

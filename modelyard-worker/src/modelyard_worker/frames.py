@@ -16,7 +16,7 @@ instead of reading it again.
     HELLO     both     see `handshake`                              -
     REQUEST   gateway  type, accept?, query?, headers?, id?,        first part of the body; a path with FILE
                        method?, path?, attempt?, max_body_bytes?,
-                       model?, model_version?
+                       model?, model_version?, traceparent?
     BODY      both     -                                            next part; END marks the last
     CREDIT    both     -                                            4 bytes: how many more body bytes may be sent
     ANSWER    replica  status, type, headers?, tracked?;            first part of the answer's body

@@ -11,8 +11,8 @@ A class is asked once, when it is loaded, what its methods take:
 
     load_model      model_path: makes a model of a file or folder, where the endpoint has several
 
-`context` has request_id, attempt (2 where the request was in a replica that died), endpoint, version, model. The
-working directory is the package's code/.
+`context` has request_id, attempt (2 where the request was in a replica that died), endpoint, version, model,
+traceparent. The working directory is the package's code/.
 """
 
 import inspect

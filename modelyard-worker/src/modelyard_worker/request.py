@@ -68,8 +68,15 @@ class Meta(NamedTuple):
     model: str = ""
     """Which model is meant, where there are several."""
     model_version: str = ""
+    traceparent: Optional[str] = None
+    """The span that the predictor's own belong below, as W3C Trace Context writes it."""
     max_body_bytes: Optional[int] = None
     """Where another limit holds than this replica's."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether another request may have the very same."""
+        return self.id is None and self.attempt is None and self.traceparent is None
 
 
 def read_meta(meta: bytes) -> Meta:
@@ -93,6 +100,7 @@ def read_meta(meta: bytes) -> Meta:
         found.get("attempt"),
         model,
         version,
+        found.get("traceparent"),
         found.get("max_body_bytes"),
     )
 
@@ -119,7 +127,7 @@ class Metas:
         found = self._known.get(meta)
         if found is None:
             found = read_meta(meta)
-            if found.id is None and found.attempt is None and len(meta) <= META_REMEMBERED_BYTES_MAX:
+            if found.repeats and len(meta) <= META_REMEMBERED_BYTES_MAX:
                 if len(self._known) >= METAS_MAX:
                     self._known.clear()
                 self._known[meta] = found

@@ -23,6 +23,7 @@ from modelyard.protocol.table import Table, variants_of
 if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
     from modelyard.gateway.service import Service
+    from modelyard.gateway.traces import Tracer
 
 SCRAPE_SECONDS_MAX = 3.0
 """How long the controller may take to add up; Prometheus waits for ten by default."""
@@ -41,6 +42,8 @@ class Measurements:
         """Sends a message to the controller; None while none is there."""
         self.changed: set[Service] = set()
         """Endpoints of which something was counted since the last report."""
+        self.tracer: Tracer | None = None
+        """Where traces are exported; to be set before there is any service."""
         self._number = 0
         self._waiting: dict[int, Callable[[str | None], None]] = {}
         self._parts: dict[int, list[str]] = {}

@@ -238,8 +238,8 @@ class Prediction:
         status, head = answer_head(frames.unpack_meta(self._take_times(frame)), version, self.variant)
         connection = self.connection
         self.service.count(self, status)
-        if self.service.entry.capture is not None:
-            self.taken = connection.gateway.captures.begin(self, status, head)
+        if self.service.is_observed:
+            self.taken = connection.gateway.observe_parts(self, status, head)
         self._chunked = connection.speaks_1_1
         if not self._chunked:
             self.keep_alive = False
@@ -329,8 +329,8 @@ class Prediction:
         self.service.count(self, status)
         if self.copy is not None:
             self.copy.hear(status, body)
-        if self.service.entry.capture is not None:
-            connection.gateway.captures.take(self, status, head, body)
+        if self.service.is_observed:
+            connection.gateway.observe(self, status, head, body)
         self._release()
         connection.write_answer(head, body, self.request_id, self.keep_alive)
         connection.finished(self)

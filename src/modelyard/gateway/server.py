@@ -13,7 +13,7 @@ from modelyard.domain.access import BY_KEY, PUBLIC, policy_from
 from modelyard.domain.names import nearest
 from modelyard.domain.shadows import Comparison
 from modelyard.gateway.access import Access
-from modelyard.gateway.captures import Captures
+from modelyard.gateway.captures import Captures, Taken
 from modelyard.gateway.connection import HOST_PORT, HttpConnection
 from modelyard.gateway.hosts import host_is_ours, name_of
 from modelyard.gateway.identity import Identity
@@ -21,6 +21,7 @@ from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
 from modelyard.gateway.origins import LOCAL, Origins
 from modelyard.gateway.patience import Limits, outstayed
+from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.service import Service
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
 from modelyard.protocol.table import ENDPOINT, Delta, EndpointEntry, HostEntry, Table
@@ -82,6 +83,21 @@ class Gateway:
         self._stream = 0
         self._table = Table(0, {})
         self._busy: set[Service] = set()
+
+    # -- for predictions ---------------------------------------------------------------------------------------------
+
+    def observe(self, prediction: Prediction, status: int, head: bytes, body: bytes) -> None:
+        """A whole answer of a service that is observed leaves."""
+        if prediction.service.entry.capture is not None:
+            self.captures.take(prediction, status, head, body)
+        if self.measurements.tracer is not None:
+            self.measurements.tracer.take(prediction, status)
+
+    def observe_parts(self, prediction: Prediction, status: int, head: bytes) -> Taken | None:
+        """The first part of such an answer leaves: what is to be told the others, if anything."""
+        if self.measurements.tracer is not None:
+            self.measurements.tracer.take(prediction, status)
+        return self.captures.begin(prediction, status, head) if prediction.service.entry.capture is not None else None
 
     # -- for connections ---------------------------------------------------------------------------------------------
 

@@ -51,7 +51,8 @@ class Service:
     ) -> None:
         """`note_busy` is told that `tick` wants to be called, until it says that it does no longer. `whole` is the
         endpoint's own service where this one is its candidate's: load and figures are counted there."""
-        self.entry = entry
+        self.tracer = measurements.tracer
+        self.follow_entry(entry)
         self.name = entry.name
         self.is_open = True
         """Whether everybody may call it: then nobody is asked who they are."""
@@ -96,19 +97,24 @@ class Service:
         self._policy = policy
         self.is_open = policy == PUBLIC
 
+    def follow_entry(self, entry: EndpointEntry) -> None:
+        self.entry = entry
+        self.is_observed = entry.capture is not None or self.tracer is not None
+        """Whether somebody looks at each answer (`Gateway.observe`)."""
+
     # -- the table ---------------------------------------------------------------------------------------------------
 
     def update(self, entry: EndpointEntry) -> None:
         """Follows the table: connects to replicas that came, lets go of those that went. A replica that only changes
         sides, between the version that serves and the candidate, keeps its connection and what it holds."""
-        self.entry = entry
+        self.follow_entry(entry)
         others = self._candidate_for(entry.candidate)
         free = dict(self.targets)
         for one in (self._candidate, others):
             free |= one.targets if one is not None else {}
         self.take_replicas(entry, free)
         if others is not None and entry.candidate is not None:
-            others.entry = entry.candidate.entry
+            others.follow_entry(entry.candidate.entry)
             others.take_replicas(entry.candidate.entry, free)
         for gone in free.values():
             gone.service.release(gone)

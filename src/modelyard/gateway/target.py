@@ -64,6 +64,9 @@ class Target(asyncio.Protocol):
         self._uploads: dict[int, _Upload] = {}
         self._overdue: dict[int, float] = {}
         self._out: list[bytes] = []
+        self._tracer = service.tracer
+        self._varies = True
+        """Whether what the replica needs to know differs from request to request."""
         self._wants_headers = False
         self._wants_query = False
         self._wants_path = False
@@ -223,7 +226,7 @@ class Target(asyncio.Protocol):
         """What the replica needs to know beside the body. The commonest is the same bytes each time."""
         plain = prediction.given_id is None and prediction.terms is None
         asked = asked_model(prediction.headers, prediction.query) if self._wants_model else _NO_MODEL
-        if plain and not self._wants_headers and not (self._wants_query and prediction.query):
+        if plain and not self._varies and not (self._wants_query and prediction.query):
             key = (prediction.content_type, prediction.accept, *asked)
             meta = self._metas.get(key)
             if meta is None:
@@ -244,6 +247,8 @@ class Target(asyncio.Protocol):
             fields["headers"] = [
                 [name.decode("latin-1"), value.decode("latin-1")] for name, value in prediction.headers
             ]
+        if self._tracer is not None:
+            _add_trace(fields, self._tracer.trace_of(prediction).traceparent)
         if prediction.path is not None:
             fields["method"] = prediction.method.decode("latin-1")
             fields["path"] = prediction.path.decode("latin-1")
@@ -278,6 +283,7 @@ class Target(asyncio.Protocol):
         check_answer(meta, self._greeted, self.address.token)
         wants = meta.get("wants") or ()
         self._wants_headers = "headers" in wants
+        self._varies = self._wants_headers or self._tracer is not None
         self._wants_query = "query" in wants
         self._wants_model = "model" in wants
         self._wants_path = self.service.is_web_app = "path" in wants
@@ -333,6 +339,14 @@ class Target(asyncio.Protocol):
             self.service.target_leaves(self)
         else:
             raise ProtocolError(f"cannot take a frame of type {kind} from a replica")
+
+
+def _add_trace(fields: dict[str, Any], traceparent: str) -> None:
+    """The predictor's parent is the call, not whoever called the gateway."""
+    fields["traceparent"] = traceparent
+    if "headers" in fields:
+        others = [one for one in fields["headers"] if one[0] != "traceparent"]
+        fields["headers"] = [*others, ["traceparent", traceparent]]
 
 
 def _model_meta(asked: AskedModel) -> dict[str, Any]:

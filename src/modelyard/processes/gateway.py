@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -17,7 +19,10 @@ from modelyard.gateway.follower import follow_table
 from modelyard.gateway.server import Gateway
 from modelyard.gateway.tls import Tls, TlsPlace
 from modelyard.log import start_log
-from modelyard.settings import Home
+from modelyard.settings import Home, TracesSettings, traces_from
+
+if TYPE_CHECKING:
+    from modelyard.gateway.trace_export import Exporter
 
 DRAIN_SECONDS = 10.0
 """How long requests under way may take when the gateway is told to go."""
@@ -46,6 +51,7 @@ async def serve(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     _clear_spool(home.spool)
     gateway = Gateway(home, names, predictions_are_open, apps_domain)
+    exporter = _export_traces(gateway, traces_from(os.environ))
     follower = loop.create_task(follow_table(gateway, home, gateway.id_prefix.decode()))
     handover = _offer_sockets(loop, home.gateway_socket, listening)
     servers = await gateway.serve(
@@ -64,10 +70,23 @@ async def serve(
     handover.close()
     await gateway.drain(DRAIN_SECONDS)
     gateway.captures.close()
+    if exporter is not None:
+        await loop.run_in_executor(None, exporter.close)
     follower.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await follower
     log.info("stopped")
+
+
+def _export_traces(gateway: Gateway, settings: TracesSettings) -> "Exporter | None":
+    if settings.endpoint is None:
+        return None
+    # What it takes stays out of a gateway that traces nothing.
+    from modelyard.gateway.trace_export import Exporter  # noqa: PLC0415
+    from modelyard.gateway.traces import Tracer  # noqa: PLC0415
+
+    tracer = gateway.measurements.tracer = Tracer(settings.sample_share)
+    return Exporter(tracer, settings.endpoint)
 
 
 def _offer_sockets(loop: asyncio.AbstractEventLoop, path: Path, listening: Listening) -> socket.socket:

@@ -39,7 +39,7 @@ class Predictor:
             {"a": 1},
             {"a": "2", "b": ""},
             {"x-color": "red, blue", "accept": "*/*"},
-            [f"{GATEWAY}{1:016x}", 1, "price", 7, None],
+            [f"{GATEWAY}{1:016x}", 1, "price", 7, None, None],
             {"currency": "EUR"},
             str(package / "model"),
         ]

@@ -34,7 +34,7 @@ class Wire:
 def prediction(body: bytes) -> Any:
     return SimpleNamespace(
         stream=7, body=body, is_kept=False, attempt=1, path=None, query=None, given_id=None, content_type=None,
-        accept=None, terms=None,
+        accept=None, terms=None, headers=[],
     )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ async def greeted_target() -> tuple[Target, Wire]:
         name="one",
         entry=SimpleNamespace(max_in_flight=4),
         queue=(),
+        tracer=None,
         is_web_app=None,
         target_ready=lambda _: None,
         figures_of=lambda _: None,
