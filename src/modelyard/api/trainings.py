@@ -21,8 +21,8 @@ from modelyard.api.runs import (
 )
 from modelyard.api.schedules import ScheduleWish
 from modelyard.api.yard import Yard
-from modelyard.domain.runs import Run
-from modelyard.domain.sources import PathSource, UrlSource, parse_source
+from modelyard.domain.runs import Run, RunSpec
+from modelyard.domain.sources import ObjectSource, PathSource, UrlSource, parse_source
 from modelyard.domain.trainings import KIND, Training, training_from
 from modelyard.errors import InvalidValue
 from modelyard.packaging.inputs import read_inputs
@@ -67,13 +67,19 @@ def start_training(yard: Yard, name: str, changes: RunChanges) -> Run:
     spec = replace(
         spec,
         hyperparameters=hyperparameters,
-        inputs={**spec.inputs, **read_inputs(yard.artifacts, training.reread)},
+        inputs={**spec.inputs, **read_inputs(yard.artifacts, training.reread, _environment(yard, spec))},
         max_runtime_seconds=changes.max_runtime_seconds or spec.max_runtime_seconds,
     )
     run = yard.store.runs.create(spec, yard.clock.now())
     yard.store.events.add("run", run.id, f"accepted: {spec.algorithm or spec.entry}", yard.clock.now())
     yard.poke()
     return run
+
+
+def _environment(yard: Yard, spec: RunSpec) -> dict[str, str]:
+    """What its script would have, with secrets: credentials for its inputs may be among it."""
+    values = yard.store.secrets.reveal(set(spec.secrets.values())) if spec.secrets else {}
+    return {**spec.environment, **{variable: values[name] for variable, name in spec.secrets.items()}}
 
 
 def check_training_asked(asked: Asked) -> JsonObject:
@@ -97,7 +103,7 @@ def _check_reread(training: str, channel: str, text: str, inputs: dict[str, str]
         raise InvalidValue(f"cannot deploy training {training}: there is no channel {channel} under `inputs`")
     source = parse_source(text)
     relative = isinstance(source, PathSource) and not source.path.startswith("/")
-    if relative or not isinstance(source, (PathSource, UrlSource)):
+    if relative or not isinstance(source, (PathSource, UrlSource, ObjectSource)):
         raise InvalidValue(
             f"cannot read {text} anew for each run of {training}",
             "name an absolute path of the yard's machine, or a URL",

@@ -22,7 +22,7 @@ from modelyard.clock import iso
 from modelyard.domain.access import Role
 from modelyard.domain.names import check_name
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
-from modelyard.domain.sources import SOURCE_LENGTH_MAX
+from modelyard.domain.sources import SOURCE_LENGTH_MAX, parse_source
 from modelyard.domain.transforms import Transform, TransformSpec
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.packaging.package import read_document
@@ -70,9 +70,9 @@ class TransformRequest(BaseModel):
     code: str | None = None
     predictor: Predictor | None = None
     input: Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX)]
-    """An absolute path on the yard's machine, of a file or a folder, or an http(s) URL."""
+    """An absolute path on the yard's machine, of a file or a folder, or an http(s) or s3 URL."""
     output: Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX)]
-    """An absolute path of a folder there."""
+    """An absolute path of a folder there, or an s3 URL."""
     options: TransformOptions = TransformOptions()
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
@@ -287,9 +287,11 @@ def check_place_words(options: TransformOptions, given_input: str | None, output
 def _check_input_words(place: str) -> None:
     scheme, separator, _ = place.partition("://")
     if separator:
-        if scheme not in ("http", "https"):
+        if scheme == "s3":
+            parse_source(place)
+        elif scheme not in ("http", "https"):
             raise InvalidValue(
-                f"cannot read from {scheme}://: inputs are paths and http(s) URLs",
+                f"cannot read from {scheme}://: inputs are paths, http(s) URLs and s3 URLs",
                 "presign the object's URL, or mount the bucket",
             )
         return
@@ -306,16 +308,22 @@ def _check_input(place: str) -> None:
 
 
 def _check_output_words(place: str) -> None:
-    if "://" in place:
-        raise InvalidValue(
-            f"cannot write to {place.partition('://')[0]}://: outputs are folders of the yard's machine",
-            "name a folder, and copy from there",
-        )
+    scheme, separator, _ = place.partition("://")
+    if separator:
+        if scheme != "s3":
+            raise InvalidValue(
+                f"cannot write to {scheme}://: outputs are folders of the yard's machine and s3 URLs",
+                "name a folder, and copy from there",
+            )
+        parse_source(place)
+        return
     if not Path(place).is_absolute() or "\0" in place:
         raise InvalidValue(f"cannot write to {place[:120]!r}: it is no absolute path on the yard's machine")
 
 
 def _check_output(place: str) -> None:
+    if "://" in place:
+        return
     path = Path(place)
     if path.exists() and not path.is_dir():
         raise InvalidValue(f"cannot write to {place}: it is a file", "name a folder; each input becomes NAME.out there")

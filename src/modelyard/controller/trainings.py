@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from modelyard.clock import Clock
 from modelyard.controller.events import tell
+from modelyard.controller.secrets import reveal
 from modelyard.domain.resources import Resource
 from modelyard.domain.trainings import training_from
 from modelyard.errors import NotFound
@@ -27,7 +28,9 @@ class TrainingStarter:
         for run in self._store.runs.select(training=training.run.training, limit=RUNS_LOOKED_AT_MAX):
             if run.spec.scheduled_at == planned_at:
                 return run.id
-        inputs = {**training.run.inputs, **read_inputs(self._artifacts, training.reread)}
+        # What its script would have: credentials for its inputs may be among it.
+        environment = {**training.run.environment, **reveal(self._store, training.run.secrets)}
+        inputs = {**training.run.inputs, **read_inputs(self._artifacts, training.reread, environment)}
         run = self._store.runs.create(replace(training.run, inputs=inputs, scheduled_at=planned_at), self._clock.now())
         what = run.spec.algorithm or run.spec.entry
         tell(self._store.events, "run", run.id, f"accepted: {what}, by schedule", self._clock.now())

@@ -195,7 +195,8 @@ class TransformsPass:
         result = read_json(str(self._folder(transform) / RESULT)) or {}
         if status is not TransformStatus.COMPLETED:
             # What is not whole is no output; what was finished stays under its own name.
-            shutil.rmtree(Path(transform.spec.output) / f".{transform.id}.parts", ignore_errors=True)
+            for parts in (Path(transform.spec.output) / f".{transform.id}.parts", self._folder(transform) / "parts"):
+                shutil.rmtree(parts, ignore_errors=True)
         self._store.transforms.end(transform.id, status, self._clock.now(), reason, result)
         self._event(transform, f"{status.value}{f': {reason}' if reason else ''}")
 

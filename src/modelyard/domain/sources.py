@@ -2,6 +2,7 @@
 
 data/train.csv                     a file or a folder beside the yard file
 https://example.com/train.csv      downloaded when the run is asked for
+s3://bucket/data/train.csv         likewise, the object or all whose keys begin so
 dvc:data/train.csv@v1              what DVC tracks there, as of a git revision; without @ as of the work tree
 run:price-training-3/model         the model that an earlier run made; /output for its output folder
 """
@@ -17,9 +18,10 @@ from modelyard.errors import InvalidValue
 SOURCE_LENGTH_MAX = 2048
 """Characters."""
 
-ALLOWED = "a path, an http(s) URL, dvc:PATH@REVISION, or run:ID/model or run:ID/output"
+ALLOWED = "a path, an http(s) URL, s3://BUCKET/KEY, dvc:PATH@REVISION, or run:ID/model or run:ID/output"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_OBJECT = re.compile(r"//([A-Za-z0-9][A-Za-z0-9._-]{1,62})(?:/(.*))?", re.DOTALL)
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./~^{}+-]*")
 _RUN = re.compile(r"([A-Za-z0-9-]{1,80})/(model|output)")
 
@@ -61,7 +63,19 @@ class RunSource:
     part: Literal["model", "output"]
 
 
-InputSource = PathSource | UrlSource | DvcSource | RunSource
+@dataclass(frozen=True, slots=True)
+class ObjectSource:
+    """An object of S3 or of what speaks its protocol, or all whose keys begin so."""
+
+    bucket: str
+    key: str
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+InputSource = PathSource | UrlSource | ObjectSource | DvcSource | RunSource
 
 
 def parse_source(text: str) -> InputSource:
@@ -78,6 +92,11 @@ def parse_source(text: str) -> InputSource:
         return RunSource(match[1], "model" if match[2] == "model" else "output")
     if not _SCHEME.match(text):
         return PathSource(text)
+    if kind.lower() == "s3":
+        match = _OBJECT.fullmatch(rest)
+        if match is None:
+            raise _refused(text)
+        return ObjectSource(match[1], match[2] or "")
     try:
         good = kind.lower() in ("http", "https") and bool(urlsplit(text).hostname)
     except ValueError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelyard.domain.sources import DvcSource, PathSource, RunSource, UrlSource, parse_source
+from modelyard.domain.sources import DvcSource, ObjectSource, PathSource, RunSource, UrlSource, parse_source
 from modelyard.errors import ModelyardError
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.dvc import send_tracked
@@ -50,6 +50,8 @@ def _prepared(connection: Connection, text: str, folder: Path, progress: Progres
             return lambda: send_tree(connection, files, progress)
         case UrlSource() as source:
             return lambda: _send_url(connection, source, progress)
+        case ObjectSource() as source:
+            return lambda: _send_objects(connection, source, progress)
         case DvcSource() as source:
             return lambda: send_tracked(connection, source, folder, progress)
         case RunSource(run, part):
@@ -72,3 +74,11 @@ def _send_url(connection: Connection, source: UrlSource, progress: Progress) -> 
 
     with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
         return send_tree(connection, download_url(source, Path(folder), progress), progress)
+
+
+def _send_objects(connection: Connection, source: ObjectSource, progress: Progress) -> str:
+    """As `_send_url`."""
+    from modelyard.packaging.downloads import download_objects  # noqa: PLC0415 (loaded when first needed)
+
+    with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
+        return send_tree(connection, download_objects(source, Path(folder), progress), progress)

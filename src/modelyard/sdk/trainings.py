@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from modelyard.domain.names import check_name, name_key, nearest
-from modelyard.domain.sources import PathSource, UrlSource, parse_source
+from modelyard.domain.sources import ObjectSource, PathSource, UrlSource, parse_source
 from modelyard.errors import Ambiguous, InvalidValue, NotFound
 from modelyard.sdk.address import is_here
 from modelyard.sdk.commits import commit_of
@@ -159,7 +159,7 @@ def training_resource(
         match parse_source(one.path):
             case PathSource(path) if here:
                 reread[channel] = str((folder / Path(path).expanduser()).absolute())
-            case UrlSource():
+            case UrlSource() | ObjectSource():
                 reread[channel] = one.path
             case _:
                 pass

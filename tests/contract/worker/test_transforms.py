@@ -8,10 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from modelyard_worker.transform import chunks
+from modelyard_worker.transform.objects import find_objects, format_of
+from modelyard_worker.transform.plan import TransformPlan
 
 from tests.contract.worker.transforms import Place
 
@@ -323,3 +327,16 @@ def test_an_object_behind_a_url_is_read_on_where_the_connection_broke(tmp_path: 
     assert place.read("rows.jsonl.gz.out") == doubled(4000)
     assert _Objects.broken == 0
     assert "secret" not in place.said
+
+
+def test_parquet_behind_a_url_is_copied_once_and_cut_as_a_file_is(tmp_path: Path, objects: str) -> None:
+    url = objects.replace("rows.jsonl.gz", "rows.parquet")
+    plan = TransformPlan("one", "", url, str(tmp_path / "out"), base=str(tmp_path))
+    (one,) = find_objects(plan)
+    content = _Objects.content
+    for _ in range(2):
+        first, second = islice(chunks.pieces(plan, one, format_of(plan, one.name), 0), 2)
+        assert (first.begin, second.begin, first.path) == (0, 1, second.path)
+        assert first.path is not None
+        assert Path(first.path).read_bytes() == content
+        _Objects.content = b"nobody asks for it again"

@@ -3,6 +3,7 @@ import pytest
 from modelyard.domain.sources import (
     SOURCE_LENGTH_MAX,
     DvcSource,
+    ObjectSource,
     PathSource,
     RunSource,
     UrlSource,
@@ -18,6 +19,8 @@ from modelyard.errors import InvalidValue
         ("./dvc:odd", PathSource("./dvc:odd")),
         ("a:b", PathSource("a:b")),
         ("https://example.com/a.csv", UrlSource("https://example.com/a.csv")),
+        ("s3://bucket/data/a.csv", ObjectSource("bucket", "data/a.csv")),
+        ("S3://my.bucket", ObjectSource("my.bucket", "")),
         ("dvc:data/train.csv", DvcSource("data/train.csv", None)),
         ("dvc:data/train.csv@v1", DvcSource("data/train.csv", "v1")),
         ("dvc:./a@b.csv@feature/x~1", DvcSource("a@b.csv", "feature/x~1")),
@@ -32,7 +35,8 @@ def test_an_input_says_where_it_comes_from(text, source):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "\0", "s3://bucket/key", "ftp://host/a", "http://", "https://[", "run:", "run:x", "run:x/logs",
+        "", "\0", "s3://", "s3:///key", "s3://b!/key", "ftp://host/a", "http://", "https://[", "run:", "run:x",
+        "run:x/logs",
         "run:a b/model", "dvc:", "dvc:@v1", "dvc:/etc/passwd", "dvc:../other@v1", "dvc:a@--output=b", "dvc:a@",
         "dvc:a@v1..v2",
         "a" * (SOURCE_LENGTH_MAX + 1),

@@ -11,7 +11,7 @@ interrupted transform goes on from.
 
 import os
 import zlib
-from typing import BinaryIO, Callable, Iterator, NamedTuple, Optional
+from typing import BinaryIO, Callable, Iterator, NamedTuple, Optional, Tuple
 
 from modelyard_worker import media
 from modelyard_worker.transform import remote
@@ -66,8 +66,7 @@ def pieces(plan: TransformPlan, one: Object, found: Format, begin: int) -> Itera
     """The pieces from the place `begin` on; none where it is the end. Raises InputGone, TooLong."""
     limit = limit_bytes(plan, found)
     if found.kind == media.PARQUET:
-        # One after the other until who scores them says that there are no more.
-        return (_group(one, number) for number in range(begin, GROUPS_MAX))
+        return _groups(plan, one, begin)
     if found.split != LINE:
         return _whole(one, found, limit, begin)
     if found.gzip or one.remote:
@@ -75,10 +74,26 @@ def pieces(plan: TransformPlan, one: Object, found: Format, begin: int) -> Itera
     return _from_file(plan, one, found, limit, begin)
 
 
-def _group(one: Object, number: int) -> Piece:
-    if one.remote:
-        raise InputGone(f"cannot read {one.name} from a URL: Parquet is read from files only; download it first")
-    return Piece(one.number, number, number + 1, one.source, b"", b"", one.identity, 0)
+def _groups(plan: TransformPlan, one: Object, begin: int) -> Iterator[Piece]:
+    """One after the other until who scores them says that there are no more."""
+    source, identity = (one.source, one.identity) if not one.remote else _fetched(plan, one)
+    for number in range(begin, GROUPS_MAX):
+        yield Piece(one.number, number, number + 1, source, b"", b"", identity, 0)
+
+
+def _fetched(plan: TransformPlan, one: Object) -> Tuple[str, str]:
+    """A copy in the transform's folder, and what it is: Parquet is read from its end."""
+    target = fetched_place(plan.base, one.number)
+    try:
+        if not os.path.exists(target):
+            remote.fetch(one.source, one.identity, target)
+        return target, identity_of(os.stat(target))
+    except OSError as error:
+        raise InputGone(f"cannot read {remote.without_secrets(one.source)}: {remote.reason(error)}") from error
+
+
+def fetched_place(base: str, number: int) -> str:
+    return os.path.join(base, "fetched", f"{number:07d}")
 
 
 # All of it

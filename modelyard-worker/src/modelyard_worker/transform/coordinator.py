@@ -5,6 +5,7 @@ order; it is bounded, so what is in memory is too. An object that fails leaves n
 a whole then ends as failed, with the finished objects in their places.
 """
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -381,6 +382,8 @@ class _Coordinator:
             self._make_parquet(self._outputs.part(one.number))
         self._outputs.finish(one.number, one.output)
         self._journal.write([{"object": one.number, "done": True}])
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(chunks.fetched_place(self._plan.base, one.number))
         self._progress.done += 1
         self._progress.done_bytes += self._rest_bytes(one, found)
         self._close_output()

@@ -9,6 +9,7 @@ import urllib.parse
 from typing import Any, List, NamedTuple, Optional
 
 from modelyard_worker import media
+from modelyard_worker.object_store import ObjectStore, is_object_url, parse_place, relative_name
 from modelyard_worker.records import read_json, write_json
 from modelyard_worker.transform import remote
 from modelyard_worker.transform.plan import AUTO, GZIP, LINE, NONE, TransformPlan
@@ -51,7 +52,7 @@ class Object(NamedTuple):
 
     @property
     def remote(self) -> bool:
-        return is_url(self.source)
+        return remote.is_url(self.source)
 
 
 class Format(NamedTuple):
@@ -71,10 +72,6 @@ class InputGone(Exception):  # noqa: N818 (reads as what happened)
     """An input is not there, cannot be read, or is another than it was."""
 
 
-def is_url(text: str) -> bool:
-    return text.startswith(("http://", "https://"))
-
-
 def find_objects(plan: TransformPlan) -> List[Object]:
     """The list that an earlier start wrote down, or a new one, written down. Raises InputGone."""
     place = os.path.join(plan.base, OBJECTS)
@@ -88,7 +85,9 @@ def find_objects(plan: TransformPlan) -> List[Object]:
 
 
 def _list(plan: TransformPlan) -> List[Object]:
-    if is_url(plan.input):
+    if is_object_url(plan.input):
+        return _objects_below(plan.input)
+    if remote.is_url(plan.input):
         return [_remote_object(plan.input)]
     if not os.path.isdir(plan.input):
         return [_local_object(0, os.path.basename(plan.input), plan.input)]
@@ -114,6 +113,33 @@ def _local_object(number: int, name: str, path: str) -> Object:
     except OSError as error:
         raise InputGone(f"cannot read {path}: {error.strerror}") from error
     return Object(number, name, path, found.st_size, identity_of(found))
+
+
+def _objects_below(url: str) -> List[Object]:
+    """Every object whose key begins with the URL's: the object itself, all of a folder, or a prefix (SageMaker's
+    S3Prefix)."""
+    try:
+        prefix = parse_place(url)
+        found = [one for one in ObjectStore().find(prefix) if not one.place.key.endswith(SUFFIX)]
+    except (OSError, ValueError) as error:
+        raise InputGone(f"cannot read {url}: {remote.reason(error)}") from error
+    found = [one for one in found if one.place == prefix] or found
+    if not found:
+        raise InputGone(f"cannot find anything to score at {url}: no object's key begins so")
+    if len(found) > OBJECTS_MAX:
+        raise InputGone(f"cannot score {len(found)} objects at once: at most {OBJECTS_MAX}")
+    return [
+        Object(number, _safe(relative_name(prefix, one.place.key)), one.place.url, one.size_bytes, identity)
+        for number, one in enumerate(found)
+        for identity in (remote.object_identity(one.etag, one.size_bytes),)
+    ]
+
+
+def _safe(name: str) -> str:
+    """A key's rest as a path below the output: a bucket may hold any key. Raises InputGone."""
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        raise InputGone(f"cannot write the output of {name!r}: it is no path; rename the object")
+    return name
 
 
 def _remote_object(url: str) -> Object:

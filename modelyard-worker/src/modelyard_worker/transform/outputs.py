@@ -1,23 +1,28 @@
 """Output written aside, in order, and renamed when it is whole: a file under its own name is never half there.
 
-What is not whole lies in `.NAME.parts` below the output folder, on the same disk, so that a rename is enough. Whoever
-goes on after an interruption cuts a part back to what the journal tells of.
+What is not whole lies in `.NAME.parts` below the output folder, on the same disk, so that a rename is enough; where the
+output is in an object store, in the transform's own folder, from where it is sent. Whoever goes on after an
+interruption cuts a part back to what the journal tells of.
 """
 
 import os
 import shutil
 
+from modelyard_worker.object_store import is_object_url
+from modelyard_worker.transform import remote
 from modelyard_worker.transform.plan import TransformPlan
 
 
-def parts_folder(output: str, name: str) -> str:
-    return os.path.join(output, f".{name}.parts")
+def parts_folder(plan: TransformPlan) -> str:
+    if is_object_url(plan.output):
+        return os.path.join(plan.base, "parts")
+    return os.path.join(plan.output, f".{plan.name}.parts")
 
 
 class Outputs:
     def __init__(self, plan: TransformPlan) -> None:
         self._output = plan.output
-        self._parts = parts_folder(plan.output, plan.name)
+        self._parts = parts_folder(plan)
 
     def part(self, number: int) -> str:
         """Where the output of an object is until it is whole."""
@@ -39,7 +44,13 @@ class Outputs:
 
     def finish(self, number: int, name: str) -> None:
         """Gives a whole part its name; harmless where it has it. Raises OSError."""
-        part, final = self.part(number), self.final(name)
+        part = self.part(number)
+        if is_object_url(self._output):
+            if os.path.exists(part):
+                remote.send(part, f"{self._output.rstrip('/')}/{name}")
+                os.unlink(part)
+            return
+        final = self.final(name)
         folder = os.path.dirname(final)
         os.makedirs(folder, exist_ok=True)
         if os.path.exists(part):

@@ -56,9 +56,9 @@ class TransformPlan(NamedTuple):
     package: str
     """Folder of the package that scores."""
     input: str
-    """A file, a folder, or an http(s) URL."""
+    """A file, a folder, an http(s) URL, or an s3 URL of an object or of all whose keys begin so."""
     output: str
-    """A folder; each object becomes a file of its name and `.out` there."""
+    """A folder, or an s3 URL; each object becomes a file of its name and `.out` there."""
     content_type: str = ""
     """What the input is; empty tells by file names."""
     accept: str = ""

@@ -1,0 +1,104 @@
+"""Trainings and transforms read and write a store that speaks S3 and checks every signature."""
+
+import gzip
+import json
+import urllib.error
+from pathlib import Path
+
+import pytest
+from modelyard_worker.object_store import PART_BYTES, ObjectStore, parse_place
+
+from tests.acceptance.yard import Yard
+from tests.guests.s3.conftest import BUCKET
+
+PREDICTOR = """
+class Predictor:
+    def __init__(self, config): pass
+    def predict(self, payload): return payload["x"] + 1
+"""
+TRAIN = """
+import os, pathlib
+for place in sorted(pathlib.Path(os.environ["SM_CHANNEL_TRAIN"]).rglob("*.csv")):
+    print(place.name, place.read_text().strip())
+"""
+
+
+def put(store: ObjectStore, folder: Path, key: str, content: bytes) -> str:
+    file = folder / "content"
+    file.write_bytes(content)
+    store.put(str(file), parse_place(f"s3://{BUCKET}/{key}"))
+    return f"s3://{BUCKET}/{key}"
+
+
+def read(store: ObjectStore, url: str) -> bytes:
+    with store.open("GET", parse_place(url)) as answer:
+        return answer.read()
+
+
+def test_objects_are_written_found_and_read_whatever_they_are_called(store: ObjectStore, tmp_path: Path) -> None:
+    names = ["plain.csv", "a b+c=d&e.csv", "\u00fcber/\u65e5\u672c.csv", "x~y'(1)!.csv"]
+    for name in names:
+        put(store, tmp_path, f"names/{name}", name.encode())
+    found = list(store.find(parse_place(f"s3://{BUCKET}/names/")))
+    assert sorted(one.place.key for one in found) == sorted(f"names/{name}" for name in names)
+    assert [read(store, one.place.url).decode() for one in found] == [one.place.key[len("names/") :] for one in found]
+
+
+def test_a_large_object_goes_in_parts_and_comes_back_whole(store: ObjectStore, tmp_path: Path) -> None:
+    content = bytes(range(256)) * ((2 * PART_BYTES + 12345) // 256)
+    assert read(store, put(store, tmp_path, "large", content)) == content
+
+
+def test_a_wrong_key_is_refused_and_shown_to_nobody(s3: dict[str, str], store: ObjectStore, tmp_path: Path) -> None:
+    url = put(store, tmp_path, "mine", b"1")
+    stranger = ObjectStore({**s3, "AWS_SECRET_ACCESS_KEY": "wrong-secret"})
+    with pytest.raises(urllib.error.HTTPError) as refused, stranger.open("GET", parse_place(url)):
+        pass
+    assert refused.value.code == 403
+    assert "wrong-secret" not in f"{refused.value} {refused.value.headers}"
+
+
+def test_a_training_reads_what_begins_with_a_prefix(yard: Yard, store: ObjectStore, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        put(store, tmp_path, f"train/{name}", f"{name[0]},1".encode())
+    (tmp_path / "train.py").write_text(TRAIN)
+    file = tmp_path / "modelyard.yaml"
+    file.write_text(f"- name: fit\n  kind: training\n  entry: train.py\n  inputs: {{train: s3://{BUCKET}/train}}\n")
+    done = yard.command("train", "--file", str(file), "-o", "json")
+    assert done.returncode == 0, done.stderr
+    view = json.loads(done.stdout)
+    assert view["sources"] == {"train": f"s3://{BUCKET}/train"}
+    assert {"a.csv a,1", "b.csv b,1"} <= {line.strip() for line in yard.client().run_logs(view["id"])}
+    file.write_text(file.read_text().replace("/train}", "/gone}"))
+    refused = yard.command("train", "--file", str(file))
+    assert "cannot find s3://houses/gone: no object's key begins so" in refused.stderr
+
+
+def test_a_transform_scores_a_prefix_into_another(yard: Yard, store: ObjectStore, tmp_path: Path) -> None:
+    rows = "".join(f'{{"x": {number}}}\n' for number in range(1000)).encode()
+    put(store, tmp_path, "rows/2030/a.jsonl", rows)
+    put(store, tmp_path, "rows/b.jsonl.gz", gzip.compress(rows))
+    (tmp_path / "predictor.py").write_text(PREDICTOR)
+    (tmp_path / "modelyard.yaml").write_text(
+        f"- name: plus\n  kind: batch\n  predictor: {{path: predictor.py}}\n"
+        f"  input: s3://{BUCKET}/rows/\n  output: s3://{BUCKET}/out/\n"
+    )
+    yard.client().deploy(tmp_path, project="shop")
+    started = yard.client().start("batch", "plus")
+    ended = yard.client().wait_transform(started["id"], limit_seconds=60)
+    assert ended["status"] == "Completed", ended["failure_reason"]
+    expected = "".join(f"{number + 1}\n" for number in range(1000))
+    for name in ("2030/a.jsonl.out", "b.jsonl.gz.out"):
+        assert read(store, f"s3://{BUCKET}/out/{name}").decode() == expected
+    assert not list((yard.home / "transforms" / started["id"]).glob("parts/*"))
+
+
+def test_a_transform_whose_store_is_not_to_be_written_says_so(yard: Yard, store: ObjectStore, tmp_path: Path) -> None:
+    put(store, tmp_path, "one/a.jsonl", b'{"x": 1}\n')
+    (tmp_path / "predictor.py").write_text(PREDICTOR)
+    (tmp_path / "modelyard.yaml").write_text("- name: once\n  predictor: {path: predictor.py}\n")
+    yard.client().deploy(tmp_path, project="shop")
+    view = yard.client().transform("endpoint/once", f"s3://{BUCKET}/one/", "s3://no-such-bucket/out", project="shop")
+    ended = yard.client().wait_transform(view["id"], limit_seconds=60)
+    assert ended["status"] == "Failed"
+    assert "the server answered with status 404 (s3://no-such-bucket/out/a.jsonl.out)" in str(ended["failure_reason"])
