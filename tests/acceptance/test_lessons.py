@@ -50,6 +50,21 @@ class Lesson:
         assert ended["status"] == "Completed", ended["failure_reason"]
         return ended["metrics"]
 
+    def change(self, before: str, after: str, *, last: bool = False) -> None:
+        """Another text in the yard file, at its first or last place there."""
+        file = self.folder / "modelyard.yaml"
+        text = file.read_text()
+        assert before in text
+        file.write_text(after.join(text.rsplit(before, 1) if last else text.split(before, 1)))
+
+    def tune(self, name: str) -> tuple[str, int | None]:
+        """How it ended, and the version that its best trial became."""
+        client = self.yard.client()
+        file = client.read_file(self.folder)
+        tuning = next(one for one in file.tunings if one.name == name)
+        ended = client.wait_tuning(client.start_tuning(tuning, file, project="lessons")["id"], limit_seconds=180)
+        return ended["status"], ended["model_version"]
+
     def transform(self, model: str, **options: Any) -> None:
         target = self.folder / "predictions"
         started = self.yard.client().transform(model, self.folder / "data" / "test.csv", target, **options)
@@ -84,10 +99,15 @@ def test_wines_are_told_apart_by_a_predictor_of_ones_own(school: Yard, tmp_path:
 def test_house_prices_are_scored_by_the_file_and_live(school: Yard, tmp_path: Path) -> None:
     lesson = Lesson(school, tmp_path, "03-house-prices")
     assert "in place of boston" in lesson.prepared
+    lesson.change("num_round: 600", "num_round: 60")
     lesson.train("house-training")
     lesson.transform("house", input_filter="$[1:]", join="Input", output_filter="$[0,-1]")
     printed = lesson.script("compare.py")
     assert figure(printed, "test RMSE of the yard's model") < figure(printed, "test RMSE of always saying")
+    lesson.change("max_trials: 20", "max_trials: 2")
+    assert lesson.tune("house-tuning") == ("Completed", 2)
+    school.client().promote("house:1", "champion")
+    lesson.change("model: house\n", "model: house@champion\n", last=True)
     lesson.deploy("house")
     first = (lesson.folder / "data" / "test.csv").read_text().splitlines()[0].split(",")
     scored = (lesson.folder / "predictions" / "test.csv.out").read_text().splitlines()[0].split(",")
@@ -124,3 +144,16 @@ def test_text_is_foretold_better_than_by_chance_and_streams(school: Yard, tmp_pa
     answers = [school.client().predict("text", asked, accept="text/plain") for _ in range(2)]
     assert answers[0] == answers[1]
     assert len(answers[0]) == 40
+
+
+@pytest.mark.long
+def test_breeds_of_images_are_told_apart_better_than_by_chance(school: Yard, tmp_path: Path) -> None:
+    lesson = Lesson(school, tmp_path, "07-pet-breeds")
+    lesson.change("epochs: 60", "epochs: 15")
+    found = lesson.train("pets-training")
+    assert found["test-accuracy"] > 0.3, "six breeds: one in six by chance"
+    assert len(list(school.client().run_metrics("pets-training-1", "loss"))) == 15
+    lesson.deploy("pets")
+    image = (lesson.folder / "data" / "test" / "red-disc" / "0.ppm").read_bytes()
+    told = school.client().predict("pets", image, content_type="image/x-portable-pixmap")
+    assert len(told) == 5

@@ -370,3 +370,13 @@ def mode_of(folder: str) -> int:
     """0 where there is none."""
     place = Path(folder)
     return place.stat().st_mode if place.exists() else 0
+
+
+def test_numeric_threads_of_a_job_do_not_spin_beside_those_of_another(run_local: RunLocal) -> None:
+    async def story(harness: LocalHarness) -> None:
+        script = "import os, pathlib; pathlib.Path('said').write_text(os.environ['OMP_WAIT_POLICY'])"
+        await harness.engine.start_job(harness.job_order(script=script))
+        said = Path(harness.job_order().base) / "said"
+        await until(lambda: said.exists() and said.read_text() == "passive")
+
+    run_local(story)
