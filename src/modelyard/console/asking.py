@@ -24,6 +24,9 @@ _AnswerT = TypeVar("_AnswerT")
 
 FORM_BYTES_MAX = 256 * 2**10
 """Of what is typed into a form."""
+FIELDS_MAX = 100
+FILES_MAX = 500
+"""Of one form."""
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -84,6 +87,23 @@ async def read_form(request: Request, limit_bytes: int = FORM_BYTES_MAX) -> dict
         if len(body) > limit_bytes:
             return {}
     return await asyncio.to_thread(parse_qs, body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+async def read_files(request: Request) -> tuple[dict[str, list[str]], dict[str, bytes]]:
+    """A form that may have files: what was filled in, and the files by name. How long it may be, the interface's limit
+    for bodies says."""
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        return await read_form(request), {}
+    fields: dict[str, list[str]] = {}
+    files: dict[str, bytes] = {}
+    async with request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=FORM_BYTES_MAX) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                # Lines of a form end as those of a mail do.
+                fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
+            elif value.filename:
+                files[value.filename] = await value.read()
+    return fields, files
 
 
 @cache

@@ -107,7 +107,7 @@ def _chart(
     span = end - begin or 1.0
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
-        return (point[0] - begin) / span * WIDTH, HEIGHT - (point[1] - low) / (high - low) * (HEIGHT - TOP)
+        return min((point[0] - begin) / span, 1.0) * WIDTH, HEIGHT - (point[1] - low) / (high - low) * (HEIGHT - TOP)
 
     lines = [
         Line(one.label, number_of, _path(one, place), text(next((v for _, v in reversed(one.points)), None)))
@@ -154,7 +154,7 @@ def _readout(
         for at, value in one.points:
             at_place.setdefault(at, {})[number_of] = text(value)
     return [
-        [round((at - begin) / span, 4), mark(at), [values.get(index, "") for index in range(len(series))]]
+        [round(min((at - begin) / span, 1.0), 4), mark(at), [values.get(index, "") for index in range(len(series))]]
         for at, values in sorted(at_place.items())
     ]
 

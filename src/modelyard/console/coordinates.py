@@ -8,6 +8,10 @@ from itertools import pairwise
 from modelyard.console.formats import number
 
 AXIS_PIXELS = 150.0
+"""Least distance of two axes."""
+AXIS_PIXELS_MAX = 300.0
+WIDTH = 900.0
+"""Of the whole, where few axes would take less."""
 HEIGHT = 260.0
 TOP, BOTTOM = 34.0, 16.0
 SIDE = 60.0
@@ -68,12 +72,13 @@ def coordinates(rows: Sequence[Row], metric: str, *, minimize: bool) -> Coordina
         return None
     axes = [*names, metric]
     places = {name: _places([_value(row, name, metric) for row in rows]) for name in axes}
-    drawn = [Axis(name, SIDE + index * AXIS_PIXELS, _marks(places[name])) for index, name in enumerate(axes)]
+    apart = max(AXIS_PIXELS, min(AXIS_PIXELS_MAX, (WIDTH - 2 * SIDE) / (len(axes) - 1)))
+    drawn = [Axis(name, SIDE + index * apart, _marks(places[name])) for index, name in enumerate(axes)]
     ranks = _ranks(rows, minimize=minimize)
     threads = [Thread(row.name, _path(row, drawn, places, metric), ranks[row.name]) for row in rows]
     # The best are drawn last, above the others.
     threads.sort(key=lambda thread: -thread.rank)
-    return Coordinates(2 * SIDE + (len(axes) - 1) * AXIS_PIXELS, HEIGHT, drawn, [one for one in threads if one.path])
+    return Coordinates(2 * SIDE + (len(axes) - 1) * apart, HEIGHT, drawn, [one for one in threads if one.path])
 
 
 def _names(rows: Sequence[Row]) -> list[str]:

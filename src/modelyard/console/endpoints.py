@@ -85,6 +85,8 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
 
 
 def _form(client: Client, name: str, endpoint: EndpointView) -> Form:
+    if not endpoint["ready"] and endpoint["example"] is None:
+        return form_of({}, None)
     try:
         return form_of(client.schema(name), endpoint["example"])
     except (NotReady, NotFound):

@@ -13,6 +13,7 @@ from modelyard.clock import Clock
 from modelyard.console import (
     alarms,
     audit,
+    deploying,
     endpoints,
     events,
     jobs,
@@ -25,7 +26,7 @@ from modelyard.console import (
     sessions,
     static,
 )
-from modelyard.console.asking import HEADERS, ask, has_session, page_text, read_form, render
+from modelyard.console.asking import HEADERS, ask, has_session, page_text, read_files, render
 from modelyard.console.visits import Action, Page, Visit
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.routes import CONSOLE
@@ -35,7 +36,7 @@ from modelyard.sdk.client import Client
 if TYPE_CHECKING:
     from modelyard.sdk.in_process import InProcess
 
-_NOUNS = (overview, endpoints, runs, models, jobs, resources, alarms, events, people, secrets, audit)
+NOUNS = (overview, endpoints, deploying, runs, models, jobs, resources, alarms, events, people, secrets, audit)
 
 QUERY_FIELDS_MAX = 200
 """Of the address of a page."""
@@ -44,7 +45,7 @@ QUERY_FIELDS_MAX = 200
 def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
     """`yard` is called within a request, when the application's loop runs and the sdk's HTTP client is first needed."""
     found: list[BaseRoute] = [Route("/", _go_to_console), *static.routes(), *sessions.routes(yard)]
-    for noun in _NOUNS:
+    for noun in NOUNS:
         for page in noun.PAGES:
             found.append(Route(CONSOLE + page.path, _showing(page, yard, clock)))
             found += [
@@ -67,7 +68,8 @@ def _showing(page: Page, yard: "Callable[[], InProcess]", clock: Clock) -> Calla
 
 def _doing(page: Page, action: Action, yard: "Callable[[], InProcess]", clock: Clock) -> Callable[[Request], Any]:
     async def do(request: Request) -> Response:
-        visit = _visit(request, clock, await read_form(request))
+        fields, files = await read_files(request)
+        visit = _visit(request, clock, fields, files)
         try:
             answer = await ask(request, yard(), lambda client: action(client, visit))
         except Unauthorized:
@@ -83,10 +85,12 @@ def _doing(page: Page, action: Action, yard: "Callable[[], InProcess]", clock: C
     return do
 
 
-def _visit(request: Request, clock: Clock, form: dict[str, list[str]] | None = None) -> Visit:
+def _visit(
+    request: Request, clock: Clock, form: dict[str, list[str]] | None = None, files: dict[str, bytes] | None = None
+) -> Visit:
     query = parse_qs(request.url.query, max_num_fields=QUERY_FIELDS_MAX)
     names = {name: str(value) for name, value in request.path_params.items()}
-    return Visit(clock.now(), names, query, form or {})
+    return Visit(clock.now(), names, query, form or {}, files or {})
 
 
 async def _page(

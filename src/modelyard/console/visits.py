@@ -21,6 +21,8 @@ class Visit:
     """Parts of the path, by name."""
     query: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
     form: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Those that were sent with the form, by name."""
 
     def asked(self, name: str, default: str = "") -> str:
         """The first value of that name in the query, without blanks around it."""

@@ -34,6 +34,8 @@ class _AppTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.headers.update(self._headers)
+        # A body that comes piece by piece becomes one: the application reads it on another loop's terms.
+        request.read()
         answer = asyncio.run_coroutine_threadsafe(self._ask(request), self._loop)
         try:
             return answer.result(REQUEST_SECONDS)

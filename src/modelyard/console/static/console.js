@@ -43,11 +43,13 @@ async function follow(log) {
     try {
       const answer = await fetch(log.dataset.follow);
       if (!answer.ok) return;
-      log.textContent = "";
+      let begun = false;
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
+        if (!begun) log.textContent = "";
+        begun = true;
         append(log, value);
       }
     } catch {
@@ -184,7 +186,8 @@ function copying() {
       button.textContent = "Copied";
       setTimeout(() => (button.textContent = "Copy"), 1500);
     });
-    pre.append(button);
+    const title = pre.previousElementSibling?.matches("h2, h3, p") ? pre.previousElementSibling : null;
+    title ? title.append(button) : pre.before(button);
   }
 }
 

@@ -1,0 +1,158 @@
+"""Pages of the console with much to show, and by whom they may be seen."""
+
+import re
+import time
+
+import httpx
+import pytest
+
+from modelyard.console.pages import NOUNS
+from modelyard.console.static import FILES, address
+from modelyard.domain.endpoints import EndpointState, EndpointStatus
+from tests.integration.api.yard_over_http import URL, Api
+
+ENDPOINTS = 1000
+SECONDS_MAX = 0.1
+BYTES_MAX = 200_000
+TRIES = 7
+
+
+def visit(api: Api, *paths: str) -> list[httpx.Response]:
+    link = api.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
+        await client.get(link)
+        return [await client.get(f"/console{path}") for path in paths]
+
+    return api.talk(go)
+
+
+@pytest.fixture
+def crowded(api: Api) -> Api:
+    """A yard with a thousand endpoints, each with a name as long as names may be."""
+    api.register()
+    names = [f"{'price-of-what-is-sold-in-the-northern-regions-':x<58}{number:05d}" for number in range(ENDPOINTS)]
+    for start in range(0, ENDPOINTS, 100):
+        wanted = [{"name": name, "model": {"reference": "price"}} for name in names[start : start + 100]]
+        assert api.deploy(*wanted).status_code == 200
+    api.clock.advance(1)
+    broken = "cannot start: OSError: no licence for the tokenizer\nTraceback (most recent call last):\n  ..."
+    api.store.endpoints.put_statuses(
+        {
+            name: EndpointStatus(EndpointState.ERROR, broken, None, 0, 1, 0, api.clock.now())
+            if number % 2
+            else EndpointStatus(EndpointState.LIVE, "version 1: 1 of 1 replica ready", 1, 1, 1, 1, api.clock.now())
+            for number, name in enumerate(names)
+        }
+    )
+    return api
+
+
+@pytest.mark.parametrize("path", ["", "/endpoints", "/endpoints?q=00999", "/endpoints?page=10"])
+def test_a_thousand_endpoints_are_shown_in_a_tenth_of_a_second_and_in_few_bytes(crowded: Api, path: str) -> None:
+    link = crowded.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> tuple[list[float], int]:
+        await client.get(link)
+        took: list[float] = []
+        page = await client.get(f"/console{path}")
+        for _ in range(TRIES):
+            began = time.thread_time()
+            page = await client.get(f"/console{path}")
+            took.append(time.thread_time() - began)
+            assert page.status_code == 200
+        return took, len(page.content)
+
+    began = time.process_time()
+    took, size = crowded.talk(go)
+    # All threads together: whatever else this machine does, it does not count.
+    mean = (time.process_time() - began) / (len(took) + 1)
+    assert mean < SECONDS_MAX, mean
+    assert size + sum(len(answer.content) for answer in files(crowded)) < BYTES_MAX, size
+
+
+def files(api: Api) -> list[httpx.Response]:
+    return [api.ask("GET", address(name), key=None) for name in FILES]
+
+
+def test_a_long_list_is_turned_over_page_by_page_and_keeps_what_was_asked(crowded: Api) -> None:
+    first, last, none = visit(crowded, "/endpoints?q=price&state=live", "/endpoints?page=99", "/endpoints?q=nothing")
+    assert "1-100 of 500" in first.text
+    assert 'href="?q=price&amp;state=live&amp;page=2"' in first.text
+    assert "901-1000 of 1000" in last.text
+    assert "None of 1000 is like that" in none.text
+
+
+@pytest.mark.parametrize("path", sorted({page.path for noun in NOUNS for page in noun.PAGES if "{" not in page.path}))
+def test_an_empty_yard_has_every_page(api: Api, path: str) -> None:
+    (page,) = visit(api, path)
+    # Without runs there is nothing to compare.
+    assert page.status_code == (400 if path == "/runs/compare" else 200), page.text
+    assert "Traceback" not in page.text
+
+
+def test_what_is_not_there_is_said_on_a_page(api: Api) -> None:
+    for path in ("/runs/x", "/models/x", "/models/x/1", "/jobs/tunings/x", "/resources/nonsense/x", "/alarms/x"):
+        (page,) = visit(api, path)
+        assert page.status_code == 404, path
+        assert "cannot find" in page.text
+
+
+def test_a_button_of_a_foreign_page_changes_nothing(api: Api) -> None:
+    link = api.post("/links").json()["url"]
+    asked = [
+        f"/console{re.sub(r'{[^}]*}', '1', page.path)}/{verb}"
+        for noun in NOUNS
+        for page in noun.PAGES
+        for verb in page.actions
+    ]
+
+    async def go(client: httpx.AsyncClient) -> list[tuple[str, int, int]]:
+        await client.get(link)
+        foreign = {"origin": "http://evil.example"}
+        return [
+            (path, (await client.post(path, headers=foreign)).status_code, (await client.post(path)).status_code)
+            for path in asked
+        ]
+
+    for path, from_elsewhere, from_nowhere in api.talk(go):
+        assert from_elsewhere == 403, path
+        # Without an origin the session counts for nothing; what is read before it may not be there, or not be whole.
+        assert from_nowhere in (401, 404, 409), path
+
+
+def test_who_may_only_look_is_told_so(api: Api) -> None:
+    made = api.post("/users", {"email": "eve@example.org", "grants": [{"role": "viewer"}]}).json()
+    old, new = made["temporary_password"], "correct horse battery"
+
+    async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
+        await client.post("/console/login", data={"email": "eve@example.org", "password": old})
+        await client.post("/console/password", data={"old": old, "new": new, "again": new})
+        pages = [await client.get(f"/console{path}") for path in ("/endpoints", "/people", "/audit")]
+        return [*pages, await client.post("/console/secrets/set", data={"name": "TOKEN", "value": "x"})]
+
+    shown, people, audit, changed = api.talk(go, headers={"origin": URL})
+    assert shown.status_code == 200
+    assert "Audit log" not in shown.text
+    assert (people.status_code, audit.status_code, changed.status_code) == (403, 403, 403)
+    assert api.get("/secrets").json() == {"secrets": []}
+
+
+def test_a_temporary_password_and_a_key_are_shown_once(api: Api) -> None:
+    link = api.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
+        await client.get(link)
+        return [
+            await client.post("/console/people/add", data={"email": "ada@example.org", "grants": "viewer"}),
+            await client.get("/console/people"),
+            await client.post("/console/keys/add", data={"name": "shop", "grants": "caller:endpoint/price"}),
+            await client.get("/console/keys"),
+        ]
+
+    added, people, made, keys = api.talk(go, headers={"origin": URL})
+    assert "it is shown only once" in added.text
+    assert "it is shown only once" in made.text
+    assert "only once" not in people.text + keys.text
+    assert "ada@example.org" in people.text
+    assert "caller:endpoint/price" in keys.text
