@@ -1,20 +1,19 @@
 """The MLflow server as the door reaches it: wanted when it is first needed, waited for while it starts."""
 
 import asyncio
-import contextlib
-import os
 import re
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelyard_worker.records import Identity, is_alive, read_json
+from modelyard_worker.records import read_json
 
 from modelyard.errors import NotReady
+from modelyard.protocol import wishes
 from modelyard.protocol.routes import MLFLOW
+from modelyard.protocol.wishes import wish_for
 from modelyard.settings import Home
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class TrackingServer:
         self._home.tracking.mkdir(exist_ok=True, mode=0o700)
         self._home.tracking_state.unlink(missing_ok=True)
         self._home.tracking_wanted.touch(0o600)
-        _tell_supervisor(self._home)
+        wish_for(self._home.supervisor_socket, wishes.MLFLOW)
 
     def answers(self) -> bool:
         """Whether somebody listens there."""
@@ -123,16 +122,3 @@ class TrackingServer:
             return httpx.AsyncClient(base_url=self._url, timeout=timeout, limits=limits, trust_env=False)
         transport = httpx.AsyncHTTPTransport(uds=str(self._home.tracking_socket), limits=limits)
         return httpx.AsyncClient(base_url="http://localhost", transport=transport, timeout=timeout, trust_env=False)
-
-
-def _tell_supervisor(home: Home) -> None:
-    """Harmless where there is none; the next one finds the file."""
-    written: dict[str, Any] = read_json(str(home.yard)) or {}
-    with contextlib.suppress(KeyError, ProcessLookupError, PermissionError):
-        identity = Identity(str(written["boot"]), int(written["pid"]), int(written["start"]))
-        pidfd = os.pidfd_open(identity.pid)
-        try:
-            if is_alive(identity):
-                signal.pidfd_send_signal(pidfd, signal.SIGUSR1)
-        finally:
-            os.close(pidfd)

@@ -1,9 +1,9 @@
 """`python -m modelyard.processes.supervisor [--host H] [--port P]`: keeps a yard's processes alive.
 
 It holds the home's lock, opens the listening socket and passes it down, starts gateway, control and controller, starts
-again what dies, and ends everything in order when it is told to go. The MLflow server is started when it is wanted: a
-file says so, and SIGUSR1 says that the file is new. It is small, because all hangs on it: standard
-library only, one thread, no loop but its own.
+again what dies, and ends everything in order when it is told to go. What is not always needed is started when somebody
+says so (`protocol.wishes`). It is small, because all hangs on it: standard library only, one thread, no loop but its
+own.
 
 A supervisor that comes after a dead one finds the others still at work. It takes the listening socket from the living
 gateway, adopts what is of its own version, replaces what is not, and says which.
@@ -143,7 +143,6 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._hear)
         signal.signal(signal.SIGINT, self._hear)
         signal.signal(signal.SIGCHLD, self._hear)
-        signal.signal(signal.SIGUSR1, self._hear)
 
     def _make_keys(self) -> None:
         """The owner's key and the one that tokens are signed with, made once; readable by the owner alone."""
@@ -300,7 +299,7 @@ class Supervisor:
             os.read(self._wake_read, 4096)
 
     def _hear_wishes(self) -> None:
-        """Names of processes that are to run only when there is work for them."""
+        """Names of processes that somebody needs. One that stays is looked at anyway, now that this woke us."""
         with contextlib.suppress(BlockingIOError):
             while self._asking is not None and (word := self._asking.recv(WISH_BYTES_MAX)):
                 for kept in self._kept:
