@@ -13,7 +13,7 @@ from modelyard.domain.names import nearest
 from modelyard.errors import InvalidValue
 from modelyard.manifest.checks import add_problem, allowed_values
 from modelyard.manifest.document import Document
-from modelyard.manifest.schema import AutoscalingFields
+from modelyard.manifest.schema import REPLICAS_MAX, AutoscalingFields
 
 MAX_REPLICAS_CORTEX = 100
 
@@ -36,15 +36,38 @@ _FIELDS = {
 }
 """Name in the file -> name in `domain.autoscaling.Autoscaling`."""
 
-_SAME = (("target_replica_concurrency", "target_in_flight"), ("max_downscale_factor", "downscale_kept_share"))
+_SAME = (
+    ("target_replica_concurrency", "target_in_flight"),
+    ("max_downscale_factor", "downscale_kept_share"),
+    ("workers_per_replica", "processes_per_replica"),
+)
+
+
+def processes_of(fields: AutoscalingFields) -> int:
+    """Replicas that stand for one of Cortex's, which may have several processes."""
+    return fields.processes_per_replica or fields.workers_per_replica or 1
 
 
 def scaling_values(fields: AutoscalingFields) -> dict[str, Any]:
     """What the section says, by the domain's names."""
     given = {_FIELDS[name]: getattr(fields, name) for name in _FIELDS}
-    for theirs, ours in _SAME:
+    for theirs, ours in _SAME[:2]:
         given[_FIELDS[ours]] = getattr(fields, ours) if getattr(fields, ours) is not None else getattr(fields, theirs)
-    return {name: value for name, value in given.items() if value is not None}
+    found = {name: value for name, value in given.items() if value is not None}
+    return _shared_out(found, processes_of(fields))
+
+
+def _shared_out(given: dict[str, Any], processes: int) -> dict[str, Any]:
+    """As many replicas as there are to be processes, each of which is meant to hold its part."""
+    if processes == 1:
+        return given
+    counted = {"min_replicas": 1, "max_replicas": MAX_REPLICAS_CORTEX, **given}
+    for name in ("min_replicas", "max_replicas", "init_replicas"):
+        if name in counted:
+            counted[name] = min(REPLICAS_MAX, int(counted[name]) * processes)
+    if "target_in_flight" in counted:
+        counted["target_in_flight"] = counted["target_in_flight"] / processes
+    return counted
 
 
 def scaling_settings(fields: AutoscalingFields) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.names import name_key
-from modelyard.manifest.autoscaling import check_scaling, scaling_settings, scaling_values
+from modelyard.manifest.autoscaling import check_scaling, processes_of, scaling_settings, scaling_values
 from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.model_folders import check_model_places, check_models, model_folder_settings
@@ -146,13 +146,19 @@ def _capture(fields: EndpointFields) -> dict[str, Any] | None:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def _part(whole: int | None, processes: int) -> int | None:
+    """What one of so many processes gets of a replica's."""
+    return max(1, whole // processes) if whole is not None else None
+
+
 def _settings(fields: EndpointFields) -> dict[str, Any]:
     scaling = fields.autoscaling
+    processes = processes_of(scaling)
     variables = (fields.env or Variables()).over(fields.predictor.env if fields.predictor else None)
     batching = fields.server_side_batching
     given = {
-        "cpu_millis": fields.compute.cpu,
-        "memory_bytes": fields.compute.mem,
+        "cpu_millis": _part(fields.compute.cpu, processes),
+        "memory_bytes": _part(fields.compute.mem, processes),
         "threads_per_process": scaling.threads_per_process or scaling.threads_per_worker,
         "max_batch_size": fields.max_batch_size or (batching.max_batch_size if batching else None),
         "max_in_flight": fields.max_in_flight,
@@ -182,7 +188,7 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
             settings.pop("replicas", None)
             settings["autoscaling"] = {"min_replicas": 0, **scaling_values(scaling)}
     if scaling.max_replica_concurrency is not None:
-        settings |= _cortex_bounds(fields, settings, scaling.max_replica_concurrency)
+        settings |= _cortex_bounds(fields, settings, max(1, scaling.max_replica_concurrency // processes))
     return settings
 
 

@@ -41,6 +41,7 @@ from modelyard.manifest.values import (
 from modelyard.manifest.variables import Environment
 
 REPLICAS_MAX = 256
+PROCESSES_MAX = 64
 BODY_BYTES_MAX = 100 * 2**20
 BATCH_SIZE_MAX = 4096
 QUEUE_LENGTH_MAX = 1_000_000
@@ -89,12 +90,6 @@ def _none_of(what: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
-
-
-def _only_one(value: Any) -> Any:
-    if type(value) is not int or value != 1:
-        raise refuse("1; write more replicas instead of more processes in one")
-    return value
 
 
 class ModelPathFields(_Schema):
@@ -167,10 +162,11 @@ class AutoscalingFields(_Schema):
     """Most replicas; Cortex's 100 where the section says anything else, as many as there are cores without it."""
     init_replicas: Annotated[CountOrNone, Field(le=REPLICAS_MAX)] | None = None
     """What a new endpoint begins with; by default the least, but at least one, to prove that it can start."""
-    workers_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
-    """Cortex's; more replicas do the same."""
-    processes_per_replica: Annotated[int, BeforeValidator(_only_one)] = 1
-    """Cortex's; more replicas do the same."""
+    workers_per_replica: Annotated[Count, Field(le=PROCESSES_MAX)] | None = None
+    """Cortex's older name of `processes_per_replica`."""
+    processes_per_replica: Annotated[Count, Field(le=PROCESSES_MAX)] | None = None
+    """Processes that predict in what Cortex calls a replica. Here each is a replica of its own, forked from the same
+    template: numbers of replicas are multiplied by it, and `compute` and what one is meant to hold are shared out."""
     threads_per_worker: Annotated[Count, Field(le=THREADS_MAX)] | None = None
     """Cortex's older name of `threads_per_process`."""
     threads_per_process: Annotated[Count, Field(le=THREADS_MAX)] | None = None

@@ -267,7 +267,10 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
             "- {name: a, model: b, autoscaling: {max_downscale_factor: 0.5, downscale_kept_share: 0.5}}",
             "a.autoscaling.max_downscale_factor: found beside downscale_kept_share; allowed: one of the two",
         ),
-        ("- {name: a, model: b, autoscaling: {workers_per_replica: 2}}", "allowed: 1; write more replicas instead"),
+        (
+            "- {name: a, model: b, autoscaling: {workers_per_replica: 2, processes_per_replica: 2}}",
+            "workers_per_replica: found beside processes_per_replica",
+        ),
         (
             "- {name: a, model: b, autoscaling: {init_replicas: 3, max_replicas: 2}}",
             "a.autoscaling.max_replicas: found 2",
@@ -386,3 +389,13 @@ def test_a_folders_yard_file_is_found_by_its_name(folder: Path) -> None:
     assert find_yard_file(folder) == cortex
     own = write(folder, CORTEX)
     assert find_yard_file(folder) == own
+
+
+def test_processes_of_one_of_cortexs_replicas_are_replicas_that_share_its_compute(tmp_path: Path) -> None:
+    (tmp_path / "modelyard.yaml").write_text(
+        "- name: a\n  model: b\n  compute: {cpu: 2, mem: 1Gi}\n"
+        "  autoscaling: {min_replicas: 1, max_replicas: 3, processes_per_replica: 4, target_replica_concurrency: 8}\n"
+    )
+    [one] = read_yard_file(tmp_path / "modelyard.yaml").endpoints
+    assert one.settings["autoscaling"] == {"min_replicas": 4, "max_replicas": 12, "target_in_flight": 2.0}
+    assert (one.settings["cpu_millis"], one.settings["memory_bytes"]) == (500, 2**28)
