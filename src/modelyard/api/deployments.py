@@ -47,6 +47,7 @@ BODY_BYTES_MAX = 100 * 2**20
 SECONDS_MAX = 3600.0
 ATTEMPTS_MAX = 20
 MODELS_LOADED_MAX = 10_000
+GPUS_MAX = 64
 CONCURRENCY_MAX = 1000
 """SageMaker's limit for MaxConcurrentInvocationsPerInstance."""
 
@@ -103,6 +104,7 @@ class Spec(Strict):
     autoscaling: AutoscalingWish | None = None
     cpu_millis: Annotated[int, Field(ge=1)] | None = None
     memory_bytes: Annotated[int | None, Field(ge=1)] = None
+    gpus: Annotated[int, Field(ge=0, le=GPUS_MAX)] = 0
     threads_per_process: Annotated[int, Field(ge=1, le=THREADS_MAX)] = 1
     max_batch_size: Annotated[int, Field(ge=1, le=BATCH_SIZE_MAX)] = 32
     max_in_flight: Annotated[int | None, Field(ge=1, le=QUEUE_LENGTH_MAX)] = None

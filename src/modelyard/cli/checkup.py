@@ -39,6 +39,14 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+_ENGINE = """
+from modelyard.engines.local.control_groups import delegated_group
+from modelyard.engines.local.gpus import gpus
+print(delegated_group() or "")
+for one in gpus():
+    print(one)
+"""
+
 LIMIT_SECONDS = 10.0
 
 # Whether more memory than the limit is refused to a process, as it must be to a replica.
@@ -195,12 +203,31 @@ def _limits() -> Iterator[Finding]:
     except (OSError, subprocess.TimeoutExpired):
         bounded = False
     watched = Path("/proc/self/smaps_rollup").exists()
-    means = [*(["RLIMIT_DATA"] if bounded else []), *(["a watch on private memory"] if watched else [])]
-    found = f"compute.mem is kept by {' and '.join(means)}" if means else "compute.mem is only reserved, not kept"
-    remedy = None if len(means) == 2 else "a replica may take more memory than its endpoint states: leave some free"
-    yield Finding("limits", Verdict.GOOD if len(means) == 2 else Verdict.POOR, found, remedy)
-    devices = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    yield Finding("gpu", Verdict.GOOD, f"{devices} found; none are handed out yet" if devices else "none found")
+    group, gpus = _asked_of_engine()
+    means = [
+        *([f"control groups below {group}"] if group else []),
+        *(["RLIMIT_DATA"] if bounded else []),
+        *(["a watch on private memory"] if watched else []),
+    ]
+    found = f"compute.mem is kept by {', '.join(means)}" if means else "compute.mem is only reserved, not kept"
+    found += "" if group else "; this yard has no control group of its own to divide"
+    good = bounded and watched
+    remedy = None if good else "a replica may take more memory than its endpoint states: leave some free"
+    yield Finding("limits", Verdict.GOOD if good else Verdict.POOR, found, remedy)
+    yield Finding("gpu", Verdict.GOOD, f"{', '.join(gpus)}; compute.gpu hands them out" if gpus else "none found")
+
+
+def _asked_of_engine() -> tuple[str, list[str]]:
+    """The control group that replicas get theirs below, empty where there is none, and the GPUs that are handed out: as
+    the engine sees it, in a process of its own."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _ENGINE], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
+        )
+        group, *gpus = done.stdout.splitlines()
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return "", []
+    return group, gpus
 
 
 def _port(home: Home, port: int) -> Iterator[Finding]:

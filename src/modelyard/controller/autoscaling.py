@@ -238,7 +238,7 @@ class Autoscaler:
         settings = self._with_target(settings, spec, watch.meter)
         if self._gateways:
             self._sample(watch, settings, now)
-        reserves = bool(spec.cpu_millis or spec.memory_bytes)
+        reserves = bool(spec.cpu_millis or spec.memory_bytes or spec.gpus)
         capacity = capacity_of(settings, living, room, self._cores, reserves=reserves)
         history = History(watch.born_at, watch.last_request_at, watch.past)
         found = recommend(settings, watch.samples, history, current, now, capacity)

@@ -42,6 +42,8 @@ class EndpointSpec:
     memory_bytes: int | None = None
     """What one replica reserves of the machine's memory, and the most that it may take of its own; None reserves
     nothing and is not bounded."""
+    gpus: int = 0
+    """How many of the machine's one replica has for itself."""
     threads_per_process: int = 1
     max_batch_size: int = 32
     """Most requests that one call of the model may hold, where the predictor can take several."""

@@ -622,6 +622,7 @@ def _went_back(
 def _no_room(spec: EndpointSpec, ready: int) -> str:
     parts = [f"{spec.cpu_millis}m CPU"] if spec.cpu_millis else []
     parts += [f"{spec.memory_bytes // 2**20} MiB"] if spec.memory_bytes else []
+    parts += [_count(spec.gpus, "GPU")] if spec.gpus else []
     needs = " and ".join(parts) or "a place"
     progress = f"{ready} of {_count(spec.replicas, 'replica')} ready"
     return f"{progress}: another needs {needs}, which this machine does not have free"

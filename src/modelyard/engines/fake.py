@@ -48,7 +48,9 @@ class _Machine:
 class FakeEngine:
     """Implements `ports.Engine`."""
 
-    def __init__(self, clock: Clock | None = None, *, cpu_millis: int = 2**31, memory_bytes: int = 2**60) -> None:
+    def __init__(
+        self, clock: Clock | None = None, *, cpu_millis: int = 2**31, memory_bytes: int = 2**60, gpus: int = 0
+    ) -> None:
         self.changed = asyncio.Event()
         self.plans: deque[Plan] = deque()
         """For the next starts, in order; then all goes well."""
@@ -59,6 +61,7 @@ class FakeEngine:
         self._clock = clock or SystemClock()
         self._cpu_millis = cpu_millis
         self._memory_bytes = memory_bytes
+        self._gpus = gpus
         self._machine = _Machine()
         self._answers: dict[str, asyncio.Future[Probe]] = {}
         self._changed_endpoints: set[str] = set()
@@ -67,7 +70,7 @@ class FakeEngine:
 
     def successor(self) -> "FakeEngine":
         """A new engine that finds what this one, which must not be used any more, has left."""
-        found = FakeEngine(self._clock, cpu_millis=self._cpu_millis, memory_bytes=self._memory_bytes)
+        found = FakeEngine(self._clock, cpu_millis=self._cpu_millis, memory_bytes=self._memory_bytes, gpus=self._gpus)
         found._machine = self._machine
         found._changed_endpoints = {name_key(one.endpoint) for one in self._machine.replicas.values()}
         return found
@@ -124,6 +127,8 @@ class FakeEngine:
         if spec.memory_bytes:
             free = self._memory_bytes - sum(one.memory_bytes or 0 for one in living)
             fits = min(fits, free // spec.memory_bytes)
+        if spec.gpus:
+            fits = min(fits, (self._gpus - sum(one.gpus for one in living)) // spec.gpus)
         return max(0, fits)
 
     async def start_replica(self, order: ReplicaOrder) -> None:

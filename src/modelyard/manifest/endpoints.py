@@ -159,6 +159,7 @@ def _settings(fields: EndpointFields) -> dict[str, Any]:
     given = {
         "cpu_millis": _part(fields.compute.cpu, processes),
         "memory_bytes": _part(fields.compute.mem, processes),
+        "gpus": fields.compute.gpu or None,
         "threads_per_process": scaling.threads_per_process or scaling.threads_per_worker,
         "max_batch_size": fields.max_batch_size or (batching.max_batch_size if batching else None),
         "max_in_flight": fields.max_in_flight,

@@ -42,6 +42,7 @@ from modelyard.manifest.variables import Environment
 
 REPLICAS_MAX = 256
 PROCESSES_MAX = 64
+GPUS_MAX = 64
 BODY_BYTES_MAX = 100 * 2**20
 BATCH_SIZE_MAX = 4096
 QUEUE_LENGTH_MAX = 1_000_000
@@ -147,8 +148,8 @@ class ComputeFields(_Schema):
     mem: MemoryBytes = None
     """What one replica reserves of the machine's memory, so that more are not started than fit, and the most that it
     may take for itself; libraries and a model that it shares with others do not count."""
-    gpu: Annotated[int, _none_of("GPUs")] = 0
-    """Cortex's; none are handed out yet."""
+    gpu: Annotated[CountOrNone, Field(le=GPUS_MAX)] | None = None
+    """GPUs that one replica has for itself, of NVIDIA's; one that states none sees none."""
     inf: Annotated[int, _none_of("Inferentia chips")] = 0
     """Cortex's; none are handed out yet."""
     shm: MemoryBytes = None

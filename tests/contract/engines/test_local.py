@@ -14,6 +14,7 @@ import psutil
 import pytest
 from modelyard_worker.records import boot_id, write_json
 
+from modelyard.domain.endpoints import EndpointSpec
 from modelyard.engines.local.processes import is_secret_of_the_yard, worker_environment
 from modelyard.engines.local.replicas import ENGINE
 from modelyard.engines.ports import ReplicaSight
@@ -378,5 +379,36 @@ def test_numeric_threads_of_a_job_do_not_spin_beside_those_of_another(run_local:
         await harness.engine.start_job(harness.job_order(script=script))
         said = Path(harness.job_order().base) / "said"
         await until(lambda: said.exists() and said.read_text() == "passive")
+
+    run_local(story)
+
+
+SEES = """
+import os
+
+class Predictor:
+    def __init__(self, config):
+        print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+
+    predict = print
+"""
+
+
+def test_a_gpu_is_one_replicas_and_refused_where_none_is_free(run_local: RunLocal) -> None:
+    async def story(harness: LocalHarness) -> None:
+        engine = harness.again(gpus=("GPU-a", "GPU-b"))
+        assert engine.room(EndpointSpec("p", gpus=1)) == 2
+        for name, gpus, sees in (("one", 1, "GPU-a"), ("two", 1, "GPU-b"), ("three", 0, "")):
+            await engine.start_replica(harness.replica_order(name, SEES, gpus=gpus))
+            await until(lambda name=name, sees=sees: engine.output_tail(name, 1) == f"{sees}\n")
+        assert engine.room(EndpointSpec("p", gpus=1)) == 0
+        with pytest.raises(StartFailed, match="asks for 1 GPUs, and 0 of 2"):
+            await engine.start_replica(harness.replica_order("four", SEES, gpus=1))
+        await harness.restart()
+        engine = harness.local
+        engine.stop_replica("one", kill=True)
+        await until(lambda: not sight(engine, "one").alive)
+        await engine.start_replica(harness.replica_order("five", SEES, gpus=1))
+        await until(lambda: engine.output_tail("five", 1) == "GPU-a\n")
 
     run_local(story)

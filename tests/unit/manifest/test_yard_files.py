@@ -252,7 +252,7 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ),
         ("- name: a\n  model: b\n  timeout: soon", ":3: a.timeout: found 'soon' (text); allowed: 500ms, 60s, 5m,"),
         ("- name: a\n  model: b\n  compute: {mem: lots}", ":3: a.compute.mem: found 'lots' (text); allowed: 512Mi,"),
-        ("- name: a\n  model: b\n  compute: {gpu: 1}", "a.compute.gpu: found 1 (number); allowed: 0; GPUs are not"),
+        ("- name: a\n  model: b\n  compute: {gpu: -1}", "a.compute.gpu: found -1"),
         ("- name: a\n  model: b\n  compute: 3", "a.compute: found 3 (number); allowed: a map"),
         ("- name: a\n  model: b\n  max_batch_size: 0", "a.max_batch_size: found 0 (number); allowed: 1 or more"),
         ("- name: a\n  model: b\n  max_batch_size: '8'", "a.max_batch_size: found '8' (text); allowed: a whole number"),

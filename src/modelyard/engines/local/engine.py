@@ -10,6 +10,7 @@ from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.eviction import Memory
 from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
+from modelyard.engines.local.gpus import gpus as gpus_of_machine
 from modelyard.engines.local.jobs import Jobs
 from modelyard.engines.local.memory import available_memory, private_bytes
 from modelyard.engines.local.probe import PROBE_SECONDS
@@ -37,14 +38,17 @@ class LocalEngine:
         share_model_bytes: int = SHARE_MODEL_BYTES,
         linger_seconds: float = LINGER_SECONDS,
         probe_seconds: float = PROBE_SECONDS,
+        gpus: tuple[str, ...] | None = None,
     ) -> None:
+        """`gpus` are those that are handed out; None asks the machine."""
         self.changed = asyncio.Event()
         self._cpu_millis = len(os.sched_getaffinity(0)) * 1000
         self._memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self._templates = Templates(home.engine / "templates", home.sockets, share_model_bytes, linger_seconds)
         self._jobs = Jobs(home.engine / "jobs", self.changed.set)
+        found = gpus_of_machine() if gpus is None else gpus
         self._replicas = Replicas(
-            home.engine / "replicas", home.replica_sockets, self._templates, self.changed.set, probe_seconds
+            home.engine / "replicas", home.replica_sockets, self._templates, self.changed.set, probe_seconds, found
         )
 
     # -- replicas ----------------------------------------------------------------------------------------------------

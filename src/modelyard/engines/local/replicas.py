@@ -27,6 +27,8 @@ from modelyard_worker.stamps import without_stamps
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.model_folders import model_folder_document
 from modelyard.domain.names import name_key
+from modelyard.engines.local.control_groups import ControlGroups
+from modelyard.engines.local.gpus import free_gpus, visible
 from modelyard.engines.local.memory import LIMIT_LOOK_SECONDS, MemoryWatch, private_bytes
 from modelyard.engines.local.probe import PROBE_SECONDS, probe
 from modelyard.engines.local.processes import (
@@ -73,6 +75,8 @@ class _Facts:
     reason: str | None = None
     interrupted: bool = False
     out_of_memory: bool = False
+    gpus: list[str] = field(default_factory=list[str])
+    """Those that it has for itself."""
     temporary: str | None = None
     """Its folder for what it needs no longer than it lives."""
     notes: dict[str, str | float] = field(default_factory=dict[str, str | float])
@@ -100,6 +104,8 @@ class Replicas:
         templates: Templates,
         changed: Callable[[], None],
         probe_seconds: float = PROBE_SECONDS,
+        gpus: tuple[str, ...] = (),
+        groups: ControlGroups | None = None,
     ) -> None:
         """Finds what an earlier controller left: living replicas are watched again, ended ones are facts still."""
         self._folder = folder
@@ -107,6 +113,8 @@ class Replicas:
         self._templates = templates
         self._changed = changed
         self._probe_seconds = probe_seconds
+        self._gpus = gpus
+        self._groups = groups or ControlGroups()
         self._memory = MemoryWatch()
         self._limits_looked_at = 0.0
         self._known: dict[str, _Replica] = {}
@@ -186,14 +194,19 @@ class Replicas:
     def room(self, spec: EndpointSpec, cpu_millis: int, memory_bytes: int) -> int:
         """How many of this size fit beside those that live, on a machine of that size."""
         fits = 2**31
-        if not spec.cpu_millis and not spec.memory_bytes:
+        if not (spec.cpu_millis or spec.memory_bytes or spec.gpus):
             return fits
         living = [one.facts for one in self._known.values() if one.alive]
         if spec.cpu_millis:
             fits = (cpu_millis - sum(one.cpu_millis for one in living)) // spec.cpu_millis
         if spec.memory_bytes:
             fits = min(fits, (memory_bytes - sum(one.memory_bytes for one in living)) // spec.memory_bytes)
+        if spec.gpus:
+            fits = min(fits, len(self._free_gpus()) // spec.gpus)
         return max(0, fits)
+
+    def _free_gpus(self) -> list[str]:
+        return free_gpus(self._gpus, (gpu for one in self._known.values() if one.alive for gpu in one.facts.gpus))
 
     def reserved_memory_bytes(self) -> int:
         """What the living ones reserve."""
@@ -249,7 +262,8 @@ class Replicas:
     def _environment_of(self, order: ReplicaOrder, replica: _Replica) -> dict[str, str]:
         """With a folder of its own for temporary files; under the system's, as paths of sockets in it must be short."""
         temporary = replica.facts.temporary
-        return order.environment if temporary is None else {**order.environment, "TMPDIR": temporary}
+        added = visible(self._gpus, replica.facts.gpus) | ({"TMPDIR": temporary} if temporary is not None else {})
+        return {**order.environment, **added}
 
     def _write_intent(self, order: ReplicaOrder) -> _Replica:
         if order.id in self._known:
@@ -273,7 +287,15 @@ class Replicas:
             drain_seconds=spec.drain_seconds,
             timeout_seconds=spec.timeout_seconds,
         )
+        free = self._free_gpus()
+        if len(free) < spec.gpus:
+            raise StartFailed(
+                f"cannot start replica {order.id}: it asks for {spec.gpus} GPUs, and {len(free)} of {len(self._gpus)} "
+                "of this machine are free",
+                "`modelyard doctor` says what is there",
+            )
         facts = _Facts(
+            gpus=free[: spec.gpus],
             cpu_millis=spec.cpu_millis or 0,
             memory_bytes=spec.memory_bytes or 0,
             started_at=time.time(),
@@ -345,6 +367,8 @@ class Replicas:
 
     def _watch(self, name: str, replica: _Replica, identity: Identity, child: "subprocess.Popen[bytes] | None") -> None:
         replica.watched = Watched(identity, lambda: self._process_ended(name), child)
+        if replica.facts.memory_bytes:
+            self._groups.hold(name, identity.pid, replica.facts.memory_bytes)
         self._appearing.discard(name)
         self._note_change(replica)
         self._signal(replica)
@@ -398,9 +422,12 @@ class Replicas:
         facts = replica.facts
         facts.ended_at = float(record.get("ended_at") or time.time())
         facts.exit_code, facts.interrupted = code, interrupted
+        killed_in_group = self._groups.release(name) if facts.memory_bytes else False
         if facts.out_of_memory:
             # It was ended for it here; its reason says so already.
             facts.exit_code = -signal.SIGKILL
+        elif killed_in_group:
+            facts.out_of_memory, facts.reason = True, over_group(facts.memory_bytes)
         elif code == -signal.SIGKILL and not facts.killed and self._memory.struck():
             facts.out_of_memory, facts.reason = True, KILLED_BY_KERNEL
         else:
@@ -464,6 +491,10 @@ def over_limit(held_bytes: int, limit_bytes: int) -> str:
     return (
         f"it held {held_bytes / 2**20:.0f} MiB of memory, and its limit, compute.mem, is {limit_bytes / 2**20:.0f} MiB"
     )
+
+
+def over_group(limit_bytes: int) -> str:
+    return f"it wanted more memory than its limit, compute.mem, of {limit_bytes / 2**20:.0f} MiB"
 
 
 def _known_fields(document: dict[str, Any], known: Any) -> dict[str, Any]:
