@@ -68,5 +68,12 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
+def cache_folder(name: str, lock: str) -> Path:
+    """A folder of the guest's own, kept between runs, and made where it is not there; another for another lock."""
+    folder = _cache() / f"{name}-{hashlib.sha256(lock.encode()).hexdigest()[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelyard-tests" / "guests"

@@ -11,6 +11,7 @@ the audit log hears of changes and refusals.
 """
 
 import hashlib
+import re
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ _ARTIFACTS = f"{API}/artifacts/"
 DRAINED_BYTES_MAX = 64 * 2**20
 """What is read of a body that is too large, so that its sender reads the refusal."""
 
+_OPEN = re.compile("|".join(re.sub(r"\{\w+\}", "[^/]+", f"{method} {path}") for method, path in sorted(OPEN)))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -100,7 +102,7 @@ class Access:
             raise Forbidden(
                 f"cannot {method} {path} for a page of {origin[:200]}", "use the console, or a client with the key"
             )
-        is_open = (method, path.removeprefix(API)) in OPEN and path.startswith(API)
+        is_open = path.startswith(API) and _OPEN.fullmatch(f"{method} {path.removeprefix(API)}") is not None
         guarded = path.startswith("/api") and not is_open
         principal = self._recognise(headers, browser_may=not changes or origin is not None) if guarded else None
         if not path.startswith(_ARTIFACTS) and int(headers.get("content-length") or 0) > BODY_BYTES_MAX_API:

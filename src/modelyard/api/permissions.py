@@ -145,12 +145,26 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("DELETE", "/groups/{group}"): _yard(_ADMIN),
         ("PUT", "/groups/{group}/members/{email}"): _yard(_ADMIN),
         ("DELETE", "/groups/{group}/members/{email}"): _yard(_ADMIN),
+        ("POST", "/logout"): _SELF,
+        ("GET", "/providers"): _yard(_ADMIN),
+        ("PUT", "/providers/{provider}"): _yard(_ADMIN),
+        ("DELETE", "/providers/{provider}"): _yard(_ADMIN),
+        ("POST", "/providers/{provider}/check"): _yard(_ADMIN),
         ("GET", "/audit"): _yard(_ADMIN),
     }
 )
 """By method and path below the interface's root."""
 
-OPEN: frozenset[tuple[str, str]] = frozenset({("POST", "/sessions"), ("POST", "/login"), ("GET", "/tokens/keys")})
+OPEN: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("POST", "/sessions"),
+        ("POST", "/login"),
+        ("GET", "/login/providers"),
+        ("POST", "/login/{provider}/begin"),
+        ("POST", "/login/{provider}/finish"),
+        ("GET", "/tokens/keys"),
+    }
+)
 """Routes that need no credential, because what they are sent is one, or what they tell is for everybody."""
 
 _SCOPES: Mapping[str, frozenset[tuple[str, str]]] = MappingProxyType(

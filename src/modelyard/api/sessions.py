@@ -159,7 +159,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.get("/sessions")
     def list_sessions(request: Request) -> SessionsView:
         """One's own, newest first; an admin's list has everybody's."""
-        own = _own_id(yard, request)
+        own = own_session_id(yard, request)
         return SessionsView([_view(one, own) for one in _own_sessions(yard)])
 
     @router.delete("/sessions/{session}")
@@ -170,7 +170,7 @@ def routes(yard: Yard) -> APIRouter:
             raise NotFound(f"cannot find session {session[:40]!r}", "list them with GET /sessions")
         yard.store.keys.end_session(found.id)
         yard.poke()
-        return _view(found, _own_id(yard, request))
+        return _view(found, own_session_id(yard, request))
 
     return router
 
@@ -217,7 +217,7 @@ class Throttle:
 def _checked(yard: Yard, login: Login, request: Request) -> User:
     """The user, if the password is right; counts it where it is wrong. Raises Unauthorized."""
     now, email = yard.clock.now(), login.email.strip().lower()
-    user = next((one for one in [_find(yard, email)] if one is not None and not one.disabled), None)
+    user = next((one for one in [find_user(yard, email)] if one is not None and not one.disabled), None)
     locked = user is not None and user.locked_until > now
     right = is_password(login.password, yard.store.users.password(email) if user is not None and not locked else None)
     if user is None or not right:
@@ -231,7 +231,7 @@ def _checked(yard: Yard, login: Login, request: Request) -> User:
     return yard.store.users.change(email, lambda one: replace(one, failures=0, locked_until=0.0, last_login_at=now))
 
 
-def _find(yard: Yard, email: str) -> User | None:
+def find_user(yard: Yard, email: str) -> User | None:
     try:
         return yard.store.users.get(email)
     except NotFound:
@@ -263,7 +263,7 @@ def _view(session: Session, own: str | None) -> SessionView:
     )
 
 
-def _own_id(yard: Yard, request: Request) -> str | None:
+def own_session_id(yard: Yard, request: Request) -> str | None:
     token = presented_session(request.headers)
     found = yard.store.keys.session(digest_of(token), yard.clock.now()) if token is not None else None
     return found.id if found is not None else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from modelyard.api.oidc import OidcClient
 from modelyard.clock import Clock
 from modelyard.settings import CareSettings, Home, MailSettings
 from modelyard.store.ports import Artifacts, Store
@@ -21,3 +22,5 @@ class Yard:
     """How alarms send mail; None where they do not."""
     wake_dispatcher: Callable[[], None] = lambda: None
     """Tells the dispatcher that something is to be sent, or not any more; never fails nor blocks."""
+    oidc: OidcClient | None = None
+    """What speaks to OpenID providers; None for one of the interface's own."""

@@ -41,7 +41,8 @@ def list_users(output: Output = Format.PRETTY) -> None:
         say("no users yet; `modelyard users add EMAIL --role viewer` adds one")
     else:
         rows = [
-            (one["email"], _state(one), _grants(one["grants"]), ", ".join(one["groups"]), _seen(one)) for one in found
+            (one["email"], _state(one), grants_text(one["grants"]), ", ".join(one["groups"]), _seen(one))
+            for one in found
         ]
         say_table(("user", "state", "grants", "groups", "last login"), rows)
 
@@ -55,7 +56,7 @@ def add_user(
 ) -> None:
     """Add somebody, with a temporary password that is shown once and must be changed at the first login."""
     with open_client() as client:
-        view = client.access.add_user(email, name=name, grants=_read_roles(role))
+        view = client.access.add_user(email, name=name, grants=read_roles(role))
     _tell_password(view, f"added {view['email']}", output)
 
 
@@ -70,17 +71,17 @@ def reset_password(email: Email, output: Output = Format.PRETTY) -> None:
 @users.command(name="grant")
 def grant(email: Email, role: Roles = None, output: Output = Format.PRETTY) -> None:
     """Give somebody roles beside those they have."""
-    wanted = _read_roles(role)
+    wanted = read_roles(role)
     with open_client() as client:
         has = [dict(one) for one in client.access.user(email)["grants"]]
         view = client.access.change_user(email, grants=[*has, *(one for one in wanted if one not in has)])
-    _tell(view, f"{view['email']} is {_grants(view['grants'])}", output)
+    _tell(view, f"{view['email']} is {grants_text(view['grants'])}", output)
 
 
 @users.command(name="revoke")
 def revoke(email: Email, role: Roles = None, output: Output = Format.PRETTY) -> None:
     """Take roles away from somebody."""
-    gone = _read_roles(role)
+    gone = read_roles(role)
     with open_client() as client:
         has = [dict(one) for one in client.access.user(email)["grants"]]
         missing = [one for one in gone if one not in has]
@@ -89,7 +90,7 @@ def revoke(email: Email, role: Roles = None, output: Output = Format.PRETTY) -> 
                 f"cannot take {_one_grant(missing[0])} from {email}: they do not have it", "`modelyard users list`"
             )
         view = client.access.change_user(email, grants=[one for one in has if one not in gone])
-    _tell(view, f"{view['email']} is {_grants(view['grants']) or 'nothing any more'}", output)
+    _tell(view, f"{view['email']} is {grants_text(view['grants']) or 'nothing any more'}", output)
 
 
 @users.command(name="disable")
@@ -126,7 +127,7 @@ def list_groups(output: Output = Format.PRETTY) -> None:
     elif not found:
         say("no groups yet; `modelyard groups put NAME` makes one")
     else:
-        rows = [(one["name"], _grants(one["grants"]), ", ".join(one["members"])) for one in found]
+        rows = [(one["name"], grants_text(one["grants"]), ", ".join(one["members"])) for one in found]
         say_table(("group", "grants", "members"), rows)
 
 
@@ -134,8 +135,8 @@ def list_groups(output: Output = Format.PRETTY) -> None:
 def put_group(group: Group, role: Roles = None, output: Output = Format.PRETTY) -> None:
     """Make a group; with roles, it has these and no others."""
     with open_client() as client:
-        view = client.access.put_group(group, _read_roles(role) if role is not None else None)
-    _tell(view, f"group {view['name']} is {_grants(view['grants']) or 'granted nothing'}", output)
+        view = client.access.put_group(group, read_roles(role) if role is not None else None)
+    _tell(view, f"group {view['name']} is {grants_text(view['grants']) or 'granted nothing'}", output)
 
 
 @groups.command(name="add")
@@ -177,7 +178,7 @@ def list_keys(output: Output = Format.PRETTY) -> None:
                 one["id"],
                 one["name"],
                 one["owner"] or "owner",
-                _grants(one["grants"]),
+                grants_text(one["grants"]),
                 one["expires_at"],
                 age(one["last_used_at"]) if one["last_used_at"] else None,
             )
@@ -194,7 +195,7 @@ def add_key(
     output: Output = Format.PRETTY,
 ) -> None:
     """Make a key for a program. It is shown once."""
-    wanted = _read_roles(role)
+    wanted = read_roles(role)
     if not wanted:
         raise InvalidValue(f"cannot make key {name} that may do nothing", "say --role caller:endpoint/NAME or so")
     with open_client() as client:
@@ -202,7 +203,7 @@ def add_key(
     if output is Format.JSON:
         say_json(view)
         return
-    remark(f"key {view['id']} ({view['name']}) is {_grants(view['grants'])}; it is shown this once:")
+    remark(f"key {view['id']} ({view['name']}) is {grants_text(view['grants'])}; it is shown this once:")
     say(str(view.get("key")))
 
 
@@ -260,11 +261,11 @@ def audit(
         say_table(("when", "who", "what", "outcome", "address"), rows)
 
 
-def _read_roles(words: Sequence[str] | None) -> list[dict[str, str | None]]:
+def read_roles(words: Sequence[str] | None) -> list[dict[str, str | None]]:
     return [read_grant(word) for word in words or ()]
 
 
-def _grants(grants: "Sequence[GrantView]") -> str:
+def grants_text(grants: "Sequence[GrantView]") -> str:
     return ", ".join(_one_grant(one) for one in grants)
 
 

@@ -19,6 +19,7 @@ from modelyard.cli import (
     metrics,
     models,
     packages,
+    providers,
     replays,
     rollouts,
     runs,
@@ -64,6 +65,7 @@ for noun in (
     console,
     secrets,
     access,
+    providers,
     backup,
     care,
 ):

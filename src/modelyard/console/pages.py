@@ -17,6 +17,7 @@ from modelyard.console import (
     endpoints,
     events,
     jobs,
+    logins,
     models,
     overview,
     people,
@@ -45,6 +46,7 @@ QUERY_FIELDS_MAX = 200
 def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
     """`yard` is called within a request, when the application's loop runs and the sdk's HTTP client is first needed."""
     found: list[BaseRoute] = [Route("/", _go_to_console), *static.routes(), *sessions.routes(yard)]
+    found += logins.routes(yard)
     for noun in NOUNS:
         for page in noun.PAGES:
             found.append(Route(CONSOLE + page.path, _showing(page, yard, clock)))
@@ -74,7 +76,7 @@ def _doing(page: Page, action: Action, yard: "Callable[[], InProcess]", clock: C
             answer = await ask(request, yard(), lambda client: action(client, visit))
         except Unauthorized:
             reason = "This browser's session is over, or the request did not come from a page of this yard."
-            return sessions.login_page(CONSOLE, reason)
+            return await sessions.login_page(request, yard(), CONSOLE, reason)
         except ModelyardError as error:
             told = {"refused": f"{error.message}. {error.hint or ''}"}
             return await _page(request, yard(), page, visit, told, 409)
@@ -100,7 +102,7 @@ async def _page(
     everybody."""
     target = sessions.next_page(request.url.path)
     if not has_session(request):
-        return sessions.login_page(target, "")
+        return await sessions.login_page(request, yard, target, "")
 
     def make(client: Client) -> str:
         me = client.access.me()
@@ -110,7 +112,7 @@ async def _page(
     try:
         return HTMLResponse(await ask(request, yard, make), status, HEADERS)
     except Unauthorized:
-        return sessions.login_page(target, "This browser's session is over.")
+        return await sessions.login_page(request, yard, target, "This browser's session is over.")
     except Forbidden as error:
         me = await ask(request, yard, lambda client: client.access.me())
         return _instead(error, 403) if not me["must_change_password"] else _to_password()

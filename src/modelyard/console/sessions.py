@@ -13,7 +13,6 @@ from modelyard.protocol.routes import CONSOLE
 
 if TYPE_CHECKING:
     from modelyard.sdk.access import OpenedView
-    from modelyard.sdk.client import Client
     from modelyard.sdk.in_process import InProcess
 
 LOGIN = f"{CONSOLE}/login"
@@ -28,7 +27,7 @@ NEXT_LENGTH_MAX = 512
 def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
     async def login(request: Request) -> Response:
         if request.method != "POST":
-            return login_page(next_page(request.query_params.get("next", "")))
+            return await login_page(request, yard(), next_page(request.query_params.get("next", "")))
         form = await _form(request)
         target = next_page(form.get("next", ""))
         try:
@@ -36,7 +35,8 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
                 request, yard(), lambda client: client.access.sign_in(form.get("email", ""), form.get("password", ""))
             )
         except ModelyardError as error:
-            return login_page(target, f"{error.message}. {error.hint or ''}", form.get("email", ""))
+            reason = f"{error.message}. {error.hint or ''}"
+            return await login_page(request, yard(), target, reason, form.get("email", ""))
         return _let_in(request, opened, PASSWORD if opened["must_change_password"] else target)
 
     async def password(request: Request) -> Response:
@@ -58,12 +58,17 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         try:
             opened = await ask(request, yard(), lambda client: client.access.open_session(token))
         except Unauthorized:
-            return login_page(CONSOLE, "This link was used already, or is older than a minute.")
+            reason = "This link was used already, or is older than a minute."
+            return await login_page(request, yard(), CONSOLE, reason)
         return _let_in(request, opened, CONSOLE)
 
     async def logout(request: Request) -> Response:
-        await ask(request, yard(), _end_own)
-        response = RedirectResponse(LOGIN, 303, headers=HEADERS)
+        try:
+            elsewhere = await ask(request, yard(), lambda client: client.access.sign_out())
+        except Unauthorized:
+            elsewhere = None
+        # A form may not lead to another site, by the policy of its page; a page of ours goes on to it.
+        response = go_on(elsewhere) if elsewhere else RedirectResponse(LOGIN, 303, headers=HEADERS)
         response.delete_cookie(session_cookie(request), path="/", secure=is_secure(request), httponly=True)
         return response
 
@@ -82,9 +87,12 @@ def next_page(asked: str) -> str:
     return asked if plain and inside and "//" not in asked else CONSOLE
 
 
-def login_page(target: str, reason: str | None = None, email: str = "") -> Response:
+async def login_page(
+    request: Request, yard: "InProcess", target: str, reason: str | None = None, email: str = ""
+) -> Response:
     """`reason` is why somebody sees it who asked for something else; empty where none has to be told."""
-    values = {"reason": reason, "next": target, "email": email, "login": LOGIN}
+    buttons = await ask(request, yard, lambda client: client.access.buttons())
+    values = {"reason": reason, "next": target, "email": email, "login": LOGIN, "providers": buttons}
     return render("login.html", values, 200 if reason is None else 401)
 
 
@@ -92,13 +100,20 @@ async def _password_page(request: Request, yard: "InProcess", reason: str | None
     try:
         me = await ask(request, yard, lambda client: client.access.me())
     except Unauthorized:
-        return login_page(CONSOLE)
+        return await login_page(request, yard, CONSOLE)
     return render("password.html", {"reason": reason, "me": me, "password": PASSWORD}, 400 if reason else 200)
 
 
 def _let_in(request: Request, opened: "OpenedView", target: str) -> Response:
+    return with_session(request, RedirectResponse(target, 303, headers=HEADERS), opened)
+
+
+def go_on(url: str) -> Response:
+    return render("go_on.html", {"url": url})
+
+
+def with_session(request: Request, response: Response, opened: "OpenedView") -> Response:
     """From here on the browser has a cookie that no script and no other site can use."""
-    response = RedirectResponse(target, 303, headers=HEADERS)
     response.set_cookie(
         session_cookie(request),
         opened["session"],
@@ -109,12 +124,6 @@ def _let_in(request: Request, opened: "OpenedView", target: str) -> Response:
         secure=is_secure(request),
     )
     return response
-
-
-def _end_own(client: "Client") -> None:
-    for one in client.access.sessions():
-        if one["own"]:
-            client.access.end_session(one["id"])
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -67,6 +67,46 @@ class OpenedView(TypedDict):
     must_change_password: bool
 
 
+class SignedInView(OpenedView):
+    next: str
+    """The page that was asked for before."""
+
+
+class BegunView(TypedDict):
+    url: str
+    binding: str
+    """To be kept in the browser alone that begins."""
+    seconds: float
+
+
+class ButtonView(TypedDict):
+    name: str
+    label: str
+
+
+class ProviderView(TypedDict):
+    name: str
+    issuer: str
+    client_id: str
+    client_secret: str | None
+    """Name of the secret."""
+    label: str
+    scopes: list[str]
+    admits: list[str]
+    grants: list[GrantView]
+    groups_claim: str
+    groups: dict[str, str]
+    trusts_emails: bool
+    signs_out: bool
+    callback: str
+
+
+class CheckedView(TypedDict):
+    name: str
+    authorization_endpoint: str
+    sentence: str
+
+
 class MeView(TypedDict):
     kind: str
     id: str
@@ -114,6 +154,34 @@ class AccessClient:
 
     def change_password(self, old: str, new: str) -> OpenedView:
         return self._connection.put_document("/me/password", {"old": old, "new": new})
+
+    def sign_out(self) -> str | None:
+        """Ends the session that asks; returns where its provider is signed out of too, where it wants that."""
+        return self._connection.post("/logout", None)["url"]
+
+    def buttons(self) -> list[ButtonView]:
+        """By whom one can sign in."""
+        return self._connection.get("/login/providers")["providers"]
+
+    def begin_login(self, provider: str, target: str) -> BegunView:
+        return self._connection.post(f"/login/{_part(provider)}/begin", {"next": target})
+
+    def finish_login(self, provider: str, **answer: str | None) -> SignedInView:
+        """`code`, `state`, `binding` and, where the provider said it, `issuer`."""
+        return self._connection.post(f"/login/{_part(provider)}/finish", answer)
+
+    def providers(self) -> list[ProviderView]:
+        return self._connection.get("/providers")["providers"]
+
+    def put_provider(self, provider: str, **fields: Any) -> ProviderView:
+        """`issuer`, `client_id`, and whatever else of `ProviderView` but `callback`."""
+        return self._connection.put_document(f"/providers/{_part(provider)}", fields)
+
+    def remove_provider(self, provider: str) -> ProviderView:
+        return self._connection.delete(f"/providers/{_part(provider)}")
+
+    def check_provider(self, provider: str) -> CheckedView:
+        return self._connection.post(f"/providers/{_part(provider)}/check", None)
 
     def users(self) -> list[UserView]:
         return self._connection.get("/users")["users"]

@@ -101,7 +101,7 @@ from modelyard.store.limits import (
     NAMES_COMPARED_MAX,
     SENTENCE_LENGTH_MAX,
 )
-from modelyard.store.memory_access import MemoryAudit, MemoryKeys, MemoryUsers
+from modelyard.store.memory_access import MemoryAudit, MemoryKeys, MemoryProviders, MemoryUsers
 from modelyard.store.memory_tracking import MemoryTracking
 from modelyard.store.ports import Accepted, Agenda, End, Event, JsonObject, Place, TreeFile
 from modelyard.store.trees import check_digest, check_size, check_tree_size, decode_tree, encode_tree
@@ -1099,6 +1099,7 @@ class MemoryStore:
         self.metrics = MemoryMetrics()
         self.users = MemoryUsers()
         self.keys = MemoryKeys(self.users)
+        self.providers = MemoryProviders()
         self.audit = MemoryAudit()
         self.alarms = MemoryAlarms()
         self.tracking = MemoryTracking()

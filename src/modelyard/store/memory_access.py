@@ -7,6 +7,7 @@ from dataclasses import replace
 from modelyard.domain.access import OWNER, Grant, Principal
 from modelyard.domain.audit import AUDIT_MAX, Audited
 from modelyard.domain.names import check_name, name_key, not_found
+from modelyard.domain.providers import PROVIDERS_MAX, Provider
 from modelyard.domain.tokens import JobToken, job_principal
 from modelyard.domain.users import (
     GRANTS_MAX,
@@ -254,6 +255,31 @@ class MemoryKeys:
         self._sessions = {digest: one for digest, one in self._sessions.items() if one.user != email}
         if gone:
             self._keys = {digest: one for digest, one in self._keys.items() if one.owner != email}
+
+
+class MemoryProviders:
+    """Implements `ports.Providers`."""
+
+    def __init__(self) -> None:
+        self._providers: dict[str, Provider] = {}
+
+    def put(self, provider: Provider) -> None:
+        others = self._providers.keys() - {name_key(provider.name)}
+        if len(others) >= PROVIDERS_MAX:
+            raise Conflict(f"cannot add provider {provider.name}: there are {PROVIDERS_MAX}", "remove one first")
+        self._providers[name_key(provider.name)] = provider
+
+    def get(self, name: str) -> Provider:
+        found = self._providers.get(name_key(name))
+        if found is None:
+            raise not_found("provider", name, self._providers)
+        return found
+
+    def select(self) -> list[Provider]:
+        return [one for _, one in sorted(self._providers.items())]
+
+    def remove(self, name: str) -> None:
+        del self._providers[name_key(self.get(name).name)]
 
 
 class MemoryAudit:

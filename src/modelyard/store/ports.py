@@ -19,6 +19,7 @@ from modelyard.domain.idleness import Requests
 from modelyard.domain.invocations import Invocation, InvocationStatus, WebhookDelivery
 from modelyard.domain.metrics import Figures, MetricRecord
 from modelyard.domain.models import Approval, Lineage, ModelReference, ModelVersion
+from modelyard.domain.providers import Provider
 from modelyard.domain.resources import Resource
 from modelyard.domain.retention import StoredArtifact
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
@@ -599,6 +600,26 @@ class Keys(Protocol):
         ...
 
 
+class Providers(Protocol):
+    """OpenID providers. Names are compared by `name_key`."""
+
+    def put(self, provider: Provider) -> None:
+        """Adds or replaces. Raises Conflict where there are `PROVIDERS_MAX`."""
+        ...
+
+    def get(self, name: str) -> Provider:
+        """Raises NotFound."""
+        ...
+
+    def select(self) -> list[Provider]:
+        """By name."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Raises NotFound."""
+        ...
+
+
 class Audit(Protocol):
     """Who changed what and who was refused. Bounded: beyond `audit_max` the oldest go, some hundred at once."""
 
@@ -816,6 +837,8 @@ class Store(Protocol):
     def keys(self) -> Keys: ...
     @property
     def users(self) -> Users: ...
+    @property
+    def providers(self) -> Providers: ...
     @property
     def audit(self) -> Audit: ...
     @property

@@ -21,6 +21,7 @@ from modelyard.store.limits import EVENTS_MAX
 from modelyard.store.metrics import SqlMetrics
 from modelyard.store.migrate import database_path, needs_migration
 from modelyard.store.models import SqlModels
+from modelyard.store.providers import SqlProviders
 from modelyard.store.resources import SqlResources
 from modelyard.store.runs import SqlRuns
 from modelyard.store.scaling import SqlScaling
@@ -56,6 +57,7 @@ class SqliteStore:
         self.tracking = SqlTracking(self._history)
         self.keys = SqlKeys(self._yard)
         self.users = SqlUsers(self._yard)
+        self.providers = SqlProviders(self._yard)
         self.audit = SqlAudit(self._history)
         self.secrets = SqlSecrets(self._yard, Seals(home.secrets_key))
 

@@ -232,6 +232,14 @@ api_keys = Table(
     Column("last_used_at", Float),
 )
 
+providers = Table(
+    "providers",
+    yard,
+    Column("key", String, primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+"""OpenID providers, by `name_key`."""
+
 job_tokens = Table(
     "job_tokens",
     yard,

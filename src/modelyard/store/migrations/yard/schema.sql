@@ -1,4 +1,4 @@
--- What the revisions up to r0010 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0011 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -189,4 +189,9 @@ CREATE TABLE job_tokens (
 	expires_at FLOAT NOT NULL, 
 	PRIMARY KEY (digest), 
 	UNIQUE (run)
+);
+CREATE TABLE providers (
+	"key" VARCHAR NOT NULL, 
+	document JSON NOT NULL, 
+	PRIMARY KEY ("key")
 );
