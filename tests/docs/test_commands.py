@@ -25,6 +25,11 @@ def test_the_pages_show_commands_at_all() -> None:
     assert MADE
 
 
+def test_no_command_hides_another_of_its_name() -> None:
+    names = [str(one.name or getattr(one.callback, "__name__", "")) for one in app.registered_commands]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize(("page", "command"), SHOWN)
 def test_a_modelyard_command_on_a_page_exists_with_its_options(page: str, command: str, program: click.Group) -> None:
     _, verb, *words = shlex.split(command)

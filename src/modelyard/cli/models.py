@@ -1,4 +1,4 @@
-"""Models: models (show, tag, approve, reject), promote, compare, register."""
+"""Models: models (show, tag, approve, reject), promote, register; what `compare` does with versions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +14,7 @@ from modelyard.cli.times import age, size
 from modelyard.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from modelyard.sdk.client import Client
     from modelyard.sdk.views import LineageView, ModelVersionView, ModelView
 
 SHOW = "show"
@@ -228,14 +229,11 @@ def give_alias(version: str, alias: str, *, remove: bool, output: Format) -> Non
             say(f"deployed by that alias: {', '.join(view['behind'])}; `modelyard deploy` again brings it there")
 
 
-def compare(
-    first: Annotated[str, typer.Argument(metavar="MODEL[:VERSION|@ALIAS]")],
-    second: Annotated[str, typer.Argument(metavar="MODEL[:VERSION|@ALIAS]")],
-    output: Output = Format.PRETTY,
-) -> None:
-    """Compare two versions: metrics, hyperparameters, inputs, size."""
-    with open_client() as client:
-        left, right = client.model_version(first), client.model_version(second)
+def compare_versions(client: "Client", references: Sequence[str], output: Format) -> None:
+    """Two versions: metrics, hyperparameters, inputs, size."""
+    if len(references) != 2:
+        raise InvalidValue(f"cannot compare {len(references)} versions of models", "name two")
+    left, right = (client.model_version(one) for one in references)
     if output is Format.JSON:
         say_json({"versions": [left, right]})
         return
@@ -286,5 +284,4 @@ def register(
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(models)
-    for command in (compare, register):
-        app.command()(command)
+    app.command()(register)

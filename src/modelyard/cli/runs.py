@@ -1,5 +1,6 @@
-"""Training runs: train, runs, stop."""
+"""Training runs: train, runs, stop; what `compare` does with them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -11,7 +12,7 @@ from modelyard.cli.session import open_client
 from modelyard.cli.times import age, between
 from modelyard.cli.tunings import stop_tuning, tune
 from modelyard.domain.run_queries import Condition, Field, differing, parse_field, parse_filter, select_runs
-from modelyard.errors import InvalidValue, Unavailable
+from modelyard.errors import Unavailable
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
@@ -196,16 +197,9 @@ def _shown(value: Any) -> str | None:
     return f"{value:.6g}" if isinstance(value, float) else None if value is None else str(value)
 
 
-def compare(
-    names: Annotated[list[str], typer.Argument(metavar="RUN RUN ...", help="Runs.")],
-    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
-    output: Output = Format.PRETTY,
-) -> None:
-    """Compare runs side by side: parameters, metrics, and what they read."""
-    if len(names) < 2:
-        raise InvalidValue("cannot compare one run with nothing", "name two or more")
-    with open_client() as client:
-        found = [client.run(client.resolve(name, ("run",))[1]) for name in names]
+def compare_runs(client: "Client", names: Sequence[str], output: Format, *, everything: bool) -> None:
+    """Runs side by side: parameters, metrics, and what they read."""
+    found = [client.run(name) for name in names]
     sections = {
         "parameter": differing([run["hyperparameters"] for run in found]),
         "metric": differing([run["metrics"] for run in found]),
@@ -269,5 +263,5 @@ def stop(
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (train, runs, compare, stop):
+    for command in (train, runs, stop):
         app.command()(command)
