@@ -7,6 +7,7 @@ one go, as deploys would write them one by one.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import random
@@ -37,6 +38,8 @@ LIMIT_SECONDS = 600.0
 IDLE_SECONDS = 20.0
 ASKED = 50
 AT_ONCE = 500
+CONNECTIONS = 16
+RATE_SECONDS = 5.0
 ROW = [[5.1, 3.5, 1.4, 0.2]]
 
 
@@ -114,6 +117,7 @@ def asked(client: Client, registered: int, loaded: int) -> dict[str, Any]:
         first = [ask(number) for number in chosen]
         again = [ask(number) for number in random.Random(8).choices(chosen, k=500)]
         alone = [ask(chosen[0]) for _ in range(500)]
+        rates = [asyncio.run(rate(client.url, which)) for which in ([chosen[0]], chosen, [chosen[0]], chosen)]
     memory = replica_memory(client)
     return {
         "loaded": len(chosen),
@@ -121,9 +125,42 @@ def asked(client: Client, registered: int, loaded: int) -> dict[str, Any]:
         "from zero to the answer, worst ms": 1000 * max(first),
         "a random loaded one, p50 ms": 1000 * statistics.median(again),
         "one and the same, p50 ms": 1000 * statistics.median(alone),
+        "requests a second, random loaded ones": max(rates[1::2]),
+        "requests a second, one and the same": max(rates[::2]),
+        "throughput, random to the same": max(rates[1::2]) / max(rates[::2]),
         "private MiB of a replica": memory,
         "idle CPU with these loaded, share of a core": idle_share(client),
     }
+
+
+async def rate(url: str, chosen: list[int]) -> float:
+    """Answers a second at CONNECTIONS connections, each asking endpoints of the list at random."""
+    host, port = url.removeprefix("http://").split(":")
+    body = json.dumps(ROW).encode()
+    head = b"host: %b:%b\r\ncontent-type: application/json\r\ncontent-length: %d" % (
+        host.encode(),
+        port.encode(),
+        len(body),
+    )
+    requests = {
+        number: b"POST /endpoints/e%d/invocations HTTP/1.1\r\n%b\r\n\r\n%b" % (number, head, body) for number in chosen
+    }
+    until = time.monotonic() + RATE_SECONDS
+
+    async def ask(seed: int) -> int:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        chance, count = random.Random(seed), 0
+        while time.monotonic() < until:
+            writer.write(requests[chance.choice(chosen)])
+            answer = await reader.readuntil(b"\r\n\r\n")
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(answer.decode())
+            await reader.readexactly(int(answer.partition(b"content-length: ")[2].partition(b"\r")[0]))
+            count += 1
+        writer.close()
+        return count
+
+    return sum(await asyncio.gather(*(ask(seed) for seed in range(CONNECTIONS)))) / RATE_SECONDS
 
 
 def processes(client: Client) -> list[psutil.Process]:
