@@ -164,6 +164,8 @@ class HttpConnection(asyncio.Protocol):
                 exchange.abort()
         self.active = self._current = None
         self._waiting.clear()
+        # The parser knows this connection: nobody else would let go of the two until the collector comes by.
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         self.last_heard = self.gateway.now

@@ -81,7 +81,8 @@ class Proxied(asyncio.Protocol):
         self._begun = False
         self._answer_headers: list[tuple[bytes, bytes]] = []
         self._answer_chunked = False
-        self._parser = httptools.HttpResponseParser(self._Answer(self))
+        self._answer = self._Answer(self)
+        self._parser = httptools.HttpResponseParser(self._answer)
         self._is_head = method == b"HEAD"
         self._ask_again = method in (b"GET", b"HEAD")
         self.under_way = connection.begin_before_body(self)
@@ -211,6 +212,11 @@ class Proxied(asyncio.Protocol):
         def on_message_complete(self) -> None:
             self._proxied.answer_end()
 
+        def let_go(self) -> None:
+            """The parser knows this one, and the request the parser: without a cut here both would stay until the
+            collector, which runs seldom, comes by."""
+            del self._proxied
+
     def data_received(self, data: bytes) -> None:
         if self._done:
             return
@@ -223,6 +229,8 @@ class Proxied(asyncio.Protocol):
         self._upstream = None
         if not self._done:
             self._broken()
+        if self._done:
+            self._answer.let_go()
 
     def answer_header(self, name: bytes, value: bytes) -> None:
         if name == _ENDLESS:
