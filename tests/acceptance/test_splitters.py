@@ -95,6 +95,9 @@ def test_variants_of_an_endpoint_are_one_name_to_everybody(yard: Yard, project: 
     assert httpx.get(f"{models}/versions/challenger/ready").status_code == 200
     assert httpx.get(f"{models}/versions/other/ready").status_code == 400
     assert httpx.get(models).json()["versions"] == ["champion", "challenger"]
+    tensor = {"name": "payload", "shape": [1], "datatype": "FP64", "data": [1.0]}
+    infer = httpx.post(f"{models}/versions/challenger/infer", json={"inputs": [tensor]})
+    assert (infer.status_code, infer.headers[INVOKED]) == (200, "challenger")
     # Queued: whose turn it is depends on the id alone, so that a repetition goes to the same.
     queue = f"{yard.url}/endpoints/price/async-invocations"
     assert httpx.put(f"{queue}/mine", json={}, headers={TARGET: "challenger"}).status_code == 202

@@ -47,7 +47,7 @@ class Inference(Prediction):
         self.content_type = self.accept = _TYPE
         if fields.get(b"content-encoding", b"identity").lower() != b"identity":
             raise InvalidValue("cannot read a compressed body", "send it without Content-Encoding")
-        self.on_body(TENSORS_PREFIX.pack(_header_length(fields)))
+        self.put_before(TENSORS_PREFIX.pack(_header_length(fields)))
 
     def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
         return tensor_error(error, self.request_id.decode("latin-1"), predictor_status)

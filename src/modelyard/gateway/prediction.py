@@ -154,6 +154,12 @@ class Prediction:
         if self.held_bytes and self.connection.gateway.held_bytes > HELD_BYTES_MAX:
             raise QueueFull("cannot take the request: too many large bodies are under way", "try again later")
 
+    def put_before(self, prefix: bytes) -> None:
+        """Goes to the replica before the body; whoever is to answer, and with which limit, may not be known yet."""
+        self._size += len(prefix)
+        self.connection.gateway.held_bytes += len(prefix)
+        self._parts.append(prefix)
+
     def on_complete(self) -> None:
         parts = self._parts
         if self._kept is not None:
