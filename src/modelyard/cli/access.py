@@ -10,7 +10,6 @@ from modelyard.cli.session import open_client
 from modelyard.cli.times import age
 from modelyard.domain.quantities import duration_seconds
 from modelyard.errors import InvalidValue
-from modelyard.sdk.access import read_grant
 
 if TYPE_CHECKING:
     from modelyard.sdk.access import GrantView, UserView
@@ -262,6 +261,8 @@ def audit(
 
 
 def read_roles(words: Sequence[str] | None) -> list[dict[str, str | None]]:
+    from modelyard.sdk.access import read_grant  # noqa: PLC0415 (help needs no sdk)
+
     return [read_grant(word) for word in words or ()]
 
 
