@@ -78,6 +78,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/endpoints/{name}/captures"): _on("endpoint", _VIEWER),
         ("GET", "/endpoints/{name}/captures/records"): _on("endpoint", _DEPLOYER),
         ("POST", "/endpoints/{name}/replays"): _on("endpoint", _DEPLOYER),
+        ("GET", "/gateways/{name}/openapi.json"): _on("gateway", _CALLER),
         ("GET", "/alarms"): _some(_VIEWER),
         ("GET", "/alarms/{name}"): _on("alarm", _VIEWER),
         ("POST", "/alarms/{name}/test"): _on("alarm", _DEPLOYER),

@@ -14,6 +14,7 @@ from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.eviction import Eviction
+from modelyard.controller.gateways import gateway_hosts
 from modelyard.controller.jobs import Turns
 from modelyard.controller.messages import Messenger
 from modelyard.controller.metrics import Metrics
@@ -155,7 +156,7 @@ class Controller:
             changes, wake_at = await self._endpoints()
             splitters = splitter_entries(self._store)
             put, gone = changes.put | splitters, changes.drop | self._splitters
-            self.publisher.publish(put, gone - put.keys())
+            self.publisher.publish(put, gone - put.keys(), gateway_hosts(self._store))
             self._splitters = set(splitters)
             self._endpoints.tell()
         with _survived("models"):

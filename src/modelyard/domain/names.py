@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from modelyard.errors import Ambiguous, InvalidValue, NotFound
 
-RESOURCE_KINDS: tuple[str, ...] = ("alarm", "batch", "training", "traffic_splitter")
+RESOURCE_KINDS: tuple[str, ...] = ("alarm", "batch", "gateway", "training", "traffic_splitter")
 """Kinds of `domain.resources`, as the yard file writes them: what a deploy wishes beside endpoints."""
 
 KINDS = ("endpoint", "tuning", "model", "run", "transform", *RESOURCE_KINDS)

@@ -14,6 +14,7 @@ import httptools
 from modelyard.domain.access import Role, allows
 from modelyard.errors import Conflict, Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_line, status_of, tensor_error
+from modelyard.gateway.api_calls import ApiCall, Refused, open_call
 from modelyard.gateway.entrance import (
     ENTER,
     ENTERED,
@@ -34,7 +35,15 @@ from modelyard.gateway.passing import cookie, request_headers
 from modelyard.gateway.patience import Sight
 from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
-from modelyard.gateway.router import Lane, below_endpoint, inference_version, open_as_predictions, route, short_name
+from modelyard.gateway.router import (
+    Lane,
+    below_endpoint,
+    below_gateway,
+    inference_version,
+    open_as_predictions,
+    route,
+    short_name,
+)
 from modelyard.gateway.service import Service
 from modelyard.gateway.shown import Shown
 from modelyard.gateway.split import TARGET_VARIANT
@@ -411,8 +420,8 @@ class HttpConnection(asyncio.Protocol):
         match lane:
             case Lane.PREDICTION | Lane.EVENTS:
                 return self._prediction(name, fields, query, _KINDS[lane], signed=under_aws or _is_signed(fields))
-            case Lane.FUNCTION | Lane.LAMBDA:
-                return self._invocation(name, lane is Lane.LAMBDA, method, fields, query)
+            case Lane.FUNCTION | Lane.LAMBDA | Lane.API:
+                return self._to_function(lane, name, path, method, query, fields)
             case Lane.TENSORS:
                 return self._inference(name, inference_version(path), method, fields, query)
             case Lane.CONTROL:
@@ -547,6 +556,33 @@ class HttpConnection(asyncio.Protocol):
         if service.entry.kind == FUNCTION:
             kind, signed = Invocation, False
         return self._directed(kind(self, service, self._headers, fields, query or None, signed), fields)
+
+    def _to_function(
+        self, lane: Lane, name: str, path: bytes, method: bytes, query: bytes, fields: dict[bytes, bytes]
+    ) -> Exchange:
+        if lane is Lane.API:
+            return self._api_call(name, below_gateway(path), method, query, fields)
+        return self._invocation(name, lane is Lane.LAMBDA, method, fields, query)
+
+    def _api_call(self, name: str, path: bytes, method: bytes, query: bytes, fields: dict[bytes, bytes]) -> Exchange:
+        """A request to an API gateway."""
+        api = self.gateway.apis.find(name)
+        request_id = self._id_for(fields)
+        if api is None:
+            try:
+                self._check_default(fields)
+            except ModelyardError as error:
+                return self._refusal(error, fields)
+            return self._refusal(NotFound(f"cannot answer: there is no gateway {name}"), fields)
+        call = ApiCall(api, method, path, query, self._headers, self.address, request_id.decode("latin-1"))
+        try:
+            found = open_call(self, call, fields)
+        except ModelyardError as error:
+            found = call.refused(error)
+        if not isinstance(found, Refused):
+            return found
+        call.finish(found.status, len(found.body))
+        return Reply(self, found.status, found.head + call.cors, found.body, request_id)
 
     def _invocation(
         self, name: str, by_lambda: bool, method: bytes, fields: dict[bytes, bytes], query: bytes

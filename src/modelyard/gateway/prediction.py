@@ -31,6 +31,9 @@ class Prediction:
     is_copy = False
     """Whether nobody waits for its answer."""
 
+    added_head = b""
+    """Header lines of every answer, beside what the replica says."""
+
     __slots__ = (
         "_chunked",
         "_kept",
@@ -250,7 +253,7 @@ class Prediction:
         if not self._chunked:
             self.keep_alive = False
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
-        connection.write_head(head + framing, self.request_id, self.keep_alive)
+        connection.write_head(head + self.added_head + framing, self.request_id, self.keep_alive)
         self._write_part(frame.payload)
 
     def go_on(self, payload: bytes, *, ended: bool) -> None:

@@ -14,6 +14,7 @@ class Lane(Enum):
     TENSORS = "tensors"  # the same; both ways in the Open Inference Protocol
     FUNCTION = "function"  # the fast lane, an event to a function
     LAMBDA = "lambda"  # the same, as Lambda's own clients ask
+    API = "api"  # an API gateway's routes
     TENSORS_STATE = "tensors state"  # what a client of that protocol asks before it infers
     HEALTH = "health"  # answered by the gateway itself
     READY = "ready"
@@ -23,6 +24,7 @@ class Lane(Enum):
 
 _NAME = rb"([A-Za-z0-9-]{1,63})"
 _INVOCATIONS = re.compile(rb"(/aws)?/endpoints/" + _NAME + rb"/invocations(-response-stream)?")
+_API = re.compile(rb"/gateways/" + _NAME + rb"(/.*)?")
 _FUNCTION = re.compile(rb"/functions/" + _NAME + rb"/?")
 _LAMBDA = re.compile(rb"(/aws)?/2015-03-31/functions/([^/]{1,200})/invocations/?")
 _INFER = re.compile(rb"/v2/models/" + _NAME + rb"(?:/versions/[^/]*)?/infer")
@@ -31,6 +33,7 @@ _VERSION = re.compile(rb"/v2/models/[^/]+/versions/([^/]*)/")
 _OPEN = re.compile(rb"(?:/aws)?/endpoints/([^/]*)/async-invocations(?:/.*)?|/v2/models/([^/]*)(?:/.*)?|/v2(?:/.*)?")
 _SHORT = re.compile(rb"/" + _NAME + rb"(/[^/]+)?/?")
 _BELOW = re.compile(rb"/endpoints/([A-Za-z0-9-]{1,63})(/(?!async-invocations(?:/|$)).*)")
+_FUNCTIONS = ((b"/gateways/", _API, Lane.API), (b"/functions/", _FUNCTION, Lane.FUNCTION))
 _OWN = {
     routes.HEALTH.encode(): Lane.HEALTH,
     routes.READY.encode(): Lane.READY,
@@ -76,11 +79,18 @@ def route(path: bytes) -> tuple[Lane, str, bool]:
             return Lane.TENSORS, name_key(match[1].decode()), False
         if match := _TENSORS_STATE.fullmatch(path):
             return Lane.TENSORS_STATE, name_key((match[1] or b"").decode()), False
-    if path.startswith(b"/functions/") and (match := _FUNCTION.fullmatch(path)):
-        return Lane.FUNCTION, name_key(match[1].decode()), False
+    for prefix, pattern, lane in _FUNCTIONS:
+        if path.startswith(prefix) and (match := pattern.fullmatch(path)):
+            return lane, name_key(match[1].decode()), False
     if match := _LAMBDA.fullmatch(path):
         return Lane.LAMBDA, name_key(function_name(match[2])), match[1] is not None
     return _OWN.get(path, Lane.CONTROL), "", False
+
+
+def below_gateway(path: bytes) -> bytes:
+    """What of a path is for the gateway that it names."""
+    match = _API.fullmatch(path)
+    return (match[2] or b"/") if match is not None else b"/"
 
 
 def function_name(written: bytes) -> str:

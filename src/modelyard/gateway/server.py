@@ -13,6 +13,7 @@ from modelyard.domain.access import BY_KEY, PUBLIC, policy_from
 from modelyard.domain.names import nearest
 from modelyard.domain.shadows import Comparison
 from modelyard.gateway.access import Access
+from modelyard.gateway.apis import Apis
 from modelyard.gateway.captures import Captures, Taken
 from modelyard.gateway.connection import HOST_PORT, HttpConnection
 from modelyard.gateway.hosts import host_is_ours, name_of
@@ -20,10 +21,12 @@ from modelyard.gateway.identity import Identity
 from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
 from modelyard.gateway.origins import LOCAL, Origins
+from modelyard.gateway.outgoing import Outgoing
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.service import Service
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
+from modelyard.gateway.tokens import Issuers
 from modelyard.protocol.table import ENDPOINT, Delta, EndpointEntry, HostEntry, Table
 from modelyard.protocol.tokens import TokenKey
 from modelyard.settings import Home
@@ -50,7 +53,12 @@ class Gateway:
     apps and sites have their names, beside localhost."""
 
     def __init__(
-        self, home: Home, names: frozenset[str], predictions_are_open: bool, apps_domain: str | None = None
+        self,
+        home: Home,
+        names: frozenset[str],
+        predictions_are_open: bool,
+        apps_domain: str | None = None,
+        targets: frozenset[tuple[str, int]] = frozenset(),
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.spool = str(home.spool)
@@ -75,6 +83,9 @@ class Gateway:
         self.id_prefix = secrets.token_hex(4).encode()
         self.stuck: dict[str, float] = {}
         """Replicas to report, with the seconds that their call has taken."""
+        self.outgoing = Outgoing(targets)
+        self.issuers = Issuers(self.outgoing)
+        self.apis = Apis(self.access.by_default, home.logs / "gateways")
         self.loads = Loads()
         self.measurements = Measurements()
         self.captures = Captures(home.captures / "spool", self.id_prefix.decode())
@@ -185,6 +196,7 @@ class Gateway:
 
     def _follow_hosts(self, table: Table) -> None:
         self.origins.follow(table.hosts)
+        self.apis.follow(table.hosts)
         self.known_hosts.clear()
         self.access.forget()
 
@@ -284,6 +296,7 @@ class Gateway:
         self.loads.look()
         if now - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = now
+            self.apis.flush()
             self._sweep(now)
         self.loop.call_later(TICK_SECONDS, self._turn)
 

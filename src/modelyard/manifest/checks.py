@@ -10,15 +10,20 @@ from modelyard.manifest.document import Document, FieldPath, field_text
 from modelyard.manifest.problems import Problem, shown
 from modelyard.manifest.schema import (
     AlarmActionFields,
+    AuthorizerFields,
     AutoRollbackFields,
     AutoscalingFields,
     BatchingFields,
     CaptureFields,
     ChannelFields,
     ComputeFields,
+    CorsFields,
+    GatewayKeyFields,
+    GatewayRouteFields,
     NetworkingFields,
     ObjectiveFields,
     ParameterFields,
+    PlanFields,
     PredictorFields,
     RetryFields,
     ScheduleFields,
@@ -48,6 +53,12 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "objective": ObjectiveFields,
     "parameters": ParameterFields,
     "apis": SplitMemberFields,
+    "routes": GatewayRouteFields,
+    "cors": CorsFields,
+    "keys": GatewayKeyFields,
+    "plans": PlanFields,
+    "throttle": PlanFields,
+    "authorizers": AuthorizerFields,
     "variants": VariantFields,
 }
 

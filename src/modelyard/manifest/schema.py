@@ -461,6 +461,130 @@ class FunctionFields(_Schema):
     """Environment variables; a value or `{secret: NAME}`."""
 
 
+def _route(value: Any) -> Any:
+    """`function/NAME`, `endpoint/NAME`, a URL, or a map."""
+    if isinstance(value, str):
+        kind, slash, name = value.partition("/")
+        if slash and kind in ("function", "endpoint"):
+            return {kind: name}
+        if "://" in value:
+            return {"url": value}
+    if not isinstance(value, dict):
+        raise refuse("function/NAME, endpoint/NAME, a URL, or a map")
+    return cast("dict[str, Any]", value)
+
+
+def _payload(value: Any) -> Any:
+    # Without quotes YAML reads 2.0 as a number.
+    return f"{value:.1f}" if isinstance(value, float) else value
+
+
+class GatewayRouteFields(_Schema):
+    function: Name | None = None
+    """The function that answers; it gets an event in API Gateway's shape."""
+    endpoint: Name | None = None
+    """The endpoint that answers; it gets the body as it came."""
+    url: str | None = None
+    """Another server; `{proxy}` and other parameters stand for what they matched. Addresses of this machine are
+    refused."""
+    payload: Annotated[Literal["1.0", "2.0"], BeforeValidator(_payload)] | None = None
+    """Format of the event, as API Gateway's HTTP APIs have them; 2.0 by default."""
+    key: bool = False
+    """Whether one of the gateway's `keys` must be shown, as `x-api-key`."""
+    authorizer: str | None = None
+    """Which of the gateway's `authorizers` must have proved the token."""
+    scopes: list[str] | None = None
+    """Scopes of which the token must have one."""
+    body: dict[str, Any] | None = None
+    """JSON Schema of the body; what does not fit gets 400."""
+    query: list[str] | None = None
+    """Query parameters that must be there."""
+    cache: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """For how long an answer to GET is given again to whoever asks the same."""
+    cache_headers: list[str] | None = None
+    """Request headers by which such answers differ."""
+    timeout: Annotated[PositiveSeconds, Field(le=30)] | None = None
+    """For a `url`: how long the other server may take; 30 s by default and at most."""
+
+
+class CorsFields(_Schema):
+    origins: list[str]
+    """Origins whose pages may ask: `https://example.com`, `https://*`, `*`."""
+    methods: list[str] | None = None
+    """Methods beside GET, HEAD and POST."""
+    headers: list[str] | None = None
+    """Request headers that such pages may send."""
+    expose: list[str] | None = None
+    """Headers of answers that they may read."""
+    max_age: Seconds | None = None
+    """How long a browser may remember this."""
+    credentials: bool = False
+    """Whether cookies and credentials may go along; then `*` is answered with the page's own origin."""
+
+
+class PlanFields(_Schema):
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Requests a second, in the long run."""
+    burst: Count | None = None
+    """Requests at once; by default what one second allows."""
+    quota: Count | None = None
+    """Requests in a period."""
+    per: Literal["day", "week", "month"] | None = None
+    """The period: a day by default; a month counts 30 days."""
+
+
+class GatewayKeyFields(_Schema):
+    name: Name
+    """What it is called in logs and events."""
+    secret: str
+    """The yard's secret that is the key."""
+    plan: str | None = None
+    """Which of `plans` bounds it; without one it is not bounded."""
+
+
+class AuthorizerFields(_Schema):
+    issuer: str
+    """Who signs: the token's `iss`, word by word."""
+    audience: list[str]
+    """For whom: one of these must be the token's `aud`, or its `client_id` where it has none."""
+    jwks: str | None = None
+    """Where the issuer's keys are; by default its discovery document says so."""
+    source: str | None = None
+    """The header that has the token: `authorization` by default."""
+
+
+class GatewayFields(_Schema):
+    name: Name
+    """What it is called in its URL, `/gateways/NAME`; its origin is `NAME.localhost`."""
+    kind: Literal["gateway"]
+    """Says that this is an API gateway."""
+    routes: dict[str, Annotated[GatewayRouteFields, BeforeValidator(_route)]] = Field(default_factory=dict)
+    """`GET /items/{id}`, `ANY /files/{proxy+}` or `$default`, each with what answers it: `function/NAME`,
+    `endpoint/NAME`, a URL, or a map."""
+    openapi: str | None = None
+    """An OpenAPI description, YAML or JSON, whose operations name their integrations; its routes come first."""
+    stages: dict[str, dict[str, str] | None] | None = None
+    """Stages with their variables. `$default` has no prefix, every other one has its name."""
+    cors: CorsFields | None = None
+    """Which pages of other origins may ask, and read answers, errors among them."""
+    keys: list[GatewayKeyFields] = Field(default_factory=list[GatewayKeyFields])
+    """Keys of those who may use routes with `key: true`."""
+    plans: dict[str, PlanFields] = Field(default_factory=dict[str, PlanFields])
+    """Usage plans, by name."""
+    authorizers: dict[str, AuthorizerFields] = Field(default_factory=dict[str, AuthorizerFields])
+    """Issuers of tokens, by name."""
+    throttle: PlanFields | None = None
+    """Bounds all requests together."""
+    hosts: list[str] = Field(default_factory=list[str])
+    """Host names of its own."""
+    access: Access | None = None
+    """Who may come in at all, as with an endpoint."""
+    access_log: bool | None = None
+    """Whether each request is written to `log/gateways/NAME.jsonl` of the home; it is by default."""
+    title: str | None = None
+    """For its OpenAPI description."""
+
+
 def _channel(value: Any) -> Any:
     if isinstance(value, str):
         return {"path": value}

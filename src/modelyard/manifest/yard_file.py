@@ -13,6 +13,7 @@ from modelyard.manifest.batches import read_batch
 from modelyard.manifest.document import Document, read_document
 from modelyard.manifest.endpoints import EndpointResource, read_endpoint
 from modelyard.manifest.functions import read_function
+from modelyard.manifest.gateways import read_gateway
 from modelyard.manifest.problems import Problem, refusal, shown
 from modelyard.manifest.resources import OtherResource
 from modelyard.manifest.splitters import read_splitter
@@ -36,6 +37,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "training": read_training,
         "tuning": read_tuning,
         "function": read_function,
+        "gateway": read_gateway,
         "alarm": read_alarm,
         "batch": read_batch,
         "traffic_splitter": read_splitter,
@@ -57,7 +59,7 @@ _OTHER_WORDS = {
 """Cortex's words for kinds, the kind of endpoint whose requests are queued, and that of training which is deployed."""
 _NAMED_AS = {**_OTHER_WORDS, "function": "endpoint"}
 """Kinds that share their names with endpoints, because they answer as one."""
-_KINDS_TO_COME = ("gateway", "site", "app", "monitor")
+_KINDS_TO_COME = ("site", "app", "monitor")
 
 
 @dataclass(frozen=True, slots=True)

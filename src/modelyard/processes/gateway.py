@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from modelyard.domain.addresses import targets_from
 from modelyard.gateway.follower import follow_table
 from modelyard.gateway.server import Gateway
 from modelyard.gateway.tls import Tls, TlsPlace
@@ -23,6 +24,10 @@ from modelyard.settings import Home, TracesSettings, traces_from
 
 if TYPE_CHECKING:
     from modelyard.gateway.trace_export import Exporter
+
+TARGETS = "MODELYARD_GATEWAY_TARGETS"
+"""Addresses, `ADDRESS:PORT` with spaces between, that routes of API gateways may lead to although they are on this
+machine."""
 
 DRAIN_SECONDS = 10.0
 """How long requests under way may take when the gateway is told to go."""
@@ -50,7 +55,8 @@ async def serve(
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     _clear_spool(home.spool)
-    gateway = Gateway(home, names, predictions_are_open, apps_domain)
+    targets = targets_from(os.environ.get(TARGETS, "").split())
+    gateway = Gateway(home, names, predictions_are_open, apps_domain, targets)
     exporter = _export_traces(gateway, traces_from(os.environ))
     follower = loop.create_task(follow_table(gateway, home, gateway.id_prefix.decode()))
     handover = _offer_sockets(loop, home.gateway_socket, listening)

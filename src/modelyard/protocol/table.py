@@ -119,6 +119,9 @@ class HostEntry:
     site: str | None = None
     """File that says what a site has (`protocol.sites`)."""
 
+    gateway: dict[str, Any] | None = None
+    """What an API gateway does (`domain.gateways.gateway_document`)."""
+
     @property
     def reference(self) -> str:
         return f"{self.kind}/{self.name}"

@@ -1,0 +1,408 @@
+"""A request to an API gateway, from its headers to its answer.
+
+What can be decided from the headers is decided before the body is read, in this order: a page's preflight, who may come
+in at all, the stage, the route, how often, the key, the token, the parameters, an answer that is kept. Then it goes to
+a function as an event, to an endpoint as it came, or to another server.
+
+Refusals have API Gateway's words, `{"message": "Forbidden"}`, and the CORS headers of every other answer, so that a
+page can read why.
+"""
+
+import json
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from modelyard.domain.gateways import BODY_BYTES_MAX, Met, cors_headers, find_stage
+from modelyard.domain.names import name_key
+from modelyard.domain.payloads import HttpAnswer, HttpRequest, Routed, Unmappable, answer_of, event_of
+from modelyard.errors import InvalidValue, ModelyardError, NotFound, NotReady, TooLarge
+from modelyard.gateway.answers import status_line
+from modelyard.gateway.apis import Api, Cached
+from modelyard.gateway.functions import FUNCTION_ERROR, Invocation
+from modelyard.gateway.outgoing import UrlCall
+from modelyard.gateway.passing import lines
+from modelyard.gateway.prediction import Prediction
+from modelyard.gateway.service import Service
+from modelyard.gateway.tokens import bearer
+from modelyard.protocol.table import FUNCTION
+
+if TYPE_CHECKING:
+    from modelyard.gateway.connection import HttpConnection
+
+_STATUSES = {
+    "invalid_value": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "too_large": 413,
+    "too_many_requests": 429,
+    "queue_full": 503,
+    "not_ready": 503,
+    "deadline_passed": 503,
+    "replica_died": 500,
+}
+_WORDS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    413: "Request Entity Too Large",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
+"""What API Gateway says, by status; everything else is an Internal Server Error."""
+
+_JSON = b"content-type: application/json\r\n"
+_FAULT = b'{"message":"Internal Server Error"}'
+_TIMED_OUT = b"HTTP/1.1 504"
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "keep-alive"})
+_UNSAFE = str.maketrans("", "", "\r\n\0")
+
+
+class Refused(NamedTuple):
+    """An answer that is known before the body was read."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+class ApiCall:
+    """What is known of one request, and how its answer is dressed."""
+
+    def __init__(
+        self,
+        api: Api,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        address: str,
+        request_id: str,
+    ) -> None:
+        self.api = api
+        self.method = method.decode("latin-1")
+        self.path = path.decode("latin-1") or "/"
+        self.query = query.decode("latin-1")
+        self.headers = headers
+        self.address = address
+        self.request_id = request_id
+        self.stage = ""
+        self.met: Met | None = None
+        self.key_name: str | None = None
+        self.claims: dict[str, Any] | None = None
+        self.authorize: Callable[[], Coroutine[Any, Any, dict[str, Any]]] | None = None
+        """Proves the token, where that has to ask the issuer first."""
+        self.cache_key: tuple[str, ...] | None = None
+        self.cors = b""
+        self.at = time.time()
+        self._began_at = time.perf_counter()
+
+    # -- before the body ---------------------------------------------------------------------------------------------
+
+    def take_cors(self, fields: dict[bytes, bytes]) -> Refused | None:
+        """Notes the headers of every answer; a preflight is answered here."""
+        cors, origin = self.api.config.cors, fields.get(b"origin")
+        if cors is None or origin is None:
+            return None
+        preflight = self.method == "OPTIONS" and b"access-control-request-method" in fields
+        self.cors = _lines(cors_headers(cors, origin.decode("latin-1"), preflight=preflight))
+        return Refused(204, b"", b"") if preflight else None
+
+    def find_route(self) -> Met:
+        """Raises NotFound."""
+        staged = find_stage(self.api.config.stages, self.path)
+        met = self.api.find(self.method, staged.path) if staged is not None else None
+        if staged is None or met is None:
+            raise NotFound("Not Found")
+        self.stage, self.met = staged.stage, met
+        return met
+
+    def check_query(self, met: Met) -> None:
+        """Raises InvalidValue where a parameter is missing that the route wants."""
+        there = {one.partition("=")[0] for one in self.query.split("&")}
+        missing = [name for name in met.route.query if name not in there]
+        if missing:
+            raise InvalidValue(f"Missing required request parameters: [{', '.join(missing)}]")
+
+    def kept(self, met: Met, fields: dict[bytes, bytes]) -> Refused | None:
+        """The answer that was given to the same question not long ago."""
+        if not met.route.cache_seconds or self.method != "GET":
+            return None
+        varied = [fields.get(name.lower().encode(), b"").decode("latin-1") for name in met.route.cache_headers]
+        asker = self.key_name or "", str((self.claims or {}).get("sub", ""))
+        self.cache_key = (self.path, "&".join(sorted(self.query.split("&"))), *asker, *varied)
+        found = self.api.cache.get(self.cache_key, self.at)
+        return Refused(found.status, found.head, found.body) if found is not None else None
+
+    # -- what goes behind --------------------------------------------------------------------------------------------
+
+    def event(self, body: bytes) -> bytes:
+        """The event for a function, as JSON."""
+        assert self.met is not None
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]
+        host = next((value for name, value in headers if name == "host"), "")
+        request = HttpRequest(
+            self.method, self.path, self.query, headers, body, host, self.address, self.request_id, self.at
+        )
+        route = self.met.route
+        variables = self.api.config.stages.get(self.stage) or {}
+        scopes = route.scopes if self.claims is not None else None
+        routed = Routed(
+            self.api.name, self.stage, route.key, route.path, self.met.parameters, variables, self.claims, scopes,
+            self.key_name,
+        )  # fmt: skip
+        return orjson.dumps(event_of(request, routed, route.payload))
+
+    # -- the answer --------------------------------------------------------------------------------------------------
+
+    def result(self, body: bytes) -> Refused:
+        """What a function's result means."""
+        assert self.met is not None
+        try:
+            return self.dressed(answer_of(orjson.loads(body), self.met.route.payload))
+        except (Unmappable, orjson.JSONDecodeError):
+            return Refused(500, _JSON, _FAULT)
+
+    def dressed(self, answer: HttpAnswer) -> Refused:
+        """An answer from behind. What CORS says here, nothing behind can say otherwise."""
+        dropped = _FRAMING if not self.cors else _FRAMING | _CORS_NAMES
+        head = _lines([one for one in answer.headers if one[0] not in dropped])
+        body = b"" if self.method == "HEAD" or answer.status in (204, 304) else answer.body
+        self.keep(answer.status, head, body)
+        return Refused(answer.status, head, body)
+
+    def keep(self, status: int, head: bytes, body: bytes) -> None:
+        """For those who ask the same soon; never what sets a cookie, which is one visitor's own."""
+        if self.cache_key is None or status != 200 or b"set-cookie:" in head:
+            return
+        seconds = self.met.route.cache_seconds if self.met is not None else 0.0
+        self.api.cache.put(self.cache_key, Cached(status, head, body, time.time() + seconds))
+
+    def refused(self, error: ModelyardError) -> Refused:
+        status = _STATUSES.get(error.code, 500)
+        own = status in (400, 429) or (status == 404 and error.message == "Not Found")
+        message = error.message if own else _WORDS.get(status, "Internal Server Error")
+        document = {"message": message}
+        head = _JSON
+        if status == 400 and error.hint:
+            document["detail"] = error.hint
+        if status == 401:
+            head += b"www-authenticate: Bearer\r\n"
+        if status in (429, 503):
+            head += b"retry-after: 1\r\n"
+        return Refused(status, head, json.dumps(document).encode())
+
+    def finish(self, status: int, size: int) -> None:
+        """Writes the request down."""
+        log = self.api.log
+        if log is not None:
+            log.note(
+                requestId=self.request_id,
+                requestTime=round(self.at, 3),
+                ip=self.address,
+                stage=self.stage,
+                routeKey=self.met.route.key if self.met is not None else None,
+                httpMethod=self.method,
+                path=self.path[:1000],
+                status=status,
+                responseLength=size,
+                latencyMs=round((time.perf_counter() - self._began_at) * 1000, 2),
+                key=self.key_name,
+                sub=(self.claims or {}).get("sub"),
+            )
+
+
+_CORS_NAMES = frozenset(f"access-control-{name}" for name in (
+    "allow-origin", "allow-credentials", "allow-methods", "allow-headers", "max-age", "expose-headers",
+))  # fmt: skip
+
+
+def _lines(headers: Sequence[tuple[str, str]]) -> bytes:
+    """Header lines that nobody can break out of."""
+    clean = [(name.translate(_UNSAFE).strip().lower(), value.translate(_UNSAFE)) for name, value in headers]
+    return lines(
+        (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in clean if name
+    )
+
+
+# -- behind the gateway ------------------------------------------------------------------------------------------------
+
+
+class FunctionCall(Invocation):
+    """A request that a function answers."""
+
+    __slots__ = ("_authorizing", "call")
+
+    def __init__(self, connection: "HttpConnection", service: Service, call: ApiCall) -> None:
+        # The event has everything; what a client's headers would ask of the function itself is not theirs to ask.
+        super().__init__(connection, service, [], {}, None, signed=False)
+        self.content_type = b"application/json"
+        self.given_id = call.request_id.encode("latin-1")
+        self.call = call
+
+    def on_body(self, chunk: bytes) -> None:
+        if self._size + len(chunk) > BODY_BYTES_MAX:
+            raise TooLarge("Request Entity Too Large")
+        self._size += len(chunk)
+        self.connection.gateway.held_bytes += len(chunk)
+        self._parts.append(chunk)
+
+    def on_complete(self) -> None:
+        """The body waits in parts until it is known who asks."""
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+        if self.call.authorize is None:
+            self._go()
+        else:
+            self._authorizing = self.connection.gateway.loop.create_task(authorized(self.call, self._go, self.fail))
+
+    def _go(self) -> None:
+        if self.done:
+            return
+        body = b"".join(self._parts)
+        self._parts = []
+        try:
+            assert self.call.met is not None
+            self.call.api.check_body(self.call.met, body)
+            self.body = self.call.event(body)
+            if len(self.body) > self.service.entry.max_body_bytes:
+                raise TooLarge("Request Entity Too Large")
+        except ModelyardError as error:
+            self.fail(error)
+            return
+        super().start()
+
+    def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
+        status, head, body = self.call.refused(error)
+        return status, head + self.call.cors, body
+
+    def _answer_whole(self, status: int, head: bytes, body: bytes) -> None:
+        call = self.call
+        if FUNCTION_ERROR in head:
+            late = head.startswith(_TIMED_OUT)
+            found = call.refused(NotReady("")) if late else Refused(500, _JSON, _FAULT)
+        else:
+            found = call.result(body)
+        self._finish(found.status, status_line(found.status) + found.head + call.cors, found.body)
+
+    def _finish(self, status: int, head: bytes, body: bytes) -> None:
+        super()._finish(status, head, body)
+        self.call.finish(status, len(body))
+
+
+class EndpointCall(Prediction):
+    """A request that an endpoint answers, body as it came."""
+
+    __slots__ = ("_authorizing", "added_head", "call")
+
+    def __init__(self, connection: "HttpConnection", service: Service, call: ApiCall) -> None:
+        super().__init__(
+            connection, service, list(call.headers), dict(call.headers), call.query.encode() or None, False
+        )
+        self.given_id = call.request_id.encode("latin-1")
+        self.call = call
+        self.added_head = call.cors
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+        if self.call.authorize is None:
+            self._go()
+        else:
+            self._authorizing = self.connection.gateway.loop.create_task(authorized(self.call, self._go, self.fail))
+
+    def _go(self) -> None:
+        if self.done:
+            return
+        try:
+            assert self.call.met is not None
+            if not self.is_kept:
+                self.call.api.check_body(self.call.met, self.body)
+            elif self.call.met.route.body is not None:
+                raise TooLarge("Request Entity Too Large")
+        except ModelyardError as error:
+            self.fail(error)
+            return
+        super().start()
+
+    def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
+        status, head, body = self.call.refused(error)
+        return status, head + self.call.cors, body
+
+    def _answer_whole(self, status: int, head: bytes, body: bytes) -> None:
+        self.call.keep(status, head.partition(b"\r\n")[2], body)
+        self._finish(status, head + self.call.cors, body)
+
+    def _finish(self, status: int, head: bytes, body: bytes) -> None:
+        super()._finish(status, head, body)
+        self.call.finish(status, len(body))
+
+
+async def authorized(call: ApiCall, go: Callable[[], None], fail: Callable[[ModelyardError], None]) -> None:
+    """Goes on once the token is proved."""
+    assert call.authorize is not None
+    try:
+        call.claims = await call.authorize()
+    except ModelyardError as error:
+        fail(error)
+        return
+    go()
+
+
+# -- opening -----------------------------------------------------------------------------------------------------------
+
+
+def open_call(
+    connection: "HttpConnection", call: ApiCall, fields: dict[bytes, bytes]
+) -> FunctionCall | EndpointCall | UrlCall | Refused:
+    """What answers it. Raises ModelyardError where it is refused; nothing of its body was read."""
+    api = call.api
+    answered = call.take_cors(fields)
+    if answered is not None:
+        return answered
+    if api.policy.way != "public" or api.policy.addresses:
+        connection.gateway.access.check(api.policy, fields, call.address, api.project, api.reference)
+    met = call.find_route()
+    route = met.route
+    api.spend(None, call.at)
+    if route.needs_key:
+        key = api.check_key(fields)
+        call.key_name = key.name
+        api.spend(key, call.at)
+    if route.authorizer is not None:
+        _prove(connection, call, met, fields)
+    call.check_query(met)
+    answered = call.kept(met, fields) if call.authorize is None else None
+    if answered is not None:
+        return answered
+    if route.target.url is not None:
+        return UrlCall(connection, call, met)
+    return _to_service(connection, call, met)
+
+
+def _prove(connection: "HttpConnection", call: ApiCall, met: Met, fields: dict[bytes, bytes]) -> None:
+    """Raises Unauthorized. Where the issuer has to be asked for its keys first, that is left for later."""
+    route = met.route
+    authorizer = call.api.config.authorizers[str(route.authorizer)]
+    token = bearer(fields.get(authorizer.source.lower().encode()))
+    issuers = connection.gateway.issuers
+    if issuers.knows(authorizer, token):
+        call.claims = issuers.claims(authorizer, token, route.scopes)
+    else:
+        call.authorize = lambda: issuers.ask(authorizer, token, route.scopes)
+
+
+def _to_service(connection: "HttpConnection", call: ApiCall, met: Met) -> FunctionCall | EndpointCall:
+    target = met.route.target
+    service = connection.gateway.service(name_key(target.function or target.endpoint or ""))
+    if service is None or (target.function is not None) != (service.entry.kind == FUNCTION):
+        raise NotReady(f"cannot answer: there is no {target}")
+    if service.entry.queued:
+        raise NotReady(f"cannot answer: the invocations of {service.name} are queued")
+    made = FunctionCall(connection, service, call) if target.function else EndpointCall(connection, service, call)
+    made.follow(service.choose(None))
+    return made
