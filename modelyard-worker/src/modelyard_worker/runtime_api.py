@@ -24,8 +24,8 @@ from modelyard_worker import media
 from modelyard_worker.answers import answer_meta
 from modelyard_worker.frames import END
 from modelyard_worker.handler import FUNCTION_ERROR, RAISED, TIMED_OUT, read_event
-from modelyard_worker.lambda_context import CLIENT_CONTEXT, TRACE, VERSION, function_arn
-from modelyard_worker.request import Request
+from modelyard_worker.lambda_context import CLIENT_CONTEXT, TRACE, VERSION, function_arn, read_client_context
+from modelyard_worker.request import Refusal, Request
 from modelyard_worker.servable import Answer, Serving
 from modelyard_worker.signatures import CannotServe
 
@@ -137,9 +137,11 @@ class CustomRuntime:
             "Content-Type": media.JSON,
         }
         given = request.meta.headers
-        for theirs, ours in ((TRACE, "Lambda-Runtime-Trace-Id"), (CLIENT_CONTEXT, "Lambda-Runtime-Client-Context")):
-            if theirs in given:
-                headers[ours] = given[theirs]
+        if TRACE in given:
+            headers["Lambda-Runtime-Trace-Id"] = given[TRACE]
+        if CLIENT_CONTEXT in given:
+            # It comes in base64 and goes on as JSON.
+            headers["Lambda-Runtime-Client-Context"] = json.dumps(_client_context(given[CLIENT_CONTEXT]))
         return headers
 
     async def _answered(self, outcome: "asyncio.Future[_Outcome]", request_id: str) -> _Outcome:
@@ -235,6 +237,13 @@ class CustomRuntime:
         self._waiting = asyncio.get_running_loop().create_future()
         self._is_ready.set()
         return await self._waiting
+
+
+def _client_context(given: str) -> Dict[str, Any]:
+    try:
+        return read_client_context(given)
+    except ValueError as error:
+        raise Refusal(400, "invalid_value", f"cannot read {CLIENT_CONTEXT}: {error}") from error
 
 
 def _command(runtime: str, folder: str) -> List[str]:
