@@ -42,6 +42,9 @@ DESCRIPTION = "backup.json"
 LEFT_OF_RUNS = ("model", "output")
 """Folders of a run that are its own; the others are copies of what the store has."""
 
+KEY_FILES = ("key", "secrets.key", "tokens.key", "webhooks.key")
+"""Of the home; left out where a backup is to hold no keys."""
+
 LEFT_OF_JOBS = re.compile(r"(order|exit)\.json|output\.log(\.1)?")
 
 _IN_ORDER = ("queue", "yard", "history")
@@ -133,7 +136,7 @@ def _compact(copy: Path) -> None:
 
 def _files(home: Home, with_keys: bool) -> Iterator[tuple[str, Path]]:
     """Names in the backup and files of the home."""
-    for name in ("key", "secrets.key", "tokens.key", "webhooks.key") if with_keys else ():
+    for name in KEY_FILES if with_keys else ():
         if (home.root / name).exists():
             yield name, home.root / name
     for folder in (home.artifacts, home.data_remotes, home.invocations, *_logged(home)):

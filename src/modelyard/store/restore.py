@@ -14,7 +14,7 @@ from typing import Any
 
 from modelyard.errors import Conflict, InvalidValue, NotFound, StoreFailed
 from modelyard.settings import Home
-from modelyard.store.backup import DESCRIPTION, FORMAT, Contents, Description
+from modelyard.store.backup import DESCRIPTION, FORMAT, KEY_FILES, Contents, Description
 from modelyard.store.disk import disk, sync_folder
 from modelyard.store.migrate import DATABASES, database_path, needs_migration
 from modelyard.store.trees import check_path
@@ -25,8 +25,7 @@ DESCRIPTION_BYTES_MAX = 64 * 2**10
 
 _ARTIFACT = re.compile(r"artifacts/([0-9a-f]{2})/([0-9a-f]{62})")
 _PLACES = re.compile(
-    r"(db/(yard|queue|history)\.db|key|secrets\.key|webhooks\.key|(artifacts|dvc|invocations|runs|engine/jobs)/.+"
-    r"|mlflow/(mlflow\.db|artifacts/.+))"
+    r"(db/(yard|queue|history)\.db|(artifacts|dvc|invocations|runs|engine/jobs)/.+|mlflow/(mlflow\.db|artifacts/.+))"
 )
 """What a backup may hold; whatever else is in the file is not from here."""
 
@@ -112,7 +111,7 @@ def _check_member(source: Path, member: tarfile.TarInfo) -> None:
         check_path(member.name)
     except InvalidValue as error:
         raise _damaged(source, error.message) from error
-    if not member.isreg() or not _PLACES.fullmatch(member.name):
+    if not member.isreg() or not (member.name in KEY_FILES or _PLACES.fullmatch(member.name)):
         raise _damaged(source, f"{member.name!r} has no place in a backup")
 
 
