@@ -13,14 +13,12 @@ the audit log hears of changes and refusals.
 import hashlib
 import re
 import secrets
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard.api.audit import SAFE_METHODS, Auditor
+from modelyard.api.audit import Auditor
 from modelyard.api.errors import respond
 from modelyard.api.permissions import OPEN, PRINCIPAL
 from modelyard.api.yard import Yard
@@ -28,14 +26,13 @@ from modelyard.domain.access import TRACKING_SERVER, Principal, PrincipalKind
 from modelyard.domain.job_tokens import is_tracking_token, may_be_tracking_token
 from modelyard.domain.tokens import acting_for
 from modelyard.errors import Forbidden, ModelyardError, TooLarge, Unauthorized
+from modelyard.protocol.browsers import SAFE_METHODS, is_own, presented_session
 from modelyard.protocol.routes import (
     API,
     BODY_BYTES_MAX_API,
     KEY,
     REQUEST_ID,
     REQUEST_ID_LENGTH_MAX,
-    SECURE_SESSION_COOKIE,
-    SESSION_COOKIE,
 )
 from modelyard.protocol.tokens import TokenKey, looks_signed
 from modelyard.settings import read_key
@@ -45,7 +42,6 @@ DRAINED_BYTES_MAX = 64 * 2**20
 """What is read of a body that is too large, so that its sender reads the refusal."""
 
 _OPEN = re.compile("|".join(re.sub(r"\{\w+\}", "[^/]+", f"{method} {path}") for method, path in sorted(OPEN)))
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def digest_of(secret: str) -> str:
@@ -98,7 +94,7 @@ class Access:
         method, path = scope["method"], scope["path"]
         changes = method not in SAFE_METHODS
         origin = headers.get("origin")
-        if changes and origin is not None and not _is_own(origin, headers):
+        if changes and origin is not None and not is_own(origin, headers):
             raise Forbidden(
                 f"cannot {method} {path} for a page of {origin[:200]}", "use the console, or a client with the key"
             )
@@ -156,35 +152,6 @@ def presented_key(headers: Headers) -> str | None:
     if scheme.lower() == "bearer":
         return key.strip()
     return headers.get(KEY)
-
-
-def presented_session(headers: Headers) -> str | None:
-    """The session's token in the cookies, or None."""
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return None
-    found = cookies.get(SECURE_SESSION_COOKIE) or cookies.get(SESSION_COOKIE)
-    return found.value if found is not None else None
-
-
-def own_origin(headers: Headers) -> str:
-    """Scheme, host and port by which the client reached us; the gateway has refused foreign hosts."""
-    scheme = headers.get("x-forwarded-proto", "http")
-    return f"{scheme}://{headers.get('host', 'localhost')}"
-
-
-def _is_own(origin: str, headers: Headers) -> bool:
-    return _parts(origin) == _parts(own_origin(headers))
-
-
-def _parts(origin: str) -> tuple[str, str | None, int | None] | None:
-    try:
-        split = urlsplit(origin)
-        port = split.port or _DEFAULT_PORTS.get(split.scheme)
-    except ValueError:
-        return None
-    return (split.scheme, split.hostname, port) if split.hostname else None
 
 
 def _request_id(headers: Headers) -> str:

@@ -14,9 +14,9 @@ from modelyard.clock import iso
 from modelyard.domain.access import Principal
 from modelyard.domain.audit import TEXT_LENGTH_MAX, Audited
 from modelyard.errors import ModelyardError
+from modelyard.protocol.browsers import SAFE_METHODS
 from modelyard.protocol.routes import API
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PAGE_MAX = 10_000
 NOBODY = "nobody"
 NOBODYS_PER_MINUTE_MAX = 60

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
-from modelyard.api.access import own_origin
 from modelyard.api.masked import masked
 from modelyard.api.moments import moment
 from modelyard.api.outcomes import OutcomeView, outcome_view
@@ -35,6 +34,7 @@ from modelyard.domain.endpoints import (
 from modelyard.domain.idleness import Requests, expires_at
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
+from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import ENDPOINTS, FUNCTIONS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
 from modelyard.store.log_lines import Wanted
 

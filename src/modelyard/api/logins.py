@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.api.access import client_address, own_origin
+from modelyard.api.access import client_address
 from modelyard.api.audit import note
 from modelyard.api.oidc import Attempt, OidcClient, new_attempt
 from modelyard.api.permissions import current
@@ -22,6 +22,7 @@ from modelyard.domain.audit import TEXT_LENGTH_MAX, Audited
 from modelyard.domain.providers import Admission, Provider, admit
 from modelyard.domain.users import User
 from modelyard.errors import ModelyardError, NotFound, Unauthorized
+from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import CONSOLE
 
 ATTEMPT_SECONDS = 600.0

@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
-from modelyard.api.access import own_origin
 from modelyard.api.oidc import OidcClient
 from modelyard.api.sessions import GrantView
 from modelyard.api.users import Grants
@@ -14,6 +13,7 @@ from modelyard.api.yard import Yard
 from modelyard.domain.providers import Provider, check_provider
 from modelyard.domain.users import grant_document
 from modelyard.errors import NotFound
+from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import CONSOLE
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.api.access import client_address, digest_of, own_origin, presented_session
+from modelyard.api.access import client_address, digest_of
 from modelyard.api.audit import note
 from modelyard.api.passwords import hash_password, is_password
 from modelyard.api.permissions import current
@@ -27,6 +27,7 @@ from modelyard.domain.access import (
 from modelyard.domain.audit import Audited
 from modelyard.domain.users import Session, User, grant_document
 from modelyard.errors import Forbidden, NotFound, QueueFull, Unauthorized
+from modelyard.protocol.browsers import own_origin, presented_session
 from modelyard.protocol.routes import CONSOLE
 
 LINK_SECONDS = 60.0

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from modelyard.console import formats
 from modelyard.console.coordinates import RANKS
 from modelyard.console.static import address
+from modelyard.protocol.browsers import own_origin, presented_session
 from modelyard.protocol.routes import CONSOLE, SECURE_SESSION_COOKIE, SESSION_COOKIE
 from modelyard.sdk.client import Client
 
@@ -44,7 +45,7 @@ async def ask(request: Request, yard: "InProcess", question: Callable[[Client], 
     headers = {name: request.headers[name] for name in _TAKEN_ALONG if name in request.headers}
 
     def answer() -> _AnswerT:
-        with yard.client(origin(request), headers) as client:
+        with yard.client(own_origin(request.headers), headers) as client:
             return question(client)
 
     # Not the framework's own threads: those answer what this page asks, and must not all be waiting for themselves.
@@ -52,7 +53,7 @@ async def ask(request: Request, yard: "InProcess", question: Callable[[Client], 
 
 
 def has_session(request: Request) -> bool:
-    return SESSION_COOKIE in request.cookies or SECURE_SESSION_COOKIE in request.cookies
+    return presented_session(request.headers) is not None
 
 
 def is_secure(request: Request) -> bool:
@@ -62,12 +63,6 @@ def is_secure(request: Request) -> bool:
 def session_cookie(request: Request) -> str:
     """The cookie's name: over TLS one that only this host can set, and only over TLS."""
     return SECURE_SESSION_COOKIE if is_secure(request) else SESSION_COOKIE
-
-
-def origin(request: Request) -> str:
-    """Scheme, host and port by which the browser reached the yard."""
-    scheme = request.headers.get("x-forwarded-proto", "http")
-    return f"{scheme}://{request.headers.get('host', 'localhost')}"
 
 
 def render(template: str, values: dict[str, Any], status: int = 200) -> Response:

@@ -28,6 +28,9 @@ INVOCATIONS_SHOWN = 10
 SPANS = {"15m": "15 min", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
 """Times that charts can show."""
 
+YOUNG_SECONDS = 1800.0
+"""Of an endpoint that is not older, the shortest of them is shown at first."""
+
 EXAMPLE_LENGTH_MAX = 400
 """Characters of a body that a line to paste may have; a longer one is a file's affair."""
 
@@ -59,8 +62,9 @@ def endpoint_list(client: Client, visit: Visit) -> dict[str, Any]:
 def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
     name = visit.names["name"]
     endpoint = client.endpoint(name)
-    span = visit.asked("since", "1h")
-    span = span if span in SPANS else "1h"
+    young = visit.now - seconds_of(endpoint["created_at"]) < YOUNG_SECONDS
+    span = visit.asked("since")
+    span = span if span in SPANS else "15m" if young else "1h"
     measured = client.metrics(name, since=span)
     invocations = client.invocations(name, limit=INVOCATIONS_SHOWN)
     return {

@@ -11,13 +11,12 @@ from starlette.datastructures import Headers
 
 from modelyard.domain.access import Principal, PrincipalKind, Role, allows
 from modelyard.errors import Forbidden, Unauthorized
+from modelyard.protocol.browsers import SAFE_METHODS
 from modelyard.protocol.routes import KEY
 from modelyard.store.ports import Keys
 
 USER = "yard"
 """The user of HTTP basic; the password is the key."""
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def check_key(keys: Keys, headers: Headers, method: str, now: float) -> Principal:
@@ -25,7 +24,7 @@ def check_key(keys: Keys, headers: Headers, method: str, now: float) -> Principa
     to no project. Raises Unauthorized without a key of this yard, Forbidden where a web page asks for a change, or the
     key is not granted as much."""
     origin = headers.get("origin")
-    if origin is not None and method not in _SAFE_METHODS:
+    if origin is not None and method not in SAFE_METHODS:
         raise Forbidden(f"cannot {method} for a page of {origin[:200]}", "use a client, not a browser")
     key = presented_key(headers)
     if key is None:
@@ -36,7 +35,7 @@ def check_key(keys: Keys, headers: Headers, method: str, now: float) -> Principa
     principal = keys.principal(hashlib.sha256(key.encode()).hexdigest(), now)
     if principal is None or principal.kind is PrincipalKind.USER:
         raise Unauthorized("cannot answer: the key is not this yard's, or no longer", "use one that is")
-    needed = Role.VIEWER if method in _SAFE_METHODS else Role.DEPLOYER
+    needed = Role.VIEWER if method in SAFE_METHODS else Role.DEPLOYER
     if principal.scopes is not None or not allows(principal, needed):
         raise Forbidden(f"cannot {method}: {principal} is no {needed.word} on the yard", "an admin can grant that")
     return principal

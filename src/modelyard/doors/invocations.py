@@ -46,6 +46,7 @@ from modelyard.domain.splitters import member_for
 from modelyard.doors.credentials import check_key
 from modelyard.doors.splitters import splitter_named
 from modelyard.errors import Conflict, Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge
+from modelyard.protocol.browsers import SAFE_METHODS, is_own
 from modelyard.protocol.errors import error_body
 from modelyard.protocol.invocations import FAILURE_PART, RESULT_PART, invocation_path, invocation_view
 from modelyard.protocol.routes import REQUEST_ID, TARGET_VARIANT, WEBHOOK
@@ -320,9 +321,9 @@ def _place(path: str) -> _Place:
 
 def _check_origin(request: Request) -> None:
     origin = request.headers.get("origin")
-    if origin is None or request.method in ("GET", "HEAD"):
+    if origin is None or request.method in SAFE_METHODS:
         return
-    if urlsplit(origin).netloc != request.headers.get("host"):
+    if not is_own(origin, request.headers):
         raise Forbidden(f"cannot {request.method} for a page of {origin[:200]}", "use a client, not a foreign page")
 
 

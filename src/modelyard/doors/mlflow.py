@@ -16,9 +16,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
@@ -31,7 +29,8 @@ from modelyard.domain.job_tokens import run_of
 from modelyard.doors.credentials import presented_key
 from modelyard.doors.tracking_server import TrackingServer, Unready
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
-from modelyard.protocol.routes import MLFLOW, SECURE_SESSION_COOKIE, SESSION_COOKIE
+from modelyard.protocol.browsers import SAFE_METHODS, is_own, presented_session
+from modelyard.protocol.routes import MLFLOW
 from modelyard.store.ports import Keys, Runs
 
 STATUSES: dict[str, tuple[int, str]] = {
@@ -46,7 +45,6 @@ STATUSES: dict[str, tuple[int, str]] = {
 
 RETRY_AFTER_SECONDS = 5
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JOB_PATHS = re.compile(
     rf"{MLFLOW}/api/\d\.\d/(mlflow/(experiments|runs|metrics|logged-models|registered-models|model-versions|traces"
     rf"|server-info)(/|$)|mlflow-artifacts/artifacts(/|$))"
@@ -117,7 +115,7 @@ class MlflowDoor:
     async def _answer(self, request: Request) -> Response:
         job = await asyncio.to_thread(self._check, request)
         path = request.url.path
-        if request.method not in _SAFE_METHODS:
+        if request.method not in SAFE_METHODS:
             if _REGISTRY_FILES.match(path):
                 raise Forbidden("cannot change files of a registered version", "register another version")
             check_room(self._disk(), "take it", int(request.headers.get("content-length") or 0))
@@ -141,9 +139,9 @@ class MlflowDoor:
 
     def _check(self, request: Request) -> str | None:
         """The run whose job asks, None for a person or a program of theirs. Raises Unauthorized, Forbidden."""
-        headers, changes = request.headers, request.method not in _SAFE_METHODS
+        headers, changes = request.headers, request.method not in SAFE_METHODS
         origin = headers.get("origin")
-        if changes and origin is not None and not _is_own(origin, headers):
+        if changes and origin is not None and not is_own(origin, headers):
             raise Forbidden(f"cannot {request.method} for a page of {origin[:200]}", "use MLflow's own pages")
         key = presented_key(headers)
         if key is None:
@@ -174,12 +172,8 @@ class MlflowDoor:
         return run
 
     def _session(self, headers: Headers, *, may_change: bool) -> Principal | None:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return None
-        found = cookies.get(SECURE_SESSION_COOKIE) or cookies.get(SESSION_COOKIE)
-        return self._keys.principal(_digest(found.value), time.time()) if found is not None and may_change else None
+        found = presented_session(headers)
+        return self._keys.principal(_digest(found), time.time()) if found is not None and may_change else None
 
     # -- handing on --------------------------------------------------------------------------------------------------
 
@@ -212,7 +206,7 @@ def _digest(secret: str) -> str:
 
 def _check_role(principal: Principal, request: Request) -> None:
     """A viewer of the whole yard reads, a deployer of it also writes: experiments belong to no project."""
-    reads = request.method in _SAFE_METHODS or _READS.search(request.url.path) is not None
+    reads = request.method in SAFE_METHODS or _READS.search(request.url.path) is not None
     needed = Role.VIEWER if reads else Role.DEPLOYER
     if not allows(principal, needed):
         raise Forbidden(
@@ -227,15 +221,6 @@ def _is_page(request: Request) -> bool:
 def _starting_page(sentence: str) -> Response:
     safe = sentence.replace("&", "&amp;").replace("<", "&lt;")
     return HTMLResponse(_STARTING.format(sentence=safe), 503, headers={"retry-after": "2", "cache-control": "no-store"})
-
-
-def _is_own(origin: str, headers: Headers) -> bool:
-    """Whether a page's origin is the address by which it reached us; the gateway has refused foreign hosts."""
-    try:
-        split = urlsplit(origin)
-    except ValueError:
-        return False
-    return split.scheme in ("http", "https") and split.netloc.lower() == headers.get("host", "").lower()
 
 
 def _refusal(request: Request, error: ModelyardError) -> Response:

@@ -1,0 +1,231 @@
+"""`python -m contributing.screenshots`: pictures of the console's pages for the documents, of a yard made for them.
+
+Each page wide and narrow, light and dark, into docs/images/console. It trains, deploys, tunes and asks for about a
+minute; whatever the pages show was really measured.
+"""
+
+import base64
+import contextlib
+import sys
+import tempfile
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
+
+import joblib
+import numpy as np
+from playwright.sync_api import Browser
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from modelyard.sdk.client import Client
+from tests.acceptance.browser import NARROW, WIDE, a_browser, a_context, enter
+from tests.acceptance.conftest import a_yard
+from tests.acceptance.yard import Yard
+
+IMAGES = Path(__file__).parent.parent / "docs" / "images" / "console"
+QUALITY = 70
+"""Of WebP: text stays sharp, and all pictures together stay under 2 MB."""
+
+ASKING_SECONDS = 45.0
+
+YARD_FILE = """\
+- name: price-training
+  kind: training
+  algorithm: xgboost
+  inputs: {train: train.csv, validation: validation.csv}
+  hyperparameters: {num_round: 60}
+  model: price
+- name: price-tuning
+  kind: tuning
+  training: price-training
+  objective: {metric: validation-rmse, direction: minimize}
+  max_trials: 12
+  parallel_trials: 2
+  parameters: {max_depth: {min: 2, max: 8}, eta: {min: 0.02, max: 0.5, scaling: logarithmic}}
+- name: iris
+  model: iris.joblib
+  autoscaling: {min_replicas: 1, max_replicas: 3}
+- name: house-price
+  predictor: {path: predictor.py}
+- name: summaries
+  predictor: {path: broken.py}
+- name: slow-answers
+  kind: alarm
+  endpoint: iris
+  metric: latency_p99
+  comparison: ">"
+  threshold: 0.5
+"""
+
+PREDICTOR = """\
+import time
+import pydantic
+
+class House(pydantic.BaseModel):
+    rooms: int
+    area: float
+    garden: bool = False
+    city: str = "Ghent"
+
+class Predictor:
+    def __init__(self, config):
+        print("ready to price houses")
+
+    def predict(self, payload: House) -> dict:
+        print("a house of", payload.area, "m2 in", payload.city)
+        time.sleep(0.004)
+        return {"price": 2100 * payload.area + 5000 * payload.rooms}
+"""
+
+BROKEN = """\
+class Predictor:
+    def __init__(self, config):
+        raise OSError("no licence for the tokenizer")
+
+    def predict(self, payload):
+        return payload
+"""
+
+PAGES = {
+    "overview": "",
+    "endpoint": "/endpoints/house-price?since=15m",
+    "rollout": "/endpoints/price",
+    "comparison": "/runs/compare?run=price-training-1&run=price-training-2&run=price-training-3&run=price-training-4",
+    "run": "/runs/price-training-2",
+    "tuning": "/jobs/tunings/price-tuning-1",
+    "model": "/models/price/2",
+    "deploy": "/deploy",
+    "log": "/endpoints/house-price/logs",
+    "people": "/people",
+    "audit": "/audit",
+}
+
+
+def main() -> int:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        a_yard() as yard,
+        a_browser() as browser,
+        asking(fill(yard, Path(place)), ASKING_SECONDS) as asked,
+    ):
+        asked.wait(ASKING_SECONDS)
+        for size, width in ((WIDE, "wide"), (NARROW, "narrow")):
+            for dark in (False, True):
+                take(browser, yard, size, f"{width}-{'dark' if dark else 'light'}", dark=dark)
+    total = sum(file.stat().st_size for file in IMAGES.glob("*.webp"))
+    sys.stdout.write(f"{len(PAGES) * 4} pictures, {total / 1e6:.1f} MB\n")
+    return 0
+
+
+def fill(yard: Yard, folder: Path) -> Client:
+    """Trains, tunes, deploys, and lets people in."""
+    write_files(folder)
+    client = yard.client()
+    client.deploy(folder / "modelyard.yaml", project="shop")
+    runs = [
+        client.train(
+            "price-training",
+            algorithm="xgboost",
+            inputs={"train": "train.csv", "validation": "validation.csv"},
+            hyperparameters={"max_depth": depth, "eta": eta, "num_round": 60},
+            model="price",
+            source=folder,
+            project="shop",
+        )["id"]
+        for depth, eta in ((2, 0.05), (4, 0.2), (6, 0.4), (8, 0.1))
+    ]
+    for run in runs:
+        client.wait_run(run)
+    file = client.read_file(folder / "modelyard.yaml")
+    (tuning,) = file.tunings
+    client.wait_tuning(client.start_tuning(tuning, file, project="shop")["id"])
+    put_in_steps(client, folder)
+    let_in(client)
+    for name in ("iris", "house-price"):
+        client.wait_endpoint(name)
+    return client
+
+
+def write_files(folder: Path) -> None:
+    # The stubs of scikit-learn and joblib are partial.
+    features, labels = cast("tuple[Any, Any]", load_iris(return_X_y=True))
+    classifier: Any = LogisticRegression(max_iter=1000)
+    fitted = classifier.fit(features, labels)
+    joblib.dump(fitted, folder / "iris.joblib")  # pyright: ignore[reportUnknownMemberType] (as said)
+    numbers = np.random.default_rng(1).normal(size=(400, 4))
+    target = 3 * numbers[:, 0] - 2 * numbers[:, 1] + numbers[:, 2] ** 2 + 0.2 * numbers[:, 3]
+    rows = [",".join(f"{value:.4f}" for value in (y, *x)) for y, x in zip(target, numbers[:, :3], strict=True)]
+    (folder / "train.csv").write_text("\n".join(rows[:300]) + "\n")
+    (folder / "validation.csv").write_text("\n".join(rows[300:]) + "\n")
+    (folder / "predictor.py").write_text(PREDICTOR)
+    (folder / "broken.py").write_text(BROKEN)
+    (folder / "modelyard.yaml").write_text(YARD_FILE)
+
+
+def put_in_steps(client: Client, folder: Path) -> None:
+    """A version of an endpoint that is on its way."""
+    client.promote("price:2", "champion")
+    client.decide_model("price:2", "approved", "checked on May's orders")
+    client.tag_model("price:2", {"owner": "pricing"})
+    steps = folder / "price.yaml"
+    steps.write_text("- name: price\n  model: price:1\n")
+    client.deploy(steps, project="shop")
+    client.wait_endpoint("price")
+    steps.write_text(
+        "- name: price\n  model: price@champion\n  update_strategy: {type: canary, steps: [10%, 50%], bake_time: 20m}\n"
+    )
+    client.deploy(steps, project="shop")
+
+
+def let_in(client: Client) -> None:
+    client.access.add_user("ada@example.org", name="Ada", grants=[grant("admin")])
+    client.access.add_user("grace@example.org", name="Grace", grants=[grant("deployer", project="shop")])
+    client.access.put_group("analysts", [grant("viewer", project="shop")])
+    client.access.put_member("analysts", "grace@example.org", member=True)
+
+
+def grant(role: str, project: str | None = None) -> dict[str, str | None]:
+    return {"role": role, "project": project, "resource": None}
+
+
+@contextlib.contextmanager
+def asking(client: Client, limit_seconds: float) -> Generator[threading.Event]:
+    """Predictions now and then, for as long as the block lasts."""
+    over = threading.Event()
+
+    def ask() -> None:
+        turn = 0
+        while not over.is_set():
+            turn += 1
+            for _ in range(3 + turn % 7):
+                client.predict("house-price", {"rooms": 2 + turn % 4, "area": 60.0 + turn % 50})
+                client.predict("iris", [[5.1, 3.5, 1.4, 0.2]])
+            over.wait(0.2)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield over
+    finally:
+        over.set()
+        thread.join(limit_seconds)
+
+
+def take(browser: Browser, yard: Yard, size: tuple[int, int], kind: str, *, dark: bool) -> None:
+    context = a_context(browser, size, dark=dark)
+    page = context.new_page()
+    enter(page, yard)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    session: Any = context.new_cdp_session(page)
+    for name, path in PAGES.items():
+        page.goto(f"{yard.url}/console{path}")
+        page.wait_for_load_state("load")
+        shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})
+        (IMAGES / f"{name}-{kind}.webp").write_bytes(base64.b64decode(str(shot["data"])))
+    context.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

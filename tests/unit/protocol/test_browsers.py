@@ -1,0 +1,37 @@
+"""Whether a request comes from a page of ours."""
+
+import pytest
+
+from modelyard.protocol.browsers import is_own, own_origin, presented_session
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme", "own"),
+    [
+        ("http://yard:8400", "yard:8400", "http", True),
+        ("https://yard", "yard:443", "https", True),
+        ("http://YARD:80", "yard", "http", True),
+        ("http://yard:8400", "yard:8401", "http", False),
+        ("http://yard", "yard", "https", False),
+        ("http://evil.example", "yard", "http", False),
+        ("null", "yard", "http", False),
+        ("null", "", "http", False),
+        ("http://yard:port", "yard", "http", False),
+        ("", "", "http", False),
+    ],
+)
+def test_a_page_is_ours_by_scheme_host_and_port(origin: str, host: str, scheme: str, own: bool) -> None:
+    assert is_own(origin, {"host": host, "x-forwarded-proto": scheme}) is own
+
+
+def test_the_own_origin_is_how_the_client_reached_us() -> None:
+    assert own_origin({"host": "yard:8400"}) == "http://yard:8400"
+    assert own_origin({"host": "yard", "x-forwarded-proto": "https"}) == "https://yard"
+
+
+def test_the_session_that_only_this_host_can_have_set_comes_first() -> None:
+    both = "modelyard_session=planted; __Host-modelyard_session=ours"
+    assert presented_session({"cookie": both}) == "ours"
+    assert presented_session({"cookie": "modelyard_session=plain"}) == "plain"
+    assert presented_session({"cookie": "other=1"}) is None
+    assert presented_session({}) is None
