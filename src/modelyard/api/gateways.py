@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from modelyard.api.access import own_origin
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
 from modelyard.api.permissions import check_role
@@ -17,6 +16,7 @@ from modelyard.domain.names import name_key
 from modelyard.domain.openapi_gateways import openapi_of
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.protocol.body_schemas import compile_schema
+from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import GATEWAYS
 from modelyard.store.ports import JsonObject
 
