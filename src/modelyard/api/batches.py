@@ -79,15 +79,24 @@ def routes(yard: Yard) -> APIRouter:
     return router
 
 
-def start_batch(yard: Yard, name: str, changes: TransformChanges, config: dict[str, Any] | None = None) -> Transform:
-    """`config` is merged into the predictor's. Raises NotFound, InvalidValue."""
+def start_batch(
+    yard: Yard,
+    name: str,
+    changes: TransformChanges,
+    *,
+    config: dict[str, Any] | None = None,
+    output: str | None = None,
+    max_runtime_seconds: float | None = None,
+) -> Transform:
+    """`config` is merged into the predictor's; `output` is where answers go that nobody named a place for. Raises
+    NotFound, InvalidValue."""
     resource = yard.store.resources.get(KIND, name)
     batch = batch_from(resource.wished.spec)
     given = changes.options.model_dump(exclude_none=True)
     batch = replace(
         batch,
         input=changes.input or batch.input,
-        output=changes.output or batch.output,
+        output=changes.output or batch.output or output,
         options={**batch.options, **given},
     )
     if batch.predictor is not None and config:
@@ -98,6 +107,7 @@ def start_batch(yard: Yard, name: str, changes: TransformChanges, config: dict[s
     package, model = _package(yard, batch)
     now = yard.clock.now()
     spec = transform_of(batch, resource.name.name, resource.project, package, model, now, None)
+    spec = replace(spec, max_runtime_seconds=max_runtime_seconds)
     check_options(TransformOptions.model_validate(spec.options), spec.input, spec.output)
     transform = yard.store.transforms.create(spec, now)
     accept_transform(yard, transform)

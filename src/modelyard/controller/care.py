@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from modelyard_worker.records import OUTPUT
@@ -25,6 +26,9 @@ COLLECT_SECONDS = 3600.0
 ROTATE_SECONDS = 5.0
 """How often logs are looked at: between two looks one may grow over its bound by what is printed then."""
 
+ROTATE_JOBS_SECONDS = 1.0
+"""The same of jobs, whose scripts print what they like."""
+
 _log = logging.getLogger("modelyard.controller")
 
 
@@ -37,18 +41,23 @@ class Care:
         self._clock = clock
         now = clock.monotonic()
         self._collecting = Periodic(now + COLLECT_FIRST_SECONDS, COLLECT_SECONDS, self._collect)
-        self._rotating = Periodic(now + ROTATE_SECONDS, ROTATE_SECONDS, self._rotate)
+        self._rotating = Periodic(now + ROTATE_SECONDS, ROTATE_SECONDS, lambda: self._rotate(self._logs()))
+        self._rotating_jobs = Periodic(
+            now + ROTATE_JOBS_SECONDS, ROTATE_JOBS_SECONDS, lambda: self._rotate(self._logs_of_jobs())
+        )
 
     def __call__(self) -> None:
         """Begins in the background what is due."""
         now = self._clock.monotonic()
         self._collecting(now)
         self._rotating(now)
+        self._rotating_jobs(now)
 
     async def close(self) -> None:
         """Lets what is under way end."""
         await self._collecting.close()
         await self._rotating.close()
+        await self._rotating_jobs.close()
 
     def _collect(self) -> None:
         try:
@@ -71,8 +80,8 @@ class Care:
             files.drop(one.result.stored.file for one in forgotten if one.result is not None)
         files.drop_leftovers(invocations.files())
 
-    def _rotate(self) -> None:
-        for path in self._logs():
+    def _rotate(self, logs: Iterable[Path]) -> None:
+        for path in logs:
             try:
                 if rotate(path, self._care.log_bytes_max):
                     _log.info("%s has begun anew; its earlier part is beside it", path)
@@ -80,7 +89,14 @@ class Care:
                 _log.error("%s", error.message)
 
     def _logs(self) -> list[Path]:
-        return [*self._home.logs.glob("*.log"), *self._home.engine.glob(f"*/*/{OUTPUT}")]
+        kinds = ("templates", "replicas")
+        return [
+            *self._home.logs.glob("*.log"),
+            *(path for kind in kinds for path in self._home.engine.glob(f"{kind}/*/{OUTPUT}")),
+        ]
+
+    def _logs_of_jobs(self) -> list[Path]:
+        return list(self._home.engine.glob(f"jobs/*/{OUTPUT}"))
 
 
 def sentence(freed: list[Surplus]) -> str:

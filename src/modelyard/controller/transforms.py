@@ -121,7 +121,7 @@ class TransformsPass:
             case TransformAction.COMPLETE:
                 self._end(transform, TransformStatus.COMPLETED, None)
             case TransformAction.FAIL:
-                self._end(transform, TransformStatus.FAILED, reason_of(fact))
+                self._end(transform, TransformStatus.FAILED, self._reason(transform, fact))
             case TransformAction.GIVE_UP:
                 reason = f"its process was lost {transform.attempt} times; the last words are in its log"
                 self._end(transform, TransformStatus.FAILED, reason)
@@ -178,7 +178,7 @@ class TransformsPass:
             base=str(self._folder(transform)),
             command=(python or sys.executable, "-m", "modelyard_worker.transform", str(self._folder(transform))),
             environment=environment,
-            max_runtime_seconds=RUNTIME_SECONDS_MAX,
+            max_runtime_seconds=transform.spec.max_runtime_seconds or RUNTIME_SECONDS_MAX,
             stop_grace_seconds=STOP_GRACE_SECONDS,
             cpu_millis=transform.spec.cpu_millis,
             memory_bytes=transform.spec.memory_bytes,
@@ -186,6 +186,12 @@ class TransformsPass:
         )
 
     # -- endings -----------------------------------------------------------------------------------------------------
+
+    def _reason(self, transform: Transform, fact: JobFact | None) -> str:
+        if fact is not None and fact.ended_by == "max_runtime":
+            limit = transform.spec.max_runtime_seconds or RUNTIME_SECONDS_MAX
+            return f"it ran longer than its maximum of {limit:g} s"
+        return reason_of(fact)
 
     def _fail(self, transform: Transform, message: str) -> None:
         self._end(transform, TransformStatus.FAILED, message)

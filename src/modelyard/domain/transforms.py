@@ -62,6 +62,8 @@ class TransformSpec:
     """Memory to wait for, beyond which it is ended; None waits for none and has no limit."""
     priority: int = 0
     """Of the jobs that wait the highest starts first."""
+    max_runtime_seconds: float | None = None
+    """How long each of its processes may run; None is as long as the yard lets any."""
     scheduled_at: float | None = None
     """The time of its schedule that it was started for; None where somebody started it."""
 

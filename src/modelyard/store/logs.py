@@ -13,7 +13,7 @@ from typing import IO
 from modelyard_worker import records
 from modelyard_worker.records import TAIL_BYTES_MAX, tail_start
 
-from modelyard.store.rotation import NO_INODE, earlier_inode, earlier_part
+from modelyard.store.rotation import NO_INODE, data_start, earlier_inode, earlier_part
 
 CHUNK_BYTES = 64 * 2**10
 
@@ -112,7 +112,7 @@ class _Followed:
         earlier = _open(earlier_part(self._path))
         if earlier is not None:
             with earlier:
-                earlier.seek(file.tell())
+                earlier.seek(data_start(earlier.fileno(), file.tell()))
                 yield from _chunks(earlier)
         file.seek(0)
 

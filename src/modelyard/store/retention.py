@@ -12,6 +12,7 @@ from typing import Any, cast
 from modelyard_worker.records import ORDER, read_json
 
 from modelyard.domain.retention import Found, Import, Kind, LaidOut, RunFolder, Surplus, decide_retention, is_kept
+from modelyard.domain.transforms import Transform
 from modelyard.errors import ModelyardError, NotReady
 from modelyard.settings import CareSettings, Home
 from modelyard.store.disk import disk
@@ -130,13 +131,16 @@ def _transform_folders(home: Home, store: Store) -> Iterator[RunFolder]:
     there = {folder.name for folder in home.transforms.iterdir()} if home.transforms.is_dir() else set[str]()
     for one in store.transforms.select(limit=RUNS_LOOKED_AT_MAX):
         if one.ended and one.ended_at is not None and one.id in there:
-            size = sum(_size_bytes(folder) for folder in _folders_of_transform(home, one.id))
+            size = sum(_size_bytes(folder) for folder in _folders_of_transform(home, one))
             yield RunFolder(one.id, one.ended_at, 0, size, Kind.TRANSFORM)
 
 
-def _folders_of_transform(home: Home, transform: str) -> list[Path]:
-    """Its own comes last: as long as that is there, the others are looked for."""
-    return [*(home.engine / "jobs").glob(f"{transform}.*"), home.transforms / transform]
+def _folders_of_transform(home: Home, transform: Transform) -> list[Path]:
+    """Its own comes last: as long as that is there, the others are looked for. Among them is what the yard wrote down
+    of the items that were submitted with it."""
+    given = Path(transform.spec.input).parent
+    submitted = [given] if given.parent == home.transforms else []
+    return [*(home.engine / "jobs").glob(f"{transform.id}.*"), *submitted, home.transforms / transform.id]
 
 
 def _packages(home: Home) -> Iterator[LaidOut]:
@@ -187,7 +191,7 @@ def _free(home: Home, store: Store, artifacts: Artifacts, one: Surplus, care: Ca
             for folder in (home.runs / one.name, home.engine / "jobs" / one.name):
                 _remove(folder)
         case Kind.TRANSFORM:
-            for folder in _folders_of_transform(home, one.name):
+            for folder in _folders_of_transform(home, store.transforms.get(one.name)):
                 _remove(folder)
         case Kind.EVENTS:
             store.events.drop_before(now - care.events_kept_seconds)

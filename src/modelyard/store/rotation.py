@@ -4,6 +4,10 @@ The writers hold the file open for appending and know nothing of this, so it can
 copy takes the name `output.log.1`, and the file is truncated; an append then goes to its new end. What a writer adds
 between the copy and the truncation is copied last; the rest of that instant, microseconds, is the price of asking
 nothing of the writers. Readers know the parts by their inodes (`logs`).
+
+What is kept is the newest `bytes_max` bytes, at the places where they stood: before them the earlier part has a hole,
+which takes no room, so that a reader goes on where it was. A script that prints a gigabyte between two looks leaves no
+gigabyte behind.
 """
 
 import os
@@ -12,6 +16,7 @@ from pathlib import Path
 from modelyard.store.disk import disk
 
 CHUNK_BYTES = 2**20
+BLOCK_BYTES = 4096
 
 ROUNDS_MAX = 4
 """How often a writer that is as fast as the copying is caught up with, before the file is cut all the same."""
@@ -38,14 +43,22 @@ def rotate(path: Path, bytes_max: float) -> bool:
         try:
             if path.stat().st_size <= bytes_max:
                 return False
-            _rotate(path)
+            _rotate(path, int(bytes_max))
         except FileNotFoundError:
             # Its process was forgotten in between, folder and all.
             return False
     return True
 
 
-def _rotate(path: Path) -> None:
+def data_start(descriptor: int, at: int) -> int:
+    """The first place from `at` on where an earlier part has anything; its end where nothing follows."""
+    try:
+        return os.lseek(descriptor, at, os.SEEK_DATA)
+    except OSError:
+        return os.fstat(descriptor).st_size
+
+
+def _rotate(path: Path, keep_bytes: int) -> None:
     aside = path.with_name(f"{path.name}.1.tmp")
     aside.unlink(missing_ok=True)
     log = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -53,6 +66,11 @@ def _rotate(path: Path) -> None:
         copy = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             rounds = 0
+            begin = max(0, os.fstat(log).st_size - keep_bytes)
+            # At the begin of a block: a hole has none of a block's bytes.
+            begin -= begin % max(BLOCK_BYTES, os.fstat(copy).st_blksize)
+            os.lseek(log, begin, os.SEEK_SET)
+            os.lseek(copy, begin, os.SEEK_SET)
             while _copy_rest(log, copy) and rounds < ROUNDS_MAX:
                 rounds += 1
             aside.replace(earlier_part(path))

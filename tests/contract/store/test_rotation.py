@@ -3,7 +3,7 @@ import os
 import threading
 
 from modelyard.store.logs import follow, tail
-from modelyard.store.rotation import earlier_part, rotate
+from modelyard.store.rotation import data_start, earlier_part, rotate
 
 BYTES_MAX = 1000
 
@@ -140,3 +140,21 @@ def test_a_writer_that_never_pauses_loses_hardly_anything(tmp_path):
     missing = kept[-1] - kept[0] + 1 - len(kept)
     assert kept == sorted(kept)
     assert missing <= 0.05 * len(kept)
+
+
+def test_of_a_log_far_over_its_bound_the_newest_part_is_kept_and_the_rest_takes_no_room(tmp_path):
+    log = tmp_path / "output.log"
+    with log.open("wb") as file:
+        file.writelines(b"%015d\n" % number for number in range(2**18))
+    assert rotate(log, 2**20)
+    earlier = tmp_path / "output.log.1"
+    assert earlier.stat().st_blocks * 512 <= 2**20 + 2 * 4096
+    with earlier.open("rb") as file:
+        begin = data_start(file.fileno(), 0)
+        assert begin == data_start(file.fileno(), 100)
+        file.seek(begin)
+        kept = file.read()
+    assert len(kept) >= 2**20
+    assert kept.startswith(b"%015d\n" % (begin // 16))
+    assert kept.endswith(b"%015d\n" % (2**18 - 1))
+    assert tail(log, 1) == f"{2**18 - 1:015d}\n"

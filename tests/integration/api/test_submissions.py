@@ -1,0 +1,117 @@
+"""Jobs as Cortex's clients submit them: a BatchAPI's items become requests, a TaskAPI's config hyperparameters."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard.domain.runs import RunStatus, RunStep
+from modelyard.domain.transforms import TransformStatus
+from tests.integration.api.yard_over_http import Api, refusal
+
+ITEMS = {"workers": 2, "item_list": {"items": [1, 2, 3, 4, 5], "batch_size": 2}, "config": {"k": 3}}
+CODE = b"class Predictor:\n    def __init__(self, config): pass\n    def predict(self, payload): return payload\n"
+
+
+@pytest.fixture
+def deployed(api: Api) -> Api:
+    code = api.tree({"predictor.py": CODE, "train.py": b""})
+    run = {"training": "fit", "project": "shop", "entry": "train.py", "code": code, "hyperparameters": {"a": 1}}
+    batch = {"predictor": {"path": "predictor.py", "config": {"k": 1, "other": 2}}, "code": code}
+    answer = api.post(
+        "/deployments",
+        {
+            "project": "shop",
+            "resources": [
+                {"kind": "batch", "name": "score", "spec": batch},
+                {"kind": "training", "name": "fit", "spec": {"run": run}},
+            ],
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    return api
+
+
+def status(api: Api, kind: str, name: str, job: str) -> dict[str, Any]:
+    answer = api.get(f"/{kind}/{name}/jobs", params={"jobID": job})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["job_status"]
+
+
+def test_each_batch_of_items_is_a_request_of_its_own(deployed: Api) -> None:
+    view = deployed.post("/batches/score/jobs", ITEMS).json()
+    assert (view["job_id"], view["api_name"], view["kind"], view["workers"]) == ("score-1", "score", "BatchAPI", 2)
+    transform = deployed.store.transforms.get("score-1")
+    batches = [json.loads(one.read_text()) for one in sorted(Path(transform.spec.input).iterdir())]
+    assert batches == [[1, 2], [3, 4], [5]]
+    assert (transform.spec.options["processes"], transform.spec.options["split"]) == (2, "None")
+    document = json.loads(
+        deployed.artifacts.read(
+            next(one.sha256 for one in deployed.artifacts.tree(transform.spec.package) if one.path == "package.json")
+        )
+    )
+    assert document["predictor"]["config"] == {"k": 3, "other": 2}
+
+
+def test_a_job_is_asked_about_and_stopped_in_cortexs_words(deployed: Api) -> None:
+    deployed.post("/batches/score/jobs", {**ITEMS, "timeout": 60})
+    assert deployed.store.transforms.get("score-1").spec.max_runtime_seconds == 60
+    assert status(deployed, "batches", "score", "score-1")["status"] == "enqueuing"
+    deployed.store.transforms.start("score-1", 5.0)
+    found = status(deployed, "batches", "score", "score-1")
+    assert (found["status"], found["worker_counts"]["running"]) == ("running", 2)
+    stopped = deployed.ask("DELETE", "/api/v1/batches/score/jobs", params={"jobID": "score-1"})
+    assert stopped.json() == {"message": "stopped job score-1"}
+    deployed.store.transforms.end("score-1", TransformStatus.STOPPED, 6.0)
+    assert status(deployed, "batches", "score", "score-1")["status"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("reason", "failed", "word"),
+    [
+        ("cannot score 000001.json: ValueError", [{"name": "000001.json", "reason": "x"}], "completed with failures"),
+        ("it took more memory than the 64 MiB of its limit", [], "out of memory"),
+        ("it ran longer than its maximum of 60 s", [], "timed out"),
+        ("cannot load the model: ImportError", [], "worker error"),
+    ],
+)
+def test_how_a_job_failed_is_told_in_cortexs_words(deployed: Api, reason: str, failed: list[Any], word: str) -> None:
+    deployed.post("/batches/score/jobs", ITEMS)
+    deployed.store.transforms.end("score-1", TransformStatus.FAILED, 6.0, reason, {"failed": failed})
+    assert status(deployed, "batches", "score", "score-1")["status"] == word
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"workers": 1}, "give exactly one of item_list, file_path_lister and delimited_files"),
+        ({**ITEMS, "workers": 1000}, "workers"),
+        ({"item_list": {"items": ["x" * 300_000]}}, "cannot take a batch of 300"),
+        ({"file_path_lister": {"s3_paths": ["/data"]}}, "write s3://BUCKET/KEY"),
+    ],
+)
+def test_what_is_no_job_is_refused_and_leaves_nothing(deployed: Api, body: dict[str, Any], said: str) -> None:
+    assert said in json.dumps(refusal(deployed.post("/batches/score/jobs", body), 400, "invalid_value"))
+    assert deployed.store.transforms.select() == []
+
+
+def test_a_dry_run_starts_nothing(deployed: Api) -> None:
+    answer = deployed.post("/batches/score/jobs", ITEMS, params={"dryRun": True})
+    assert answer.json() == {"s3_paths": [], "message": "validations passed"}
+    assert deployed.store.transforms.select() == []
+
+
+def test_a_task_is_a_run_with_the_jobs_config(deployed: Api) -> None:
+    view = deployed.post("/trainings/fit/jobs", {"config": {"b": 2}, "timeout": 30}).json()
+    run = deployed.store.runs.get(view["job_id"])
+    assert (run.spec.hyperparameters, run.spec.max_runtime_seconds) == ({"a": "1", "b": "2"}, 30.0)
+    assert status(deployed, "trainings", "fit", run.id)["status"] == "running"
+    deployed.store.runs.move(run.id, RunStatus.COMPLETED, RunStep.COMPLETED, 9.0)
+    assert status(deployed, "trainings", "fit", run.id)["status"] == "succeeded"
+
+
+def test_a_job_of_another_batch_is_not_this_ones(deployed: Api) -> None:
+    deployed.post("/batches/score/jobs", ITEMS)
+    answer = deployed.get("/batches/other/jobs", params={"jobID": "score-1"})
+    assert answer.status_code == 404
