@@ -10,6 +10,7 @@ What the command prints goes where the wrapper's own output goes, a file, so tha
     the wrapper is killed     everything it started dies with it and there is no record: the job is lost
 """
 
+import errno
 import os
 import select
 import signal
@@ -39,6 +40,10 @@ OUTPUT_TAIL_BYTES = 64 * 1024
 
 MEMORY_LOOK_SECONDS = 0.5
 """How often the memory of a job with a limit is looked at."""
+
+RECORD_SECONDS_MAX = 3600.0
+"""How long there may be no room to write down how a job ended."""
+RECORD_PAUSE_SECONDS = 0.5
 
 LOG_READ_SECONDS_MAX = 60.0
 """How long after the command's end its output is read for metrics."""
@@ -211,11 +216,19 @@ def _say(sentence: str) -> None:
 
 
 def record(folder: str, order: JobOrder, code: int, by: str) -> None:
+    """Writes down how it ended. On a disk that is full it waits until there is room: what ended is not lost."""
     facts: Dict[str, Any] = {"metrics": last_values(metrics_file(order.base))}
     failure = failure_reason(folder, order.base, code) if by != "memory" else over_limit(order)
     if failure is not None:
         facts["failure"] = failure
-    write_exit(folder, code, by, **facts)
+    limit = time.monotonic() + RECORD_SECONDS_MAX
+    while True:
+        try:
+            return write_exit(folder, code, by, **facts)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or time.monotonic() > limit:
+                raise
+            time.sleep(RECORD_PAUSE_SECONDS)
 
 
 def over_limit(order: JobOrder) -> str:

@@ -6,6 +6,7 @@ a whole then ends as failed, with the finished objects in their places.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -33,6 +34,8 @@ SYNC_SECONDS = 1.0
 """How much work an interruption may cost at most, beside the pieces under way."""
 
 LOOK_SECONDS = 0.5
+FAILURE_SECONDS_MAX = 3600.0
+"""How long there may be no room to write down why it failed."""
 LOCK_SECONDS = 30.0
 FAILURES_TOLD_MAX = 100
 RESTARTS_MAX = 100
@@ -91,12 +94,21 @@ def run_transform(folder: str) -> int:
 
 
 def _fail(folder: str, reason: str) -> int:
-    print(reason, file=sys.stderr)
-    try:
-        with open(failure_file(folder), "w", encoding="utf-8") as file:
-            file.write(reason)
-    except OSError as error:
-        print(f"cannot write down why: {error}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        # The log is on a disk too, and may be what has no room.
+        print(reason, file=sys.stderr, flush=True)
+    limit = time.monotonic() + FAILURE_SECONDS_MAX
+    while True:
+        try:
+            with open(failure_file(folder), "w", encoding="utf-8") as file:
+                file.write(reason)
+        except OSError as error:
+            # A full disk is often the reason itself: it is told as soon as there is room.
+            if error.errno == errno.ENOSPC and time.monotonic() < limit:
+                time.sleep(LOOK_SECONDS)
+                continue
+            print(f"cannot write down why: {error}", file=sys.stderr)
+        break
     return 1
 
 
