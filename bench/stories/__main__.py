@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "stories.json"
 BOUNDS: tuple[tuple[str, str, float, Callable[[Noticed], float]], ...] = (
     *(
         (name, f"{name}: failed requests", 0.0, lambda one: float(one.failed))
-        for name in ("rolling", "scaling", "kills", "zero", "step")
+        for name in ("rolling", "canary", "scaling", "kills", "zero", "step", "queued")
     ),
     (
         "zero",

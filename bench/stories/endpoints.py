@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 STEADY = "steady"
 SLOW = "slow"
 LARGE = "large"
+QUEUED = "queued"
 QUICK_SECONDS = 0.001
 SLOW_SECONDS = 0.050
 LARGE_BYTES = 200 * 2**20
@@ -32,13 +33,21 @@ class Predictor:
 '''
 
 
-def write_predictor(folder: Path, name: str, seconds: float, scaling: dict[str, Any], change: int = 0) -> Path:
-    """The yard file of an endpoint that takes `seconds` a call. Another `change` makes another version."""
+def write_predictor(
+    folder: Path,
+    name: str,
+    seconds: float,
+    scaling: dict[str, Any],
+    change: int = 0,
+    **more: Any,
+) -> Path:
+    """The yard file of an endpoint that takes `seconds` a call. Another `change` makes another version; `more` are
+    further fields."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "predictor.py").write_text(_PREDICTOR)
     config = {"seconds": seconds, "change": change}
     return _written(
-        folder, {"name": name, "predictor": {"path": "predictor.py", "config": config}, "autoscaling": scaling}
+        folder, {"name": name, "predictor": {"path": "predictor.py", "config": config}, "autoscaling": scaling} | more
     )
 
 

@@ -14,6 +14,7 @@ from bench.serving.costs import pss_bytes
 from bench.stories.endpoints import (
     BODY,
     LARGE,
+    QUEUED,
     QUICK_SECONDS,
     SLOW,
     SLOW_SECONDS,
@@ -32,6 +33,8 @@ KILL_PAUSE_SECONDS = 2.0
 AFTER_STEP_SECONDS = 3.0
 AFTER_STEP_LOOKED_SECONDS = 4.0
 STEP_CLIENTS = 12
+QUEUEING_CLIENTS = 32
+ACCEPTED = 202
 COLD_STARTS = 5
 REPLICAS_OF_LARGE = 10
 LIMIT_SECONDS = 60.0
@@ -62,6 +65,18 @@ def rolling(yard: FreshYard, folder: Path) -> Noticed:
         _live(yard, write_predictor(folder, STEADY, QUICK_SECONDS, scaling, change=1), STEADY)
 
     return _under_load("rolling", yard, story)
+
+
+def canary(yard: FreshYard, folder: Path) -> Noticed:
+    """A new version takes a tenth, then half, then all of the requests from two replicas of the old one."""
+    _live(yard, write_predictor(folder, STEADY, QUICK_SECONDS, _replicas(2)), STEADY)
+    strategy = {"type": "canary", "steps": ["10%", "50%"], "bake_time": "2s"}
+
+    def story() -> None:
+        changed = write_predictor(folder, STEADY, QUICK_SECONDS, _replicas(2), change=1, update_strategy=strategy)
+        _live(yard, changed, STEADY)
+
+    return _under_load("canary", yard, story)
 
 
 def scaling(yard: FreshYard, folder: Path) -> Noticed:
@@ -109,6 +124,30 @@ def zero(yard: FreshYard, folder: Path) -> Noticed:
     )
 
 
+def queued(yard: FreshYard, folder: Path) -> Noticed:
+    """Invocations are queued by clients that wait for each acknowledgement, which is on disk; then all are done."""
+    scaling = {"min_replicas": 1, "max_replicas": 1}
+    _live(yard, write_predictor(folder, QUEUED, 0.0, scaling, kind="async"), QUEUED)
+    with Steady(f"{yard.url}/endpoints/{QUEUED}/async-invocations", BODY, QUEUEING_CLIENTS, None) as load:
+        time.sleep(REST_SECONDS)
+    ended_at = time.monotonic()
+    accepted = sum(call.status == ACCEPTED for call in load.calls)
+    _until(lambda: not yard.client.invocations(QUEUED, status="in_queue", limit=1))
+    _until(lambda: not yard.client.invocations(QUEUED, status="in_progress", limit=1))
+    dead = len(yard.client.invocations(QUEUED, status="failed", limit=100))
+    return Noticed(
+        "queued",
+        len(load.calls),
+        len(load.calls) - accepted + dead,
+        None,
+        percentile(load.calls, 0.99),
+        {
+            "accepted_per_second": accepted / REST_SECONDS,
+            "done_per_second": accepted / (REST_SECONDS + time.monotonic() - ended_at),
+        },
+    )
+
+
 def step(yard: FreshYard, folder: Path) -> Noticed:
     """From 1 to 12 requests in flight, 50 ms each, one at a time in a replica."""
     scaling = {"min_replicas": 1, "max_replicas": 16}
@@ -147,10 +186,12 @@ def memory(yard: FreshYard, folder: Path) -> Noticed:
 
 STORIES: dict[str, Story] = {
     "rolling": rolling,
+    "canary": canary,
     "scaling": scaling,
     "kills": kills,
     "zero": zero,
     "step": step,
+    "queued": queued,
     "memory": memory,
 }
 

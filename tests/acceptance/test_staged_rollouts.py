@@ -1,5 +1,6 @@
 """New versions that take over in steps: each strategy under load, going back by itself and by hand, through kills."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ YARD_FILE = """
 """
 
 PREDICTOR = """
+import time
+
 class Predictor:
     def __init__(self, config):
         self.word = config["word"]
@@ -26,6 +29,8 @@ class Predictor:
     def predict(self, payload):
         if self.word == "broken":
             raise RuntimeError("no word")
+        if self.word == "slow":
+            time.sleep(0.1)
         return self.word
 """
 
@@ -158,3 +163,50 @@ def test_a_shadow_tells_what_it_would_have_answered_and_answers_nobody(shared_ya
     assert "shadow: " in shared_yard.command("get", "shadowed").stdout
     assert shared_yard.command("promote", "shadowed").returncode == 0
     assert client.predict("shadowed", {}) == "two"
+
+
+@pytest.mark.long
+def test_a_version_that_is_slower_than_it_may_be_is_called_back_with_both_times(
+    shared_yard: Yard, deploy: Deploy
+) -> None:
+    first(shared_yard, deploy, "slower")
+    client = shared_yard.client()
+    with Load(shared_yard, "slower", {}, clients=4) as load:
+        guard = "auto_rollback: {latency_factor: 3, min_requests: 20}"
+        deploy("slower", "slow", f"{{type: canary, steps: [50%], bake_time: 10m, {guard}}}")
+        view = client.wait_endpoint("slower")
+        load.wait_for_answers(50)
+    assert load.failures == []
+    assert (view["state"], view["serving_version"]) == ("live", 1)
+    assert re.search(
+        r"version 2 was rolled back.*its latency was [\d.]+ times the old version's \(\d+ ms", view["sentence"]
+    )
+
+
+ALARM = """
+- name: loud
+  kind: alarm
+  endpoint: alarmed
+  metric: requests
+  comparison: ">"
+  threshold: 0
+  period: 10s
+"""
+
+
+@pytest.mark.long
+def test_a_version_on_its_way_is_called_back_when_an_alarm_fires(
+    shared_yard: Yard, deploy: Deploy, project: Callable[..., Path]
+) -> None:
+    first(shared_yard, deploy, "alarmed")
+    client = shared_yard.client()
+    deploy("alarmed", "two", "{type: canary, steps: [50%], bake_time: 10m, auto_rollback: {alarms: [loud]}}")
+    eventually(lambda: step_of(shared_yard, "alarmed") == 1, saying="the first step")
+    client.deploy(project(ALARM))
+    with Load(shared_yard, "alarmed", {}, clients=2) as load:
+        view = client.wait_endpoint("alarmed")
+    assert load.failures == []
+    assert (view["state"], view["serving_version"]) == ("live", 1)
+    assert "version 2 was rolled back" in view["sentence"]
+    assert "alarm loud fired" in view["sentence"]
+    client.delete_resource("alarm", "loud")
