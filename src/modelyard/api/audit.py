@@ -1,11 +1,17 @@
 """The audit log: every change through the interface, and every refusal for want of a right to it."""
 
 import asyncio
+import csv
+import io
+import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.responses import StreamingResponse
 from starlette.types import Scope
 
 from modelyard.api.moments import moment
@@ -18,6 +24,8 @@ from modelyard.protocol.browsers import SAFE_METHODS
 from modelyard.protocol.routes import API
 
 PAGE_MAX = 10_000
+EXPORTED_AT_ONCE = 1000
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 NOBODY = "nobody"
 NOBODYS_PER_MINUTE_MAX = 60
 """Refusals of unknown clients that are noted in a minute, so that nobody can wash the log out from outside."""
@@ -68,6 +76,11 @@ def note(yard: Yard, entry: Audited) -> None:
         _log.error("cannot write to the audit log: %s", error.message)
 
 
+class ExportForm(StrEnum):
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
 @dataclass(frozen=True, slots=True)
 class AuditedView:
     number: int
@@ -99,7 +112,41 @@ def routes(yard: Yard) -> APIRouter:
         begin = moment(since, yard.clock.now()) if since else 0.0
         return AuditView([_view(one) for one in yard.store.audit.select(text, begin, before, limit)])
 
+    @router.get("/audit/export", response_class=StreamingResponse)
+    def export_audit(
+        form: Annotated[ExportForm, Query(alias="format")] = ExportForm.JSONL,
+        text: str | None = None,
+        since: str | None = None,
+    ) -> StreamingResponse:
+        """All of them, newest first: a JSON object a line, or CSV with a heading, as spreadsheets read it."""
+        begin = moment(since, yard.clock.now()) if since else 0.0
+        entries = _all_entries(yard, text, begin)
+        if form is ExportForm.CSV:
+            return StreamingResponse(_csv(entries), media_type="text/csv; charset=utf-8")
+        lines = (json.dumps(asdict(_view(one))) + "\n" for one in entries)
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
     return router
+
+
+def _all_entries(yard: Yard, text: str | None, begin: float) -> Iterator[Audited]:
+    before: int | None = None
+    while page := yard.store.audit.select(text, begin, before, EXPORTED_AT_ONCE):
+        yield from page
+        before = page[-1].number
+
+
+def _csv(entries: Iterator[Audited]) -> Iterator[str]:
+    yield _row([one.name for one in fields(AuditedView)])
+    for one in entries:
+        yield _row([str(value) for value in asdict(_view(one)).values()])
+
+
+def _row(cells: list[str]) -> str:
+    written = io.StringIO()
+    # What a stranger wrote into a path must be no formula to the spreadsheet that opens it.
+    csv.writer(written).writerow([f"'{one}" if one.startswith(FORMULA_STARTS) else one for one in cells])
+    return written.getvalue()
 
 
 def _view(entry: Audited) -> AuditedView:

@@ -158,6 +158,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("DELETE", "/providers/{provider}"): _yard(_ADMIN),
         ("POST", "/providers/{provider}/check"): _yard(_ADMIN),
         ("GET", "/audit"): _yard(_ADMIN),
+        ("GET", "/audit/export"): _yard(_ADMIN),
     }
 )
 """By method and path below the interface's root."""

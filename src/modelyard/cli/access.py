@@ -1,6 +1,7 @@
 """People, groups, keys, sessions, the audit log."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,12 @@ keys = typer.Typer(name="keys", help="Keys of programs.", no_args_is_help=True)
 sessions = typer.Typer(name="sessions", help="Browsers that are signed in.", no_args_is_help=True)
 
 AUDIT_PAGE_MAX = 10_000
+
+
+class ExportForm(StrEnum):
+    JSONL = "jsonl"
+    CSV = "csv"
+
 
 Email = Annotated[str, typer.Argument(help="E-mail address.")]
 Group = Annotated[str, typer.Argument(help="Name of the group.")]
@@ -248,10 +255,15 @@ def audit(
     text: Annotated[str | None, typer.Argument(help="Only entries that have this in any field.")] = None,
     since: Annotated[str | None, typer.Option(help="How long ago (2h), or a time (2026-01-31T12:00:00Z).")] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=AUDIT_PAGE_MAX, help="How many.")] = 100,
+    export: Annotated[ExportForm | None, typer.Option(help="Print all of them so, for another program.")] = None,
     output: Output = Format.PRETTY,
 ) -> None:
     """Show who changed what and who was refused, newest first."""
     with open_client() as client:
+        if export is not None:
+            for line in client.access.export_audit(export.value, text, since=since):
+                say(line)
+            return
         found = client.access.audit(text, since=since, limit=limit)
     if output is Format.JSON:
         say_json({"entries": found})

@@ -32,7 +32,7 @@ TOKEN_BYTES_MAX = 8192
 JOB_GRACE_SECONDS = 3600.0
 """How long a job's token outlives the longest that its run may take, for the time to stop and to be looked at."""
 
-JOB_PREFIX = "myt_"
+JOB_PREFIX = "myr_"
 """Begins each token of a job, so that scanners of repositories find one that was committed."""
 
 

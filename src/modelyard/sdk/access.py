@@ -1,6 +1,6 @@
 """Who may do what, over the interface: people, groups, keys, sessions, the audit log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
@@ -241,6 +241,10 @@ class AccessClient:
         """Newest first; `before` is the number of the last entry of the page before."""
         asked = {"text": text, "since": since, "before": before, "limit": limit}
         return self._connection.get("/audit", asked)["entries"]
+
+    def export_audit(self, form: str = "jsonl", text: str | None = None, *, since: str | None = None) -> Iterator[str]:
+        """All entries, newest first, by lines: JSON objects (`jsonl`) or `csv`."""
+        return self._connection.lines("/audit/export", {"format": form, "text": text, "since": since})
 
 
 def _part(name: str) -> str:

@@ -1,8 +1,16 @@
 """The audit log hears of changes and of refusals, by whomever and from wherever."""
 
+import csv
+import io
+import json
+
+import pytest
+
+from modelyard.api import audit
 from modelyard.api.audit import NOBODYS_PER_MINUTE_MAX
+from modelyard.domain.audit import Audited
 from tests.integration.api.test_sessions import PASSWORD, settle, sign_in
-from tests.integration.api.yard_over_http import Api
+from tests.integration.api.yard_over_http import KEY, Api
 
 FROM = {"x-forwarded-for": "10.0.0.7", "x-request-id": "request-1"}
 
@@ -48,3 +56,28 @@ def test_nobody_can_wash_the_log_out_from_outside(api: Api) -> None:
     for _ in range(NOBODYS_PER_MINUTE_MAX + 5):
         api.get("/status", key=None)
     assert len(entries(api, limit="1000")) == NOBODYS_PER_MINUTE_MAX
+
+
+def test_everything_can_be_exported_and_nothing_in_it_is_a_formula(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "EXPORTED_AT_ONCE", 2)
+    for number in range(5):
+        api.store.audit.add(Audited(100.0 + number, "=cmd()", f"PUT /x,{number}", "200", "10.0.0.1", f"r-{number}"))
+    lines = api.get("/audit/export").text.splitlines()
+    assert [json.loads(one)["request_id"] for one in lines] == ["r-4", "r-3", "r-2", "r-1", "r-0"]
+    answer = api.get("/audit/export", params={"format": "csv", "text": "x,3"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows[0] == ["number", "at", "principal", "action", "outcome", "address", "request_id"]
+    assert [row[2:4] for row in rows[1:]] == [["'=cmd()", "PUT /x,3"]]
+
+
+def test_no_secret_that_is_sent_is_in_the_log(api: Api) -> None:
+    api.ask("PUT", "/api/v1/secrets/token", json={"value": "the-secrets-value"})
+    api.post("/login", {"email": "ada@a.org", "password": "the-password"}, key=None)
+    api.post("/sessions", {"token": "the-links-token"}, key=None)
+    made = api.post("/keys", {"name": "k", "grants": [{"role": "viewer"}]}).json()["key"]
+    api.get("/status", key="a-wrong-key", params={"key": KEY})
+    whole = api.get("/audit/export").text
+    assert "/secrets/token" in whole
+    sent = ("the-secrets-value", "the-password", "the-links-token", made, "a-wrong-key", KEY)
+    assert not [one for one in sent if one in whole]
