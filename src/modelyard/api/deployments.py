@@ -12,7 +12,7 @@ from modelyard.api.environments import check_environment
 from modelyard.api.errors import SHAPE
 from modelyard.api.kinds import check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
-from modelyard.api.permissions import check_role
+from modelyard.api.permissions import asked_by, check_role
 from modelyard.api.predictors import ModelSource, Predictor
 from modelyard.api.rollouts import StrategyWish
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
@@ -205,7 +205,7 @@ def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
     _check_names(deployment.resources)
     wanted = _wanted(yard, deployment)
     now = yard.clock.now()
-    outcomes = yard.store.deployments.apply(deployment.project, wanted, now, deployment.by)
+    outcomes = yard.store.deployments.apply(deployment.project, wanted, now, asked_by(deployment.by))
     for outcome in outcomes:
         if outcome.change is not Change.UP_TO_DATE:
             yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, now)

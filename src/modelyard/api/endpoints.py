@@ -12,7 +12,7 @@ from modelyard.api.masked import masked
 from modelyard.api.moments import moment
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
-from modelyard.api.permissions import sees
+from modelyard.api.permissions import asked_by, sees
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
 from modelyard.api.rollouts import RolloutView, rollout_view, shadow_view
 from modelyard.api.schemas import description_of, example_body, openapi_of
@@ -313,13 +313,13 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/endpoints/{name}/rollback")
     def roll_back(name: str, rollback: Rollback) -> OutcomeView:
         """Wishes for a new version equal to version `to`. Asked again with the same `to`, nothing is done."""
-        return _wish(yard, yard.store.endpoints.roll_back(name, rollback.to, yard.clock.now(), rollback.by))
+        return _wish(yard, yard.store.endpoints.roll_back(name, rollback.to, yard.clock.now(), asked_by(rollback.by)))
 
     @router.post("/endpoints/{name}/refresh")
     def refresh(name: str, refresh: Refresh) -> OutcomeView:
         """Wishes for a new version equal to the present one, so that every replica is replaced without a gap. Asked
         again with the same `version`, nothing is done."""
-        return _wish(yard, yard.store.endpoints.refresh(name, refresh.version, yard.clock.now(), refresh.by))
+        return _wish(yard, yard.store.endpoints.refresh(name, refresh.version, yard.clock.now(), asked_by(refresh.by)))
 
     @router.get("/endpoints/{name}/schema")
     def show_schema(name: str) -> dict[str, Any]:

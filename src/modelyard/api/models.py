@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.lineage import ServedView, behind_alias, served_by, served_now
-from modelyard.api.permissions import check_role, current, sees
+from modelyard.api.permissions import asked_by, check_role, current, sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import Role
@@ -231,11 +231,11 @@ def _reference(name: str, version: str) -> ModelReference:
 def promote(yard: Yard, name: str, alias: str, promotion: Promotion) -> AliasView:
     """A move is an event; giving an alias to the version that has it is none."""
     now = yard.clock.now()
-    previous = yard.store.models.put_alias(name, alias, promotion.version, now, promotion.by)
+    previous = yard.store.models.put_alias(name, alias, promotion.version, now, asked_by(asked_by(promotion.by)))
     found = yard.store.models.get(name, promotion.version)
     if previous != found.version:
         before = f", before {found.model}:{previous}" if previous else ""
-        sentence = f"{found.model}@{alias} is {found.reference} now{before}{_by(promotion.by)}"
+        sentence = f"{found.model}@{alias} is {found.reference} now{before}{_by(asked_by(promotion.by))}"
         yard.store.events.add("model", found.model, sentence, now)
     behind = behind_alias(ModelReference(found.model, alias=alias), found.reference, yard.store.endpoints.select())
     return AliasView(model=found.model, alias=alias, version=found.version, previous=previous, behind=behind)
@@ -244,10 +244,12 @@ def promote(yard: Yard, name: str, alias: str, promotion: Promotion) -> AliasVie
 def decide(yard: Yard, name: str, version: str, decision: Decision) -> ModelVersion:
     found = yard.store.models.resolve(_reference(name, version))
     now = yard.clock.now()
-    approval = Approval(ApprovalState(decision.state), decision.by, now, decision.note)
+    approval = Approval(ApprovalState(decision.state), asked_by(asked_by(decision.by)), now, decision.note)
     decided = yard.store.models.put_approval(found.model, found.version, approval)
     note = f": {decision.note}" if decision.note else ""
-    yard.store.events.add("model", found.model, f"{found.reference} {decision.state}{_by(decision.by)}{note}", now)
+    yard.store.events.add(
+        "model", found.model, f"{found.reference} {decision.state}{_by(asked_by(decision.by))}{note}", now
+    )
     return decided
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from fastapi import Request
 
 from modelyard.api.yard import Yard
-from modelyard.domain.access import TRACKING_SERVER, Principal, Role, allows, has_anywhere
+from modelyard.domain.access import TRACKING_SERVER, Principal, PrincipalKind, Role, allows, has_anywhere
 from modelyard.domain.tokens import Scope
 from modelyard.errors import Forbidden, NotFound, Unauthorized
 from modelyard.protocol.routes import API
@@ -315,6 +315,12 @@ def current() -> Principal:
     if principal is None:
         raise Unauthorized("cannot answer without a credential", "send a key, or sign in")
     return principal
+
+
+def asked_by(said: str | None) -> str | None:
+    """Who is remembered for a change: somebody who signed in, whatever their client says; else what it says."""
+    principal = PRINCIPAL.get()
+    return principal.id if principal is not None and principal.kind is PrincipalKind.USER else said
 
 
 def _forbidden(principal: Principal, role: Role, what: str, where: str) -> Forbidden:

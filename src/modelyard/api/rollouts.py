@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.outcomes import OutcomeView, outcome_view
+from modelyard.api.permissions import asked_by
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.deployments import Change
@@ -152,7 +153,8 @@ def routes(yard: Yard) -> APIRouter:
     def steer(name: str, change: Change, asked: Steer, *, step: bool = False) -> OutcomeView:
         outcome = yard.store.endpoints.steer(name, change, asked.version, step=step)
         if outcome.change is not Change.UP_TO_DATE:
-            by = f", by {asked.by}" if asked.by else ""
+            who = asked_by(asked.by)
+            by = f", by {who}" if who else ""
             yard.store.events.add(outcome.kind, outcome.name, f"{outcome.sentence}{by}", yard.clock.now())
             yard.poke()
         return outcome_view(outcome)

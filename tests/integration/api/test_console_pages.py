@@ -156,3 +156,18 @@ def test_a_temporary_password_and_a_key_are_shown_once(api: Api) -> None:
     assert "only once" not in people.text + keys.text
     assert "ada@example.org" in people.text
     assert "caller:endpoint/price" in keys.text
+
+
+def test_whoever_signed_in_is_remembered_whatever_the_client_says(api: Api) -> None:
+    api.register()
+    api.deploy({"name": "price", "model": {"reference": "price"}})
+    made = api.post("/users", {"email": "ada@example.org", "grants": [{"role": "deployer"}]}).json()
+    old, new = made["temporary_password"], "correct horse battery"
+
+    async def go(client: httpx.AsyncClient) -> httpx.Response:
+        await client.post("/console/login", data={"email": "ada@example.org", "password": old})
+        await client.post("/console/password", data={"old": old, "new": new, "again": new})
+        return await client.post("/console/endpoints/price/refresh")
+
+    assert api.talk(go, headers={"origin": URL}).status_code == 303
+    assert api.store.endpoints.get("price").wished.origin.by == "ada@example.org"
