@@ -384,10 +384,11 @@ def _entry(endpoint: Endpoint, decision: Decision, sights: list[ReplicaSight]) -
     serving = endpoint.version(decision.serving_version or 0) or endpoint.wished
     serves = decision.serves
     own = tuple(one for one in addresses if serves is None or one.version in serves)
-    # A replica that is just being replaced is waited for; one that never was, or cannot be, is not.
+    # A replica that is just being replaced, also by one of another version, is waited for; one that never was, or
+    # cannot be, is not.
     begins_at_zero = serving.spec.autoscaling is not None and not serving.spec.autoscaling.begins_with
     hopeless = decision.state is not EndpointState.LIVE and endpoint.wished.state is not VersionState.READY
-    hopeless = hopeless and not begins_at_zero
+    hopeless = hopeless and not begins_at_zero and endpoint.fallback is None
     hopeless = hopeless or decision.state in (*ERRORS, EndpointState.COMPUTE_UNAVAILABLE)
     hopeless = hopeless and not decision.holds and not own
     entry = _entry_of(endpoint, serving, decision.serving_version, own)

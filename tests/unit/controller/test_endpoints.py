@@ -78,6 +78,28 @@ def test_a_replica_that_was_steady_makes_up_for_those_before(tell: Tell) -> None
     tell(story)
 
 
+def test_requests_wait_where_the_last_replica_goes_while_another_version_comes(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy()
+        stage.engine.die(stage.alive()[0].id)
+        wanted = Wanted({"iris": EndpointSpec(stage.package("two"))})
+        stage.store.deployments.apply("shop", wanted, stage.clock.now())
+        await stage.controller.look()
+        entry = stage.controller.publisher.table.entries["iris"]
+        assert (entry.replicas, entry.why_not_ready) == ((), None)
+
+    tell(story)
+
+
+def test_requests_do_not_wait_for_a_first_version_that_has_never_been_ready(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        stage.store.deployments.apply("shop", Wanted({"iris": EndpointSpec(stage.package())}), stage.clock.now())
+        await stage.controller.look()
+        assert stage.controller.publisher.table.entries["iris"].why_not_ready is not None
+
+    tell(story)
+
+
 def test_ended_replicas_are_forgotten_when_nobody_will_ask_for_them(tell: Tell) -> None:
     async def story(stage: Stage) -> None:
         await stage.deploy()
