@@ -8,9 +8,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from modelyard.console.asking import HEADERS, ask, is_secure
-from modelyard.console.sessions import LOGIN, PASSWORD, go_on, login_page, next_page, with_session
+from modelyard.console.sessions import PASSWORD, go_on, login_page, next_page, with_session
 from modelyard.errors import ModelyardError, Unauthorized
-from modelyard.protocol.routes import CONSOLE
+from modelyard.protocol.routes import CONSOLE, LOGIN
 
 if TYPE_CHECKING:
     from modelyard.sdk.in_process import InProcess

@@ -9,13 +9,12 @@ from starlette.routing import BaseRoute, Route
 
 from modelyard.console.asking import HEADERS, ask, is_secure, read_form, render, session_cookie
 from modelyard.errors import ModelyardError, Unauthorized
-from modelyard.protocol.routes import CONSOLE
+from modelyard.protocol.routes import CONSOLE, LOGIN, MLFLOW
 
 if TYPE_CHECKING:
     from modelyard.sdk.access import OpenedView
     from modelyard.sdk.in_process import InProcess
 
-LOGIN = f"{CONSOLE}/login"
 PASSWORD = f"{CONSOLE}/password"
 LOGOUT = f"{CONSOLE}/logout"
 ENTER = f"{CONSOLE}/enter"
@@ -81,9 +80,10 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
 
 
 def next_page(asked: str) -> str:
-    """Where to go after the login: a page of this console, and nothing else, so that no link can lead elsewhere."""
+    """Where to go after the login: a page of this console or of the tracking server, and nothing else, so that no link
+    can lead elsewhere."""
     plain = asked.isascii() and asked.isprintable() and "\\" not in asked and len(asked) <= NEXT_LENGTH_MAX
-    inside = asked == CONSOLE or asked.startswith((f"{CONSOLE}/", f"{CONSOLE}?"))
+    inside = asked == CONSOLE or asked.startswith((f"{CONSOLE}/", f"{CONSOLE}?", f"{MLFLOW}/"))
     return asked if plain and inside and "//" not in asked else CONSOLE
 
 

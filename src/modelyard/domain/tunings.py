@@ -266,17 +266,23 @@ def trial_spec(tuning: Tuning, chosen: Mapping[str, Value]) -> RunSpec:
 
 
 def tried(spec: TuningSpec, trials: Iterable[Run]) -> list[dict[str, Any]]:
-    """What a sampler is told of the trials: `parameters`, `value` (None where it gave none), `state`."""
+    """What a sampler is told of the trials: `parameters`, `value` (None where it gave none), `state`: `complete`,
+    `pruned` (stopped in the middle, with what it had come to), `failed`, `running`."""
     told: list[dict[str, Any]] = []
     for one in trials:
         given = {wanted.name: _read(wanted, one.spec.hyperparameters.get(wanted.name)) for wanted in spec.ranges}
         if None in given.values():
             continue
         value = _objective(spec, one)
-        ok = one.status is RunStatus.COMPLETED and isfinite(value)
-        state = "complete" if ok else "failed" if one.status in RUN_ENDED else "running"
-        told.append({"parameters": given, "value": value if ok else None, "state": state})
+        state = _state(one.status) if isfinite(value) or one.status not in RUN_ENDED else "failed"
+        told.append({"parameters": given, "value": value if state in ("complete", "pruned") else None, "state": state})
     return told
+
+
+def _state(status: RunStatus) -> str:
+    if status not in RUN_ENDED:
+        return "running"
+    return {RunStatus.COMPLETED: "complete", RunStatus.STOPPED: "pruned"}.get(status, "failed")
 
 
 def _read(wanted: Range, text: str | None) -> Value | None:

@@ -30,7 +30,7 @@ from modelyard.doors.credentials import presented_key
 from modelyard.doors.tracking_server import TrackingServer, Unready
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.browsers import SAFE_METHODS, is_own, presented_session
-from modelyard.protocol.routes import MLFLOW
+from modelyard.protocol.routes import LOGIN, MLFLOW
 from modelyard.store.ports import Keys, Runs
 
 STATUSES: dict[str, tuple[int, str]] = {
@@ -113,7 +113,12 @@ class MlflowDoor:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        job = await asyncio.to_thread(self._check, request)
+        try:
+            job = await asyncio.to_thread(self._check, request)
+        except Unauthorized:
+            if not _is_page(request) or presented_key(request.headers) is not None:
+                raise
+            return RedirectResponse(f"{LOGIN}?next={MLFLOW}/", 303, headers={"cache-control": "no-store"})
         path = request.url.path
         if request.method not in SAFE_METHODS:
             if _REGISTRY_FILES.match(path):

@@ -23,7 +23,15 @@ from optuna.trial import TrialState, create_trial
 SEEDS = 2**32
 """How many there are, by NumPy's generators."""
 
-_STATES = {"complete": TrialState.COMPLETE, "running": TrialState.RUNNING, "failed": TrialState.FAIL}
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "running": TrialState.RUNNING,
+    "failed": TrialState.FAIL,
+}
+
+_STEP = 1
+"""Where a trial that was stopped in the middle stood: its samplers only want to know that it stood somewhere."""
 
 
 def choose(question: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -36,10 +44,16 @@ def choose(question: Mapping[str, Any]) -> list[dict[str, Any]]:
     for trial in question["trials"]:
         state = _STATES[trial["state"]]
         given = {one["name"]: _searched(one, trial["parameters"][one["name"]]) for one in ranges}
-        values = {"value": trial["value"]} if state is TrialState.COMPLETE else {}
-        study.add_trial(create_trial(state=state, params=given, distributions=distributions, **values))
+        study.add_trial(create_trial(state=state, params=given, distributions=distributions, **_came_to(trial, state)))
     asked = [study.ask(distributions) for _ in range(question["count"])]
     return [{one["name"]: _meant(one, trial.params[one["name"]]) for one in ranges} for trial in asked]
+
+
+def _came_to(trial: Mapping[str, Any], state: TrialState) -> dict[str, Any]:
+    """A trial that was stopped early tells less than one that ended, and more than one that failed."""
+    if state is TrialState.COMPLETE:
+        return {"value": trial["value"]}
+    return {"intermediate_values": {_STEP: trial["value"]}} if state is TrialState.PRUNED else {}
 
 
 def _sampler(question: Mapping[str, Any]) -> optuna.samplers.BaseSampler:

@@ -2,6 +2,8 @@
 
 API = "/api/v1"
 CONSOLE = "/console"
+LOGIN = f"{CONSOLE}/login"
+"""Where a browser signs in; `?next=` says where it goes afterwards."""
 ENDPOINTS = "/endpoints/"
 INVOCATIONS = "/invocations"
 ASYNC_INVOCATIONS = "/async-invocations"

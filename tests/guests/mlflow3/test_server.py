@@ -90,7 +90,7 @@ def test_a_browser_that_the_yard_lets_in_sees_mlflows_own_pages(tracked: Yard, p
         run.go_on(part)
     run.end()
     eventually(lambda: stories.run_there(tracked, run.id), stories.STORY_SECONDS)
-    assert page.request.get(f"{tracked.url}/mlflow/").status == 401
+    assert page.request.get(f"{tracked.url}/mlflow/", headers={"accept": "*/*"}).status == 401
     enter(page, tracked, "/mlflow/#/experiments")
     expect(page.get_by_role("link", name="looked-at")).to_be_visible(timeout=PAGE_MILLISECONDS)
     found = stories.asked(tracked, "experiments/get-by-name", experiment_name="looked-at")

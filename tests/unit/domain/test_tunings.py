@@ -103,8 +103,16 @@ def test_a_trial_registers_no_model_and_goes_on_after_an_interruption_whatever_i
 
 
 def test_a_sampler_is_told_what_was_tried_and_what_came_of_it():
-    told = tried(SPEC, [trial(1, value=2.0), trial(2, RunStatus.FAILED), trial(3, RunStatus.IN_PROGRESS, 3.0)])
-    assert [(one["state"], one["value"]) for one in told] == [("complete", 2.0), ("failed", None), ("running", None)]
+    trials = [trial(1, value=2.0), trial(2, RunStatus.FAILED), trial(3, RunStatus.IN_PROGRESS, 3.0)]
+    stopped = [trial(4, RunStatus.STOPPED, 4.0), trial(5, RunStatus.STOPPED)]
+    told = tried(SPEC, [*trials, *stopped])
+    assert [(one["state"], one["value"]) for one in told] == [
+        ("complete", 2.0),
+        ("failed", None),
+        ("running", None),
+        ("pruned", 4.0),
+        ("failed", None),
+    ]
     assert told[0]["parameters"] == {"eta": 0.1}
 
 

@@ -53,10 +53,13 @@ def test_the_same_question_has_the_same_answer_and_the_next_another() -> None:
     assert choose(question(trials=tried(first, 1.0))) != first
 
 
-def test_it_learns_where_values_are_good() -> None:
-    """Of a slope, better to the left: what is asked next lies left of the middle more often than not."""
+@pytest.mark.parametrize("state", ["complete", "pruned"])
+def test_it_learns_where_values_are_good(state: str) -> None:
+    """Of a slope, better to the left: what is asked next lies left of the middle more often than not, also where most
+    trials were stopped in the middle."""
     ranges = [a_range("x", "continuous", 0.0, 1.0)]
-    told = [{"parameters": {"x": place / 20}, "value": place / 20, "state": "complete"} for place in range(21)]
+    states = ["complete" if place % 7 == 0 else state for place in range(21)]
+    told = [{"parameters": {"x": place / 20}, "value": place / 20, "state": states[place]} for place in range(21)]
     asked = [choose(question(1, told, ranges=ranges, seed=seed))[0]["x"] for seed in range(20)]
     assert sum(x < 0.5 for x in asked) > 13
 
