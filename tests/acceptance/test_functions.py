@@ -32,6 +32,9 @@ def handler(event, context):
         raise RuntimeError("not this time")
     return {"event": event, "name": context.function_name, "pid": os.getpid()}
 
+def page(event, context):
+    return {"statusCode": 200, "headers": {"content-type": "text/html"}, "body": json.dumps(event)}
+
 def web(event, context):
     if event["rawPath"].endswith("/boom"):
         raise ValueError("boom")
@@ -44,6 +47,7 @@ def clock(event, context):
 YARD_FILE = """
 - {name: echo, kind: function, handler: app.handler, timeout: 1s, concurrency: 2, memory: 512Mi}
 - {name: web, kind: function, handler: app.web}
+- {name: page, kind: function, handler: app.page}
 - {name: clock, kind: function, handler: app.clock}
 - name: shop
   kind: gateway
@@ -63,6 +67,7 @@ YARD_FILE = """
     GET /control: {url: "YARD/api/v1/status"}
     GET /metadata: {url: "http://169.254.169.254/latest/"}
     GET /boom: function/web
+    GET /page: function/page
 """
 
 
@@ -236,6 +241,14 @@ def test_a_url_is_asked_and_this_machine_is_not(yard: Yard) -> None:
         assert (refused.status_code, refused.json()) == (500, {"message": "Internal Server Error"})
     assert "loopback" in yard.log("gateway")
     assert "link-local" in yard.log("gateway")
+
+
+def test_a_page_is_no_page_of_the_yards_and_hears_nothing_that_opens_it(yard: Yard) -> None:
+    shown = api(yard, "/page", headers={"cookie": "modelyard_session=secret; mine=1"})
+    assert "sandbox" in shown.headers["content-security-policy"]
+    assert shown.json()["cookies"] == ["mine=1"]
+    own = httpx.get(f"{yard.url}/page", headers={"host": f"shop.localhost:{yard.url.rpartition(':')[2]}"})
+    assert "content-security-policy" not in own.headers
 
 
 def test_the_gateway_describes_itself_and_writes_down_who_asked(yard: Yard) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from modelyard.errors import ModelyardError
 from tests.acceptance.conftest import a_yard
-from tests.acceptance.yard import Yard
+from tests.acceptance.yard import Yard, eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -130,6 +131,20 @@ def test_abnormal_heartbeats_are_told_by_a_threshold_that_validation_chose(schoo
 def test_spikes_in_a_series_are_found_where_they_were_put(school: Yard, tmp_path: Path) -> None:
     lesson = Lesson(school, tmp_path, "05-search-trends")
     assert lesson.train("spikes-measured")["train-f1"] > 0.8
+
+
+def test_a_page_is_served_and_what_it_asks_is_answered_through_a_gateway(school: Yard, tmp_path: Path) -> None:
+    lesson = Lesson(school, tmp_path, "08-trends-page")
+    lesson.deploy("trend-anomalies")
+    face = f"{school.url}/gateways/trends"
+    page = eventually(lambda: one if (one := httpx.get(f"{face}/")).status_code == 200 else None)
+    assert "<svg" in page.text
+    values = httpx.get(f"{face}/series/spiky").json()
+    flags = httpx.post(f"{face}/anomalies", json=values).json()
+    found = [value for value, flag in zip(values, flags, strict=True) if flag]
+    assert 5 <= len(found) <= 20
+    assert min(found) > 25
+    assert httpx.post(f"{face}/anomalies", json=["no numbers"]).status_code == 400
 
 
 def test_text_is_foretold_better_than_by_chance_and_streams(school: Yard, tmp_path: Path) -> None:

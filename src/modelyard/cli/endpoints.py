@@ -134,7 +134,8 @@ def _curl(url: str, view: "EndpointView") -> str:
     key = "" if urlsplit(url).hostname in _LOOPBACK else ' -H "x-api-key: $MODELYARD_API_KEY"'
     body = shlex.quote(view.get("example") or "{}")
     body = body if len(body) <= EXAMPLE_LENGTH_MAX else "@data.json"
-    return f"curl {_invocations(url, view['name'])} -H 'content-type: application/json'{key} -d {body}"
+    place = view["url"] if view["is_function"] else _invocations(url, view["name"])
+    return f"curl {place} -H 'content-type: application/json'{key} -d {body}"
 
 
 def get(

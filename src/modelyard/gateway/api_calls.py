@@ -9,6 +9,7 @@ page can read why.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +24,7 @@ from modelyard.gateway.answers import status_line
 from modelyard.gateway.apis import Api, Cached
 from modelyard.gateway.functions import FUNCTION_ERROR, Invocation
 from modelyard.gateway.outgoing import UrlCall
-from modelyard.gateway.passing import lines
+from modelyard.gateway.passing import foreign_cookies, lines
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.service import Service
 from modelyard.gateway.tokens import bearer
@@ -59,6 +60,10 @@ _JSON = b"content-type: application/json\r\n"
 _FAULT = b'{"message":"Internal Server Error"}'
 _TIMED_OUT = b"HTTP/1.1 504"
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "keep-alive"})
+_PAGES = rb"^content-type: *(?:text/html|image/svg|application/xhtml|text/xml|application/xml)"
+_PAGE = re.compile(_PAGES, re.IGNORECASE | re.MULTILINE)
+_SANDBOX = b"content-security-policy: sandbox allow-scripts allow-forms allow-popups allow-downloads\r\n"
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"x-amz-security-token"})
 _UNSAFE = str.maketrans("", "", "\r\n\0")
 
 
@@ -87,7 +92,9 @@ class ApiCall:
         self.method = method.decode("latin-1")
         self.path = path.decode("latin-1") or "/"
         self.query = query.decode("latin-1")
-        self.headers = headers
+        self.headers = _passed(headers, credential=api.policy.way != "public")
+        self.at_own_origin = False
+        """Whether it came to a host that is the gateway's own; else its pages share an origin with the console."""
         self.address = address
         self.request_id = request_id
         self.stage = ""
@@ -170,10 +177,15 @@ class ApiCall:
     def dressed(self, answer: HttpAnswer) -> Refused:
         """An answer from behind. What CORS says here, nothing behind can say otherwise."""
         dropped = _FRAMING if not self.cors else _FRAMING | _CORS_NAMES
-        head = _lines([one for one in answer.headers if one[0] not in dropped])
+        head = self.sandboxed(_lines([one for one in answer.headers if one[0] not in dropped]))
         body = b"" if self.method == "HEAD" or answer.status in (204, 304) else answer.body
         self.keep(answer.status, head, body)
         return Refused(answer.status, head, body)
+
+    def sandboxed(self, head: bytes) -> bytes:
+        """Header lines of an answer. A page at the yard's own address gets an origin of no one's, so that its scripts
+        cannot act as whoever is signed in there."""
+        return head if self.at_own_origin or not _PAGE.search(head) else head + _SANDBOX
 
     def keep(self, status: int, head: bytes, body: bytes) -> None:
         """For those who ask the same soon; never what sets a cookie, which is one visitor's own."""
@@ -219,6 +231,19 @@ class ApiCall:
 _CORS_NAMES = frozenset(f"access-control-{name}" for name in (
     "allow-origin", "allow-credentials", "allow-methods", "allow-headers", "max-age", "expose-headers",
 ))  # fmt: skip
+
+
+def _passed(headers: Sequence[tuple[bytes, bytes]], *, credential: bool) -> list[tuple[bytes, bytes]]:
+    """What is told of a request's headers behind the gateway: nothing that opens the yard itself. `credential` says
+    that what the client showed was meant for the yard."""
+    passed: list[tuple[bytes, bytes]] = []
+    for name, value in headers:
+        if name == b"cookie":
+            rest = foreign_cookies(value)
+            passed += [(name, b"; ".join(rest))] if rest else []
+        elif not (credential and name in _CREDENTIALS):
+            passed.append((name, value))
+    return passed
 
 
 def _lines(headers: Sequence[tuple[str, str]]) -> bytes:
@@ -334,6 +359,7 @@ class EndpointCall(Prediction):
         return status, head + self.call.cors, body
 
     def _answer_whole(self, status: int, head: bytes, body: bytes) -> None:
+        head = self.call.sandboxed(head)
         self.call.keep(status, head.partition(b"\r\n")[2], body)
         self._finish(status, head + self.call.cors, body)
 
@@ -361,6 +387,7 @@ def open_call(
 ) -> FunctionCall | EndpointCall | UrlCall | Refused:
     """What answers it. Raises ModelyardError where it is refused; nothing of its body was read."""
     api = call.api
+    call.at_own_origin = connection.gateway.origin_of(fields.get(b"host")) is not None
     answered = call.take_cors(fields)
     if answered is not None:
         return answered
