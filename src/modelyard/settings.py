@@ -122,6 +122,11 @@ class Home:
         return self.root / "captures"
 
     @property
+    def sites(self) -> Path:
+        """Files of sites as they are served, by digest, and a table of each version; made with the first."""
+        return self.root / "sites"
+
+    @property
     def runs(self) -> Path:
         """A folder per training run: inputs, model, output."""
         return self.root / "runs"

@@ -143,6 +143,9 @@ class Connection(asyncio.Protocol):
             "wants": list(service.servable.wants),
             "batches": service.servable.batches,
         }
+        web = getattr(service.servable, "web", None)
+        if web is not None:
+            answer["web"] = web
         self.send(pack(HELLO, 0, pack_meta(answer)))
         if service.leaving:
             self.say_goodbye()

@@ -14,7 +14,7 @@ and the replica answers HELLO with
     max_in_flight    requests it takes at once        wants    what it reads beside the body: "headers",
                                                               "query", "path" (and the method: a web application),
                                                               "model" (which of several is asked)
-    batches   whether one call can hold several
+    batches   whether one call can hold several        web?   where an app's own server listens, HOST:PORT
 
 or GOAWAY with `error`, and closes. The token is made by the controller for one replica and stands only in files that
 their owner alone can read.

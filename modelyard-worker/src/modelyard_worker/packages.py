@@ -7,6 +7,7 @@
                     "tracker": {"key": "class", "model_type": "classification"}} or null,
       "model": {"name": "price", "version": 3, "framework": "xgboost", "file": "model.ubj"} or null,
       "libraries": ["xgboost"],
+      "app": {"command": ["python", "app.py"], "environment": {}, "health": "/health"},
       "environment": {"python": "3.12", "kind": "requirements.txt", "folder": "", "lock": null}
     }
 
@@ -15,6 +16,9 @@ an ASGI or WSGI application, `handler` a function in Lambda's contract and `runt
 `tracker` what of predictions is counted or measured; each is left out where there is none. `model.file` is relative to
 `model/`, null where the folder as a whole is the model. `libraries` is what a template imports before it forks for this
 package.
+
+`app`, in place of predictor and model, is a program with a web server of its own: `command` is what starts it, in
+`code/`.
 
 `environment` is there only where the package asks for one of its own: `python` a version or null, `kind` the file that
 names the requirements (`requirements.txt`, `pyproject.toml`, `uv.lock`) or null for a version alone, `folder` where in
@@ -59,6 +63,16 @@ class ModelSpec(NamedTuple):
     file: Optional[str]
 
 
+class AppSpec(NamedTuple):
+    """A program with a web server of its own."""
+
+    command: List[str]
+    """`$PORT` stands for the port that it is to listen on."""
+    environment: Dict[str, str]
+    health: Optional[str]
+    """Path that answers below 500 once it is ready; None where listening is enough."""
+
+
 class EnvironmentSpec(NamedTuple):
     """What a package asks of the environment that it runs in."""
 
@@ -75,6 +89,8 @@ class Package(NamedTuple):
     libraries: List[str]
     environment: Optional[EnvironmentSpec] = None
     """None runs in the yard's own."""
+    app: Optional[AppSpec] = None
+    """In place of a predictor and a model."""
 
     @property
     def code_folder(self) -> str:
@@ -106,7 +122,14 @@ def read_package(folder: str) -> Package:
         else None,
         list(found.get("libraries") or []),
         environment_from(found.get("environment")),
+        _app_from(found.get("app")),
     )
+
+
+def _app_from(found: Optional[Dict[str, Any]]) -> Optional[AppSpec]:
+    if not found:
+        return None
+    return AppSpec(list(found["command"]), dict(found.get("environment") or {}), found.get("health"))
 
 
 def _predictor_from(found: Dict[str, Any]) -> PredictorSpec:

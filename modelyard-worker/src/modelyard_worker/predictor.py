@@ -81,6 +81,10 @@ def load_servable(
     models: Optional[ModelsOrder] = None,
 ) -> Servable:
     """What a replica serves, to clients of every protocol. Raises as `_load` does."""
+    if package.app is not None:
+        from modelyard_worker.web_process import WebProcess
+
+        return WebProcess(package, package.app, serving)
     if models is not None:
         return WithTensors(_load_many(package, serving, threads, loaded, models), serving)
     servable = _load(package, serving, threads, loaded)

@@ -73,6 +73,10 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
     finished = _run(loop, order, servable, listener)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(order.socket)
+    failure: Optional[str] = getattr(servable, "failure", None)
+    if failure is not None:
+        write_exit(folder, 1, "exit", reason=failure)
+        return 1
     write_exit(folder, 0, "stop", **({} if finished else {"reason": f"left after {order.drain_seconds:g} s"}))
     if not finished or threading.active_count() > 1:
         # A call that never returns would hold its thread, and with it the interpreter's ordinary end.
@@ -123,6 +127,9 @@ async def _serve(order: ReplicaOrder, servable: Servable, listener: socket.socke
     stay = _Stay(order)
     service = Service(order, servable, stay.check)
     stay.service = service
+    if hasattr(servable, "on_end"):
+        # An app may end by itself; there is nothing left to serve then.
+        cast("Any", servable).on_end(stay.break_off)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stay.leave)
     server = await loop.create_unix_server(lambda: Connection(service), sock=listener)
@@ -167,6 +174,10 @@ class _Stay:
             connection.say_goodbye()
         if not service.connections:
             self._loop.call_later(self._order.stop_socket_seconds if service.visited else 0.0, self.check)
+
+    def break_off(self) -> None:
+        """Ends the stay at once, whoever is there."""
+        self._end(finished=True)
 
     def check(self) -> None:
         """Ends the stay where it is leaving and no gateway is there."""

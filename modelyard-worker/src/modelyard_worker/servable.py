@@ -74,6 +74,9 @@ def check_meta(meta: bytes) -> bytes:
 
 def max_in_flight(servable: Servable, max_batch_size: int, threads: int) -> int:
     """Most requests inside a replica: 64 for `async def`, else so many that a next batch gathers while one runs."""
+    stated: Optional[int] = getattr(servable, "max_in_flight", None)
+    if stated is not None:
+        return stated
     if servable.asynchronous:
         return ASYNC_IN_FLIGHT
     return max(threads, 2 * (max_batch_size if servable.batches else 1))

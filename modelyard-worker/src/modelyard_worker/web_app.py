@@ -14,5 +14,10 @@ from modelyard_worker.wsgi import WsgiApp
 
 def web_app(app: Any, serving: Serving) -> Servable:
     """Serves an ASGI or a WSGI application: what is called with `await` is the former."""
+    return AsgiApp(app, serving) if is_asgi(app) else WsgiApp(app, serving)
+
+
+def is_asgi(app: Any) -> bool:
+    """Whether an application is called with `await`."""
     called = app if inspect.isfunction(app) or inspect.ismethod(app) else type(app).__call__
-    return AsgiApp(app, serving) if inspect.iscoroutinefunction(called) else WsgiApp(app, serving)
+    return inspect.iscoroutinefunction(called)

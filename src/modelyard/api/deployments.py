@@ -1,6 +1,6 @@
 """A deploy: several resources at once, checked, packaged, and wished for in one transaction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from modelyard.api.asked import Asked
 from modelyard.api.environments import check_environment
 from modelyard.api.errors import SHAPE
+from modelyard.api.hosts import check_hosts_free
 from modelyard.api.kinds import check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.permissions import asked_by, check_role
@@ -19,6 +20,9 @@ from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.domain.access import Role, policy_from
+from modelyard.domain.apps import BODY_BYTES_MAX as APP_BODY_BYTES_MAX
+from modelyard.domain.apps import COMMAND_WORDS_MAX, AppSettings, check_app
+from modelyard.domain.apps import KIND as APP
 from modelyard.domain.captures import KEEP_SECONDS, capture_from
 from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
@@ -29,7 +33,7 @@ from modelyard.domain.models import check_approved, parse_model_reference
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.quantities import share_of
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, ResourceName
-from modelyard.errors import Conflict, InvalidValue, ModelyardError
+from modelyard.errors import Conflict, InvalidValue, ModelyardError, NotFound
 from modelyard.packaging.model_folders import libraries_of
 from modelyard.packaging.package import build_package, read_document
 from modelyard.protocol.routes import RESERVED_NAMES
@@ -99,8 +103,8 @@ class Spec(Strict):
     """Fields of `domain.endpoints.EndpointSpec` without those about the package and the model; what is left out has its
     default."""
 
-    replicas: Annotated[int | None, Field(ge=1, le=REPLICAS_MAX)] = None
-    """So many, always; without it the endpoint scales."""
+    replicas: Annotated[int | None, Field(ge=0, le=REPLICAS_MAX)] = None
+    """So many, always; without it the endpoint scales. 0 stops an app."""
     autoscaling: AutoscalingWish | None = None
     cpu_millis: Annotated[int, Field(ge=1)] | None = None
     memory_bytes: Annotated[int | None, Field(ge=1)] = None
@@ -111,7 +115,7 @@ class Spec(Strict):
     max_queue_length: Annotated[int, Field(ge=0, le=QUEUE_LENGTH_MAX)] = 1024
     max_queue_bytes: Annotated[int, Field(ge=0)] = 256 * 2**20
     timeout_seconds: Annotated[float, Field(gt=0, le=SECONDS_MAX)] = 60.0
-    max_body_bytes: Annotated[int, Field(ge=1, le=BODY_BYTES_MAX)] = 6 * 2**20
+    max_body_bytes: Annotated[int, Field(ge=1, le=APP_BODY_BYTES_MAX)] = 6 * 2**20
     idempotent: bool = True
     require_approval: bool = False
     """Refuses a model that is not registered, or whose version nobody has approved."""
@@ -132,12 +136,29 @@ class Spec(Strict):
     """Variable -> name of the secret."""
 
 
+class AppWish(Strict):
+    """How an app is started and where it is visited."""
+
+    command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=COMMAND_WORDS_MAX)]
+    """`$PORT` stands for the port that it is to listen on."""
+    environment: dict[str, str] = {}
+    """What the command needs beside `spec.environment`, with `$PORT` likewise."""
+    health: Annotated[str | None, Field(pattern=r"^/[!-~]*$")] = None
+    path: str | None = None
+    """Its main file: beside it, or at the root, the requirements are looked for."""
+    python: str | None = None
+    hosts: list[str] = []
+    sticky: bool = True
+
+
 class EndpointResource(Strict):
-    kind: Literal["endpoint"] = "endpoint"
+    kind: Literal["endpoint", "app"] = "endpoint"
     name: str
     model: ModelSource | None = None
     code: str | None = None
     predictor: Predictor | None = None
+    app: AppWish | None = None
+    """Of kind `app`, in place of `model` and `predictor`."""
     package: str | None = None
     """Digest of a package that is in the yard already, in place of `model`, `code` and `predictor`."""
     access: str | dict[str, Any] | None = None
@@ -160,7 +181,7 @@ def _shape(resource: Any) -> str:
         kind: object = cast("dict[str, Any]", resource).get("kind", ENDPOINT)
     else:
         kind = getattr(resource, "kind", ENDPOINT)
-    return SHAPE_ENDPOINT if kind == ENDPOINT else SHAPE_OTHER
+    return SHAPE_ENDPOINT if kind in (ENDPOINT, APP) else SHAPE_OTHER
 
 
 Resource = Annotated[
@@ -205,7 +226,11 @@ def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
     _check_names(deployment.resources)
     wanted = _wanted(yard, deployment)
     now = yard.clock.now()
-    outcomes = yard.store.deployments.apply(deployment.project, wanted, now, asked_by(deployment.by))
+    applied = yard.store.deployments.apply(deployment.project, wanted, now, asked_by(deployment.by))
+    apps = {name_key(name) for name, spec in wanted.endpoints.items() if spec.app is not None}
+    outcomes = [
+        replace(one, kind=APP) if one.kind == ENDPOINT and name_key(one.name) in apps else one for one in applied
+    ]
     for outcome in outcomes:
         if outcome.change is not Change.UP_TO_DATE:
             yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, now)
@@ -256,6 +281,7 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
 def endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     """The domain's spec, with the package built. An error names the resource that it is about."""
     _check_spec(yard, resource)
+    _check_kind(yard, resource)
     given = resource.spec.model_dump(
         exclude={"replicas", "autoscaling", "update_strategy", "asynchronous", "capture", "function", "models"}
     )
@@ -268,6 +294,8 @@ def endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     given["capture"] = capture_from(captured.model_dump()) if captured is not None else None
     folder = model_folder_from(resource.spec.models.model_dump()) if resource.spec.models is not None else None
     given["models"] = folder
+    if resource.app is not None:
+        return _app_spec(yard, resource, resource.app, given)
     if resource.package is not None:
         return EndpointSpec(package=_check_package(yard, resource), **given, **_replicas(resource.spec))
     try:
@@ -287,6 +315,34 @@ def endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     return EndpointSpec(
         package=package, model=model.reference, model_asked=model.asked, **given, **_replicas(resource.spec)
     )
+
+
+def _app_spec(yard: Yard, resource: EndpointResource, app: AppWish, given: dict[str, Any]) -> EndpointSpec:
+    settings = check_app(AppSettings(tuple(app.hosts), app.sticky))
+    check_hosts_free(yard, APP, resource.name, settings.hosts)
+    started = app.model_dump(include={"command", "environment", "health", "path", "python"})
+    package = build_package(yard.artifacts, predictor=None, code_tree=resource.code, model_tree=None, app=started)
+    return EndpointSpec(package=package, app=settings, **given, **_replicas(resource.spec))
+
+
+def _check_kind(yard: Yard, resource: EndpointResource) -> None:
+    """Raises InvalidValue for what does not go with the kind, Conflict where the name is the other kind's."""
+    name = ResourceName(resource.kind, resource.name)
+    if (resource.kind == APP) != (resource.app is not None):
+        raise InvalidValue(f"cannot deploy {name}: only an app has `app`, and it needs one")
+    if resource.kind == ENDPOINT and resource.spec.replicas == 0:
+        raise InvalidValue(f"cannot deploy {name} with 0 replicas", "write 1, or `autoscaling` with min_replicas 0")
+    if resource.kind == ENDPOINT and resource.spec.max_body_bytes > BODY_BYTES_MAX:
+        raise InvalidValue(f"cannot deploy {name}: max_body_bytes is over {BODY_BYTES_MAX}", "queue such requests")
+    try:
+        found = yard.store.endpoints.get(resource.name)
+    except NotFound:
+        return
+    if found.kind != resource.kind:
+        raise Conflict(
+            f"cannot deploy {name}: an {found.kind} has that name",
+            f"`modelyard delete {found.kind}/{found.name}` first, or choose another name",
+        )
 
 
 def _replicas(spec: Spec) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,7 @@ from modelyard.api.secrets import secret_notes
 from modelyard.api.splitters import check_not_split
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.apps import KIND as APP
 from modelyard.domain.deployments import Change, Outcome, previous_ready
 from modelyard.domain.endpoints import (
     BY_LENGTH_MAX,
@@ -31,6 +33,7 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     VersionState,
 )
+from modelyard.domain.hosts import LOCAL
 from modelyard.domain.idleness import Requests, expires_at
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
@@ -65,6 +68,8 @@ class VersionView:
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
+    kind: str
+    """`endpoint`, or `app`, whose `url` is its origin."""
     name: str
     project: str
     model: str | None
@@ -130,6 +135,14 @@ class Refresh(BaseModel):
     by: By = None
 
 
+def _origin(endpoint: Endpoint, origin: str) -> str:
+    """Where an app is visited: at the first of its own host names, else below localhost at the yard's port."""
+    app = endpoint.wished.spec.app
+    own = app.hosts[0] if app is not None and app.hosts else f"{name_key(endpoint.name)}.{LOCAL}"
+    split = urlsplit(origin)
+    return f"{split.scheme}://{own}" + (f":{split.port}" if split.port is not None else "")
+
+
 def endpoint_view(
     endpoint: Endpoint,
     seen: EndpointStatus | None,
@@ -144,6 +157,7 @@ def endpoint_view(
     requests = requests or Requests()
     expiry = None if endpoint.deleting else expires_at(wished.spec.ttl_seconds, wished.created_at, requests)
     return EndpointView(
+        kind=endpoint.kind,
         name=endpoint.name,
         project=endpoint.project,
         model=wished.spec.model,
@@ -171,6 +185,8 @@ def endpoint_view(
 
 
 def _url(origin: str, endpoint: Endpoint) -> str:
+    if endpoint.kind == APP:
+        return _origin(endpoint, origin)
     if endpoint.wished.spec.function is not None:
         return f"{origin}{FUNCTIONS}{endpoint.name}"
     return f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}"
@@ -260,7 +276,7 @@ def routes(yard: Yard) -> APIRouter:
         """By name."""
         seen = yard.store.endpoints.statuses()
         origin = own_origin(request.headers)
-        found = [one for one in yard.store.endpoints.select(project) if sees("endpoint", one.name, one.project)]
+        found = [one for one in yard.store.endpoints.select(project) if sees(one.kind, one.name, one.project)]
         secrets, requests = yard.store.secrets.select(), yard.store.endpoints.requests()
         return EndpointsView(
             endpoints=[

@@ -7,6 +7,7 @@ from modelyard.api.alarms import check_alarm_asked
 from modelyard.api.asked import Asked
 from modelyard.api.batches import check_batch_asked
 from modelyard.api.gateways import check_gateway_asked
+from modelyard.api.sites import check_site_asked
 from modelyard.api.splitters import check_splitter_asked
 from modelyard.api.trainings import check_training_asked
 from modelyard.domain.names import nearest
@@ -21,6 +22,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "alarm": check_alarm_asked,
         "batch": check_batch_asked,
         "gateway": check_gateway_asked,
+        "site": check_site_asked,
         "traffic_splitter": check_splitter_asked,
         "training": check_training_asked,
     }

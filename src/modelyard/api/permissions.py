@@ -59,6 +59,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("POST", "/deployments"): _some(_DEPLOYER),
         ("GET", "/resources"): _some(_VIEWER),
         ("GET", "/resources/{kind}/{name}"): Need(_VIEWER, "name"),
+        ("POST", "/resources/{kind}/{name}/rollback"): Need(_DEPLOYER, "name"),
         ("DELETE", "/resources/{kind}/{name}"): Need(_DEPLOYER, "name"),
         ("GET", "/endpoints"): _some(_VIEWER),
         ("GET", "/endpoints/{name}"): _on("endpoint", _VIEWER),
@@ -138,6 +139,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("PUT", "/me/password"): _SELF,
         ("GET", "/sessions"): _SELF,
         ("DELETE", "/sessions/{session}"): _SELF,
+        ("POST", "/entries"): _SELF,
         ("GET", "/keys"): _SELF,
         ("POST", "/keys"): _SELF,
         ("DELETE", "/keys/{key}"): _SELF,
@@ -170,6 +172,8 @@ OPEN: frozenset[tuple[str, str]] = frozenset(
         ("GET", "/login/providers"),
         ("POST", "/login/{provider}/begin"),
         ("POST", "/login/{provider}/finish"),
+        ("POST", "/entries/taken"),
+        ("DELETE", "/entries/own"),
         ("GET", "/tokens/keys"),
     }
 )
@@ -225,6 +229,7 @@ _UNDECLARED = _yard(_ADMIN)
 _PROJECTS: Mapping[str, Callable[[Yard, str], str]] = MappingProxyType(
     {
         "endpoint": lambda yard, name: yard.store.endpoints.get(name).project,
+        "app": lambda yard, name: yard.store.endpoints.get(name).project,
         "run": lambda yard, name: yard.store.runs.get(name).spec.project,
         "tuning": lambda yard, name: yard.store.tunings.get(name).spec.project,
         "transform": lambda yard, name: yard.store.transforms.get(name).spec.project,
@@ -276,12 +281,20 @@ def check(yard: Yard, need: Need, parameters: Mapping[str, str], what: str) -> N
     kind = need.kind or parameters["kind"]
     name = parameters[need.parameter]
     project = project_of(yard, kind, name)
-    resource = f"{kind}/{name}"
+    resource = f"{_spoken_kind(yard, kind, name)}/{name}"
     if allows(principal, need.role, project, resource):
         return
     if project is None or not allows(principal, Role.VIEWER, project, resource):
         raise NotFound(f"cannot find {kind} {name!r}", "or it is not for you to see: an admin can grant that")
     raise _forbidden(principal, need.role, what, resource)
+
+
+def _spoken_kind(yard: Yard, kind: str, name: str) -> str:
+    """As grants name it: an app is asked about by an endpoint's routes, and granted as an app."""
+    try:
+        return yard.store.endpoints.get(name).kind if kind == "endpoint" else kind
+    except NotFound:
+        return kind
 
 
 def check_role(role: Role, project: str | None, resource: str | None, what: str) -> None:

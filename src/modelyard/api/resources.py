@@ -1,16 +1,27 @@
 """What is wished of kinds other than endpoints: to look at and to delete. A deployment makes them."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.api.permissions import sees
+from modelyard.api.permissions import asked_by, sees
 from modelyard.api.splitters import delete_variants
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain import splitters
+from modelyard.domain.endpoints import BY_LENGTH_MAX
 from modelyard.domain.resources import Resource, ResourceVersion
+from modelyard.errors import Conflict
 from modelyard.store.ports import JsonObject
+
+
+class RollbackWish(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    to: Annotated[int | None, Field(ge=1)] = None
+    by: Annotated[str | None, Field(max_length=BY_LENGTH_MAX)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,20 @@ def routes(yard: Yard) -> APIRouter:
     @router.get("/resources/{kind}/{name}")
     def get_resource(kind: str, name: str) -> ResourceView:
         return _view(yard.store.resources.get(kind, name))
+
+    @router.post("/resources/{kind}/{name}/rollback")
+    def roll_back(kind: str, name: str, wish: RollbackWish) -> ResourceView:
+        """Wishes for an earlier version again, as a new one; by default for the one before. Done once for one `to`."""
+        found = yard.store.resources.get(kind, name)
+        if wish.to is None and len(found.versions) < 2:
+            raise Conflict(f"cannot roll back {found.name}: there is no earlier version")
+        target = found.versions[-2] if wish.to is None else found.version(wish.to)
+        changed = yard.store.resources.put(kind, name, target.spec, yard.clock.now(), asked_by(wish.by))
+        if changed.wished.number != found.wished.number:
+            sentence = f"rolled back to version {target.number} as version {changed.wished.number}"
+            yard.store.events.add(kind, changed.name.name, sentence, yard.clock.now())
+            yard.poke()
+        return _view(changed)
 
     @router.delete("/resources/{kind}/{name}")
     def delete_resource(kind: str, name: str) -> ResourceView:

@@ -82,6 +82,8 @@ class SessionView:
     expires_at: str
     address: str
     agent: str
+    host: str | None
+    """The one host where it counts, an app's or a site's; null is the yard's own."""
     own: bool
     """Whether this is the session that asks."""
 
@@ -260,14 +262,21 @@ def _view(session: Session, own: str | None) -> SessionView:
         expires_at=iso(session.expires_at),
         address=session.address,
         agent=session.agent,
+        host=session.host,
         own=session.id == own,
     )
 
 
 def own_session_id(yard: Yard, request: Request) -> str | None:
+    found = own_session(yard, request)
+    return found.id if found is not None else None
+
+
+def own_session(yard: Yard, request: Request) -> Session | None:
+    """The session of the yard's that asks; None where something else does."""
     token = presented_session(request.headers)
     found = yard.store.keys.session(digest_of(token), yard.clock.now()) if token is not None else None
-    return found.id if found is not None else None
+    return found if found is not None and found.host is None else None
 
 
 def _me(principal: Principal) -> MeView:

@@ -20,6 +20,8 @@ class Yard:
     care: CareSettings = field(default_factory=CareSettings)
     mail: MailSettings | None = None
     """How alarms send mail; None where they do not."""
+    apps_domain: str | None = None
+    """Domain below which apps and sites have their names, beside localhost."""
     wake_dispatcher: Callable[[], None] = lambda: None
     """Tells the dispatcher that something is to be sent, or not any more; never fails nor blocks."""
     oidc: OidcClient | None = None

@@ -39,6 +39,9 @@ _CONTENT_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
 }
+RUNNING_KINDS = ("endpoint", "function", "app")
+"""What has versions and replicas."""
+
 EXAMPLE_LENGTH_MAX = 400
 """Characters of a body that a line to paste may have; a longer one is a file's affair."""
 
@@ -80,7 +83,8 @@ def deploy(
             remark(note)
         for outcome in deployment.outcomes if pretty else []:
             say(outcome["sentence"])
-        expected = [one for one in deployment.outcomes if one["kind"] == "endpoint" and one["change"] != "deleting"]
+        running = [one for one in deployment.outcomes if one["kind"] in RUNNING_KINDS]
+        expected = [one for one in running if one["change"] != "deleting"]
         settled = [_wait_settled(client, outcome, timeout) for outcome in expected] if wait else []
     if pretty:
         for view, _serves in settled:
@@ -120,7 +124,9 @@ def _say_live(url: str, view: "EndpointView") -> None:
         if live
         else f"{view['name']}: {view['state']}: {view['sentence']}"
     )
-    if view["ready"]:
+    if view["kind"] == "app":
+        say(f"open {view['url']}")
+    elif view["ready"]:
         say(f"endpoint: {_invocations(url, view['name'])}")
         say(_curl(url, view))
 
@@ -198,6 +204,16 @@ def _find(client: "Client", name: str) -> tuple[str, str]:
 
 
 def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
+    """Endpoints, functions, apps, each kind under its own heading."""
+    lines: list[str] = []
+    for kind in RUNNING_KINDS:
+        those = [one for one in endpoints if one["kind"] == kind]
+        if those:
+            lines += [*([""] if lines else []), *_table_of(kind, those)]
+    return lines
+
+
+def _table_of(kind: str, endpoints: "list[EndpointView]") -> list[str]:
     rows = [
         (
             one["name"],
@@ -209,7 +225,7 @@ def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
         )
         for one in endpoints
     ]
-    return table_lines(("endpoint", "status", "ready/requested", "up-to-date", "last update", "last request"), rows)
+    return table_lines((kind, "status", "ready/requested", "up-to-date", "last update", "last request"), rows)
 
 
 def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
@@ -219,7 +235,10 @@ def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
     lines += [f"project: {view['project']}", f"model: {_model(view)}"]
     if view["expires_at"]:
         lines.append(f"ttl: deleted in {left(view['expires_at'])} unless it is asked before")
-    lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view)]
+    if view["kind"] == "app":
+        lines.append(f"app: {view['url']}")
+    else:
+        lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view)]
     replicas = [
         (one["id"], one["version"], one["state"], one["pid"], age(one["started_at"]), one["reason"])
         for one in view["replicas"]
@@ -305,15 +324,20 @@ Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it serv
 
 
 def rollback(
-    name: Annotated[str, typer.Argument(help="Endpoint.")],
+    name: Annotated[str, typer.Argument(help="Endpoint, app or site.")],
     to: Annotated[int | None, typer.Option(min=1, help="Version; by default the newest other that was ready.")] = None,
     wait: Wait = True,
     timeout: Limit = None,
     output: Output = Format.PRETTY,
 ) -> None:
-    """Go back to an earlier version of an endpoint; its number counts on."""
+    """Go back to an earlier version of an endpoint, an app or a site; its number counts on."""
     with open_client() as client:
-        _kind, found = client.resolve(name, ("endpoint",))
+        kind, found = client.resolve(name, ("endpoint", "site"))
+        if kind == "site":
+            view = client.rollback_resource(kind, found, to)
+            sentence = f"rolled back {found} (site), version {view['version']}"
+            say_json(view) if output is Format.JSON else say(sentence)
+            return
         tell_outcome(client, client.rollback(found, to), wait, output, timeout)
 
 
@@ -470,7 +494,8 @@ def delete(
                 client.delete_endpoint(
                     found, wait=wait, progress=lambda view: shown.show(f"{found}: {view['sentence']}")
                 )
-            sentence = f"deleted {found} (endpoint)" if wait else f"deleting {found} (endpoint)"
+            said = "app" if name.startswith("app/") else "endpoint"
+            sentence = f"deleted {found} ({said})" if wait else f"deleting {found} ({said})"
         else:
             count = client.delete_model(found, int(version) if version else None)
             versions = f"{count} version{'' if count == 1 else 's'}"

@@ -40,9 +40,14 @@ _TAKEN_ALONG = ("cookie", "origin", "user-agent", "x-forwarded-for", "x-forwarde
 """Headers of the browser's request that the yard is asked with: who it is, where it is, which page it comes from."""
 
 
-async def ask(request: Request, yard: "InProcess", question: Callable[[Client], _AnswerT]) -> _AnswerT:
-    """Asks the yard as the browser would that sent `request`."""
+async def ask(
+    request: Request, yard: "InProcess", question: Callable[[Client], _AnswerT], *, own_page: bool = False
+) -> _AnswerT:
+    """Asks the yard as the browser would that sent `request`. `own_page` says that what is asked changes something only
+    for whoever asks, so that it may begin with a link."""
     headers = {name: request.headers[name] for name in _TAKEN_ALONG if name in request.headers}
+    if own_page:
+        headers["origin"] = own_origin(request.headers)
 
     def answer() -> _AnswerT:
         with yard.client(own_origin(request.headers), headers) as client:

@@ -15,6 +15,7 @@ from modelyard.console import (
     audit,
     deploying,
     endpoints,
+    entrance,
     events,
     jobs,
     logins,
@@ -47,6 +48,7 @@ def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
     """`yard` is called within a request, when the application's loop runs and the sdk's HTTP client is first needed."""
     found: list[BaseRoute] = [Route("/", _go_to_console), *static.routes(), *sessions.routes(yard)]
     found += logins.routes(yard)
+    found += entrance.routes(yard)
     for noun in NOUNS:
         for page in noun.PAGES:
             found.append(Route(CONSOLE + page.path, _showing(page, yard, clock)))

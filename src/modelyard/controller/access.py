@@ -33,7 +33,7 @@ class AccessPass:
         if revision == self._revision:
             return
         found = self._store.keys.credentials(self._clock.now())
-        self._publish({digest: Credential(who, until) for digest, (who, until) in found.items()})
+        self._publish({digest: Credential(*one) for digest, one in found.items()})
         self._revision = revision
 
     def follow(self, tell: Callable[[dict[str, Any]], None]) -> Callable[[], None]:

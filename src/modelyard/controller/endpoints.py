@@ -50,7 +50,7 @@ from modelyard.domain.rollouts import (
 )
 from modelyard.engines.ports import Engine, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
-from modelyard.protocol.table import ENDPOINT, FUNCTION, Candidate, EndpointEntry, ReplicaAddress
+from modelyard.protocol.table import Candidate, EndpointEntry, ReplicaAddress
 from modelyard.store.ports import Artifacts, Store
 
 LOOKED_AT_MAX = 500
@@ -306,7 +306,7 @@ class EndpointsPass:
             spec=spec,
             package_folder=str(folder),
             python=self._environments.python_of(spec.package),
-            why_fresh=why_no_fork(facts, version.number) if action.fresh else None,
+            why_fresh=_why_fresh(version, facts) if action.fresh or spec.app is not None else None,
         )
         try:
             if not folder.exists():
@@ -354,7 +354,13 @@ class EndpointsPass:
         self._untold.append(_Untold(endpoint.name, status, news))
 
     def _event(self, endpoint: str, sentence: str) -> None:
-        tell(self._store.events, "endpoint", endpoint, sentence, self._clock.now())
+        known = self._endpoints.get(name_key(endpoint))
+        kind = known.kind if known is not None else "endpoint"
+        tell(self._store.events, kind, endpoint, sentence, self._clock.now())
+
+
+def _why_fresh(version: EndpointVersion, facts: list[ReplicaFact]) -> str:
+    return "an app runs its own command" if version.spec.app is not None else why_no_fork(facts, version.number)
 
 
 def _start_seconds(endpoint: Endpoint, sight: ReplicaSight) -> float:
@@ -433,6 +439,9 @@ def _entry_of(
         capture=asdict(spec.capture) if spec.capture is not None else None,
         project=endpoint.project,
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
-        kind=ENDPOINT if spec.function is None else FUNCTION,
+        kind=endpoint.kind,
+        sticky=spec.app is None or spec.app.sticky,
+        stopped=spec.app is not None and spec.autoscaling is None and spec.replicas == 0,
+        hosts=spec.app.hosts if spec.app is not None else (),
         under_way_max=spec.function.concurrency if spec.function is not None else None,
     )

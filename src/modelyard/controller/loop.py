@@ -15,12 +15,14 @@ from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.eviction import Eviction
 from modelyard.controller.gateways import gateway_hosts
+from modelyard.controller.hosts import Hosts
 from modelyard.controller.jobs import Turns
 from modelyard.controller.messages import Messenger
 from modelyard.controller.metrics import Metrics
 from modelyard.controller.models import ModelsPass
 from modelyard.controller.runs import RunsPass
 from modelyard.controller.schedules import SchedulesPass, Starter
+from modelyard.controller.sites import SitesPass
 from modelyard.controller.splitters import splitter_entries
 from modelyard.controller.table import Publisher
 from modelyard.controller.tracking import TrackingPass, job_tracking
@@ -60,6 +62,7 @@ class Controller:
         self._engine = engine
         self._clock = clock
         self._splitters = {key for key, one in self.publisher.table.entries.items() if one.members}
+        self._hosts = Hosts(self.publisher.table.entries)
         self._stopping = False
         environments = Environments(home.root / FOLDER)
         self._environments = EnvironmentsPass(store, artifacts, environments, home.packages, clock, self.wake)
@@ -108,6 +111,7 @@ class Controller:
             "batch": BatchStarter(store, artifacts, clock),
         }
         self._schedules = SchedulesPass(store, starters, clock, self.wake)
+        self._sites = SitesPass(store, artifacts, home.sites, clock, self.wake)
         self._models = ModelsPass(store, engine, clock)
         self._care = Care(home, store, artifacts, care or CareSettings(), clock)
         self._eviction = Eviction(engine, self._endpoints, care or CareSettings(), clock)
@@ -156,7 +160,9 @@ class Controller:
             changes, wake_at = await self._endpoints()
             splitters = splitter_entries(self._store)
             put, gone = changes.put | splitters, changes.drop | self._splitters
-            self.publisher.publish(put, gone - put.keys(), gateway_hosts(self._store))
+            self._hosts.follow(put, gone - put.keys())
+            hosts = self._hosts.entries(gateway_hosts(self._store) | self._sites())
+            self.publisher.publish(put, gone - put.keys(), hosts)
             self._splitters = set(splitters)
             self._endpoints.tell()
         with _survived("models"):
@@ -182,6 +188,7 @@ class Controller:
         self._transforms.leave()
         self.idleness.write_down(at_once=True)
         await self._environments.close()
+        await self._sites.close()
         await self._models.close()
         await self._care.close()
         await self._eviction.close()

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from modelyard.domain.access import Policy
+from modelyard.domain.apps import KIND as APP
+from modelyard.domain.apps import AppSettings, app_from
 from modelyard.domain.autoscaling import Autoscaling, autoscaling_from
 from modelyard.domain.captures import Capture, capture_from
 from modelyard.domain.functions import Function, function_from
@@ -76,6 +78,8 @@ class EndpointSpec:
     once and what is queued all the same is treated as by default."""
     function: Function | None = None
     """Where its predictor is a handler; then `asynchronous` says how events that are queued are treated."""
+    app: AppSettings | None = None
+    """What is an app's; None is an endpoint."""
     environment: dict[str, str] = field(default_factory=dict[str, str])
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     """Variable -> name of the secret whose value it has when a replica starts."""
@@ -146,6 +150,12 @@ class Endpoint:
     access: Policy | None = None
     """Who may call it; None leaves it to the yard: everybody on loopback, elsewhere whoever has a key to it. It is no
     part of a version: who may come in changes without a replica being started anew."""
+
+    @property
+    def kind(self) -> str:
+        """What people call it."""
+        spec = self.wished.spec
+        return APP if spec.app is not None else "function" if spec.function is not None else "endpoint"
 
     @property
     def wished(self) -> EndpointVersion:
@@ -267,6 +277,8 @@ def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:
         fields["function"] = function_from(fields["function"])
     if fields.get("models") is not None:
         fields["models"] = model_folder_from(fields["models"])
+    if fields.get("app") is not None:
+        fields["app"] = app_from(fields["app"])
     if fields.get("capture") is not None:
         fields["capture"] = capture_from(fields["capture"])
     return EndpointSpec(**fields)

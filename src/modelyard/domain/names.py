@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from modelyard.errors import Ambiguous, InvalidValue, NotFound
 
-RESOURCE_KINDS: tuple[str, ...] = ("alarm", "batch", "gateway", "training", "traffic_splitter")
+RESOURCE_KINDS: tuple[str, ...] = ("alarm", "batch", "gateway", "site", "training", "traffic_splitter")
 """Kinds of `domain.resources`, as the yard file writes them: what a deploy wishes beside endpoints."""
 
-KINDS = ("endpoint", "tuning", "model", "run", "transform", *RESOURCE_KINDS)
+KINDS = ("endpoint", "app", "tuning", "model", "run", "transform", *RESOURCE_KINDS)
 """Kinds that a verb may name before the slash: `endpoint/price`."""
 
 NAME_LENGTH_MAX = 63

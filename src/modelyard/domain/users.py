@@ -69,6 +69,22 @@ class Session:
     expires_at: float
     address: str = ""
     agent: str = ""
+    host: str | None = None
+    """The one host where it counts, an app's or a site's; None is the yard's own."""
+    parent: str | None = None
+    """The session of the yard's that it came of, and ends with."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCode:
+    """What somebody who has signed in comes to an app's origin with: good once, there, in the browser that asked."""
+
+    host: str
+    state: str
+    """Hash of what that browser keeps."""
+    session: str
+    """Id of the session of the yard's."""
+    expires_at: float
 
 
 def user_principal(user: User, group_grants: tuple[Grant, ...]) -> Principal | None:

@@ -46,6 +46,7 @@ from modelyard.gateway.router import (
 )
 from modelyard.gateway.service import Service
 from modelyard.gateway.shown import Shown
+from modelyard.gateway.sites import Served, check_method, missing, preflight
 from modelyard.gateway.split import TARGET_VARIANT
 from modelyard.gateway.terms import read_terms
 from modelyard.gateway.visit import Asked, Visit
@@ -442,18 +443,41 @@ class HttpConnection(asyncio.Protocol):
         if entry.prefix is not None:
             self._url = entry.prefix.encode() + self._url
             return self._exchange_for(fields)
-        if path in (ENTER, LEAVE):
-            return Proxied(self, self._parser.get_method(), self._url, self._headers, self._id_for(fields))
-        if path == ENTERED:
-            return Entered(self, host, query, self._id_for(fields))
+        if path in (ENTER, ENTERED, LEAVE):
+            return self._entrance(path, host, query, self._id_for(fields))
         wants_page = self._wants_page(fields)
         try:
             shown = self._let_in(entry, fields, host)
-        except Unauthorized as error:
-            return self._to_login(host, fields) if wants_page else self._refusal(error, fields)
         except ModelyardError as error:
-            return self._page(error, fields) if wants_page else self._refusal(error, fields)
+            if not wants_page:
+                return self._refusal(error, fields)
+            return self._to_login(host, fields) if isinstance(error, Unauthorized) else self._page(error, fields)
+        if entry.site is not None:
+            return self._at_site(entry, entry.site, path, fields, wants_page=wants_page)
         return self._visit(entry, shown, fields, wants_page=wants_page)
+
+    def _at_site(
+        self, entry: HostEntry, manifest: str, path: bytes, fields: dict[bytes, bytes], *, wants_page: bool
+    ) -> Exchange:
+        method, request_id, sites = self._parser.get_method(), self._id_for(fields), self.gateway.sites
+        private = policy_of(entry, self.gateway.access.by_default).way != "public"
+        try:
+            check_method(method)
+            site = sites.site(manifest, private=private)
+            if method == b"OPTIONS":
+                answer = preflight(site, fields)
+            else:
+                answer = site.answer(path, fields, wants_page=wants_page, contents=sites.contents)
+        except NotFound as error:
+            answer = missing(error, request_id)
+        except ModelyardError as error:
+            return self._refusal(error, fields, status=405 if isinstance(error, InvalidValue) else None)
+        return Served(self, answer, request_id, is_head=method == b"HEAD")
+
+    def _entrance(self, path: bytes, host: bytes, query: bytes, request_id: bytes) -> Exchange:
+        if path == ENTERED:
+            return Entered(self, host, query, request_id)
+        return Proxied(self, self._parser.get_method(), self._url, self._headers, request_id)
 
     def _wants_page(self, fields: dict[bytes, bytes]) -> bool:
         """Whether a browser navigates here; what a page of it fetches, it wants no page for."""

@@ -25,6 +25,7 @@ from modelyard.gateway.outgoing import Outgoing
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.service import Service
+from modelyard.gateway.sites import Sites
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
 from modelyard.gateway.tokens import Issuers
 from modelyard.protocol.table import ENDPOINT, Delta, EndpointEntry, HostEntry, Table
@@ -66,6 +67,7 @@ class Gateway:
         self.identity = Identity(TokenKey(home.token_key))
         self.access = Access(home.key, PUBLIC if predictions_are_open else BY_KEY, self.identity)
         self.origins = Origins(apps_domain)
+        self.sites = Sites()
         self.connections: set[HttpConnection] = set()
         self.services: dict[str, Service] = {}
         """Endpoints that have replicas or have been asked; the others are an entry of the table and no more."""

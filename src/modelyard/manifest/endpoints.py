@@ -44,10 +44,16 @@ class EndpointResource:
     """`{path, class, config, python_path, python?}`."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     """Fields of `EndpointSpec` but `package` and `model`."""
+    app: dict[str, Any] | None = None
+    """How an app is started and where it is visited; None is an endpoint."""
     access: dict[str, Any] | None = None
     """Who may call it; None leaves it to the yard."""
     notes: tuple[str, ...] = ()
     """What was read and has no effect."""
+
+    @property
+    def kind(self) -> str:
+        return "app" if self.app is not None else "endpoint"
 
     @property
     def model_path(self) -> str | None:

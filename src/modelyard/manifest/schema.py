@@ -12,10 +12,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from modelyard.domain.access import policy_document, policy_from
 from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
+from modelyard.domain.apps import BODY_BYTES_MAX as APP_BODY_BYTES_MAX
 from modelyard.domain.functions import CONCURRENCY, INSTANCES_MAX, TIMEOUT_SECONDS_MAX
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
+from modelyard.domain.sites import CACHE_SECONDS_MAX
 from modelyard.domain.splitters import MEMBERS_MAX
 from modelyard.domain.strategies import STEP_PERCENT_MIN, STEPS_MAX
 from modelyard.domain.tunings import PARALLEL_TRIALS_MAX, RANGES_MAX, TRIALS_MAX, VALUES_MAX
@@ -583,6 +585,77 @@ class GatewayFields(_Schema):
     """Whether each request is written to `log/gateways/NAME.jsonl` of the home; it is by default."""
     title: str | None = None
     """For its OpenAPI description."""
+
+
+class SiteFields(_Schema):
+    name: Name
+    """What it is called, and the label of its origin: `NAME.localhost`."""
+    kind: Literal["site"]
+    """Says that this is a site."""
+    path: Annotated[str, Field(min_length=1)]
+    """The folder whose files are served."""
+    index: str = "index.html"
+    """What is shown for a folder."""
+    error: str | None = None
+    """What is shown, with 404, for what is not there."""
+    spa: bool = False
+    """Whether the index is shown for every page that is not there: one page that finds its way by itself."""
+    hosts: list[str] = []
+    """Host names of its own, beside NAME.localhost and NAME.APPS_DOMAIN."""
+    cors: list[str] = []
+    """Origins whose pages may read the files, `https://HOST`; `*` is every one."""
+    cache: Annotated[Seconds, Field(le=CACHE_SECONDS_MAX)] | None = None
+    """How long browsers need not ask whether a file is still the same; by default they ask each time."""
+    access: Access | None = None
+    """Who may come in, as with an app."""
+
+
+class AppFields(_Schema):
+    name: Name
+    """What it is called, and the label of its origin: `NAME.localhost`."""
+    kind: Literal["app"] = "app"
+    path: Annotated[str, Field(min_length=1)] | None = None
+    """Its file; which framework it is written with is seen from what it imports. Of JupyterLab, the folder to work
+    in."""
+    framework: Literal["streamlit", "gradio", "dash", "panel", "jupyterlab"] | None = None
+    """How `path` is started; needed where the file does not tell."""
+    app: Annotated[str, Field(pattern=r"^[\w.]+(:[\w.]+)?$")] | None = None
+    """An ASGI or WSGI application, `MODULE:NAME`, in place of `path`."""
+    command: str | list[str] | None = None
+    """What is started, in place of `path`; it listens on 127.0.0.1 at `$PORT`."""
+    health: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = None
+    """A path that answers below 500 once it is ready; by default the framework's, else that it listens is enough."""
+    python: Annotated[str | None, BeforeValidator(_python_version)] = None
+    """Version of Python for an environment of its own; by default the yard's."""
+    replicas: Annotated[CountOrNone, Field(le=REPLICAS_MAX)] | None = None
+    """So many, always; 0 stops it, and a page says so."""
+    autoscaling: AutoscalingFields = AutoscalingFields()
+    """When that changes; `min_replicas: 0` sends it to sleep when nobody looks, and the next visitor wakes it."""
+    sticky: bool = True
+    """Whether a visitor comes back to the replica where they were."""
+    hosts: list[str] = []
+    """Host names of its own, beside NAME.localhost and NAME.APPS_DOMAIN."""
+    access: Access | None = None
+    """Who may come in: `public`, `key`, `login`, `{groups: [NAME]}`; `addresses` narrows each. Left out, everybody on
+    loopback, elsewhere as `key`."""
+    compute: ComputeFields = ComputeFields()
+    """What one replica reserves."""
+    update_strategy: UpdateFields = UpdateFields()
+    """How versions change."""
+    max_in_flight: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
+    """Most requests and open WebSockets inside one replica; by default 10000."""
+    max_body: Annotated[SizeBytes, Field(ge=1, le=APP_BODY_BYTES_MAX)] | None = None
+    """Largest upload; by default 200 MiB, Streamlit's own limit."""
+    timeout: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """How long a request waits for a replica, where none is there."""
+    start_limit: Annotated[PositiveSeconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """From a replica's start to its readiness; then the start has failed."""
+    drain_limit: Annotated[Seconds, Field(le=LIMIT_SECONDS_MAX)] | None = None
+    """How long a replica that leaves keeps visitors who have a WebSocket open there; by default 5 minutes."""
+    ttl: Annotated[PositiveSeconds, Field(le=TTL_SECONDS_MAX)] | None = None
+    """Deletes it when nobody came for so long."""
+    env: Environment | None = None
+    """Environment variables; a value or `{secret: NAME}`."""
 
 
 def _channel(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from modelyard.domain.names import name_key, nearest
 from modelyard.errors import NotFound
 from modelyard.manifest.alarms import read_alarm
+from modelyard.manifest.apps import read_app
 from modelyard.manifest.batches import read_batch
 from modelyard.manifest.document import Document, read_document
 from modelyard.manifest.endpoints import EndpointResource, read_endpoint
@@ -16,6 +17,7 @@ from modelyard.manifest.functions import read_function
 from modelyard.manifest.gateways import read_gateway
 from modelyard.manifest.problems import Problem, refusal, shown
 from modelyard.manifest.resources import OtherResource
+from modelyard.manifest.sites import read_site
 from modelyard.manifest.splitters import read_splitter
 from modelyard.manifest.trainings import TrainingResource, read_training
 from modelyard.manifest.tunings import TuningResource, read_tuning
@@ -38,6 +40,8 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "tuning": read_tuning,
         "function": read_function,
         "gateway": read_gateway,
+        "app": read_app,
+        "site": read_site,
         "alarm": read_alarm,
         "batch": read_batch,
         "traffic_splitter": read_splitter,
@@ -57,9 +61,9 @@ _OTHER_WORDS = {
     "task": "training",
 }
 """Cortex's words for kinds, the kind of endpoint whose requests are queued, and that of training which is deployed."""
-_NAMED_AS = {**_OTHER_WORDS, "function": "endpoint"}
+_NAMED_AS = {**_OTHER_WORDS, "function": "endpoint", "app": "endpoint"}
 """Kinds that share their names with endpoints, because they answer as one."""
-_KINDS_TO_COME = ("site", "app", "monitor")
+_KINDS_TO_COME = ("monitor",)
 
 
 @dataclass(frozen=True, slots=True)

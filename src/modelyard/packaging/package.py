@@ -102,6 +102,7 @@ def build_package(
     predictor: Mapping[str, Any] | None,
     code_tree: str | None,
     model_tree: str | None,
+    app: Mapping[str, Any] | None = None,
     model_name: str | None = None,
     model_version: int | None = None,
     framework: str | None = None,
@@ -111,10 +112,12 @@ def build_package(
     it; given, the package may have neither a model nor a predictor.
 
     `predictor` is `{path, class?, config?, python_path?, python?, app?, handler?, runtime?}`, its paths relative to the
-    code. `framework` is what
-    is known of the model already; None lets its files tell. Raises InvalidValue where nothing could run, NotFound where
+    code. `framework` is what is known of the model already; None lets its files tell. `app` is `{command, environment?,
+    health?, path?, python?}` in place of either. Raises InvalidValue where nothing could run, NotFound where
     a tree is not in the store.
     """
+    if app is not None:
+        return _build_app(artifacts, app, artifacts.tree(code_tree) if code_tree else [])
     code = artifacts.tree(code_tree) if code_tree and predictor else []
     model = artifacts.tree(model_tree) if model_tree else []
     parsed = _read_predictor(predictor, code) if predictor else None
@@ -138,6 +141,14 @@ def build_package(
         # Left out where there is none, so that a package of before has the digest that it had.
         document |= {"environment": environment} if environment else {}
     return _store(artifacts, document, code, model)
+
+
+def _build_app(artifacts: Artifacts[FileT], app: Mapping[str, Any], code: Sequence[FileT]) -> str:
+    path = app.get("path")
+    started = {name: app[name] for name in ("command", "environment", "health") if app.get(name)}
+    document: dict[str, Any] = {"format": FORMAT, "predictor": None, "model": None, "libraries": [], "app": started}
+    environment = _read_environment(artifacts, code, str(path) if path else None, app.get("python"))
+    return _store(artifacts, document | ({"environment": environment} if environment else {}), code, [])
 
 
 def read_document(artifacts: Artifacts[FileT], digest: str) -> dict[str, Any]:
@@ -234,7 +245,7 @@ def _read_predictor(predictor: Mapping[str, Any], code: Sequence[StoredFile]) ->
 
 
 def _read_environment(
-    artifacts: Artifacts[FileT], code: Sequence[FileT], program: str, python: str | None
+    artifacts: Artifacts[FileT], code: Sequence[FileT], program: str | None, python: str | None
 ) -> dict[str, Any] | None:
     by_path = {file.path: file for file in code}
     spec = requested_environment(by_path, lambda path: artifacts.read(by_path[path].sha256), program, python)

@@ -53,7 +53,7 @@ LISTEN_BACKLOG = 256
 _POKE = encode({"type": "poke"})
 
 
-async def serve(home: Home) -> None:
+async def serve(home: Home, apps_domain: str | None) -> None:
     log = start_log("control")
     clock = SystemClock()
     store = open_store(home)
@@ -67,6 +67,7 @@ async def serve(home: Home) -> None:
         lambda: poke(home.controller_socket),
         care_from(os.environ),
         mail_from(os.environ),
+        apps_domain,
         lambda: wake_dispatcher(home),
     )
     loop = asyncio.get_running_loop()
@@ -185,7 +186,9 @@ def wake_dispatcher(home: Home) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="modelyard-control")
     parser.add_argument("--home", type=Path, required=True)
-    asyncio.run(serve(Home(parser.parse_args().home)))
+    parser.add_argument("--apps-domain")
+    given = parser.parse_args()
+    asyncio.run(serve(Home(given.home), given.apps_domain))
     return 0
 
 

@@ -65,6 +65,8 @@ class EndpointEntry:
     """Nothing of it is wished to run."""
     under_way_max: int | None = None
     """Most requests inside replicas and waiting together; beyond it 429. None has no such bound."""
+    hosts: tuple[str, ...] = ()
+    """Host names of an app's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def entry_document(entry: EndpointEntry) -> dict[str, Any]:
 def entry_from(document: dict[str, Any]) -> EndpointEntry:
     fields = {key: document[key] for key in EndpointEntry.__dataclass_fields__ if key in document}
     fields["replicas"] = tuple(ReplicaAddress(**one) for one in document["replicas"])
+    fields["hosts"] = tuple(document.get("hosts", ()))
     fields["members"] = tuple(Member(**one) for one in document.get("members", ()))
     if fields.get("candidate") is not None:
         fields["candidate"] = _candidate_from(fields["candidate"])

@@ -55,7 +55,13 @@ class SessionView(TypedDict):
     expires_at: str
     address: str
     agent: str
+    host: str | None
     own: bool
+
+
+class EntryView(TypedDict):
+    code: str
+    expires_at: str
 
 
 class OpenedView(TypedDict):
@@ -151,6 +157,18 @@ class AccessClient:
     def open_session(self, token: str) -> OpenedView:
         """Trades a one-time link's token for a session."""
         return self._connection.post("/sessions", {"token": token})
+
+    def make_entry(self, host: str, state: str) -> EntryView:
+        """A code with which whoever asks comes in at an app's origin, once."""
+        return self._connection.post("/entries", {"host": host, "state": state})
+
+    def take_entry(self, code: str) -> OpenedView:
+        """Trades it for a session, at that origin."""
+        return self._connection.post("/entries/taken", {"code": code})
+
+    def leave_entry(self) -> None:
+        """Ends the session of the origin that this is asked at."""
+        self._connection.delete("/entries/own")
 
     def change_password(self, old: str, new: str) -> OpenedView:
         return self._connection.put_document("/me/password", {"old": old, "new": new})

@@ -134,6 +134,9 @@ class Client:
     def resolve(self, text: str, kinds: Iterable[Kind]) -> tuple[Kind, str]:
         """The (kind, name) that `NAME` or `KIND/NAME` means among `kinds`. Raises NotFound, Ambiguous."""
         wanted = list(kinds)
+        if text.startswith("app/") and "endpoint" in wanted:
+            # What is known of an app is known of an endpoint too, by the same name.
+            text = f"endpoint/{text.removeprefix('app/')}"
         prefix = text.partition("/")[0] if "/" in text else None
         known: list[tuple[str, str]] = []
         asked = [prefix] if prefix in wanted else wanted
@@ -198,6 +201,10 @@ class Client:
 
     def resource(self, kind: str, name: str) -> ResourceView:
         return self._connection.get(f"/resources/{_part(kind)}/{_part(name)}")
+
+    def rollback_resource(self, kind: str, name: str, to: int | None = None) -> ResourceView:
+        """Wishes for an earlier version again, by default the one before. Returns what is wished then."""
+        return self._connection.post(f"/resources/{_part(kind)}/{_part(name)}/rollback", {"to": to, "by": caller()})
 
     def delete_resource(self, kind: str, name: str) -> ResourceView:
         """Returns what it was."""

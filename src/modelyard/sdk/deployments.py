@@ -192,7 +192,7 @@ def detect_files(files: "Iterable[LocalFile]") -> "Detection":
 def _send_code(connection: Connection, plan: Plan, progress: Progress) -> str | None:
     from modelyard.packaging.project import project_files  # noqa: PLC0415 (see plan_deployment)
 
-    if not any(one.predictor for one in plan.endpoints) and not any(one.code for one in plan.others):
+    if not any(one.predictor or one.app for one in plan.endpoints) and not any(one.code for one in plan.others):
         return None
     return send_tree(connection, project_files(plan.folder, plan.yard_file), progress)
 
@@ -210,9 +210,11 @@ def _other_resource(
 def _resource(
     connection: Connection, one: "EndpointResource", code: str | None, model: LocalModel | None, progress: Progress
 ) -> dict[str, Any]:
-    resource: dict[str, Any] = {"kind": "endpoint", "name": one.name, "spec": one.settings}
+    resource: dict[str, Any] = {"kind": one.kind, "name": one.name, "spec": one.settings}
     if one.access is not None:
         resource["access"] = one.access
+    if one.app is not None:
+        resource |= {"code": code, "app": one.app}
     if one.predictor is not None:
         resource |= {"code": code, "predictor": one.predictor}
     if model is not None:

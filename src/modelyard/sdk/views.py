@@ -65,6 +65,8 @@ class RolloutView(TypedDict):
 
 
 class EndpointView(TypedDict):
+    kind: str
+    """`endpoint`, or `app`."""
     name: str
     project: str
     model: str | None

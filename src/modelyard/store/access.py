@@ -1,10 +1,21 @@
 """Who is behind a digest: the one look-up that everything asks which has to recognise somebody."""
 
+from typing import NamedTuple
+
 from sqlalchemy import Connection
 
 from modelyard.domain.access import OWNER, Grant, Principal
 from modelyard.domain.users import Session, User, user_principal
 from modelyard.store.counters import count_up, counted
+
+
+class Known(NamedTuple):
+    """Who is known by a digest."""
+
+    principal: Principal
+    expires_at: float | None
+    host: str | None = None
+    """The one host where it counts; None is the yard's own."""
 
 
 def access_changed(connection: Connection) -> None:

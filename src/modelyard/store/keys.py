@@ -1,5 +1,6 @@
 """Hashes of keys, one-time links and sessions in the database, and who is behind each."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, insert, select, true, update
@@ -10,16 +11,17 @@ from modelyard.domain.tokens import JobToken, job_principal
 from modelyard.domain.users import (
     KEYS_PER_OWNER_MAX,
     ApiKey,
+    EntryCode,
     Session,
     grant_document,
     grant_from,
     key_principal,
 )
 from modelyard.errors import Conflict
-from modelyard.store.access import access_changed, access_revision, person, session_principal
+from modelyard.store.access import Known, access_changed, access_revision, person, session_principal
 from modelyard.store.database import Database
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
-from modelyard.store.tables import api_keys, job_tokens, links, owner_keys, sessions, users
+from modelyard.store.tables import api_keys, entry_codes, job_tokens, links, owner_keys, sessions, users
 from modelyard.store.users import group_grants, load_users
 
 
@@ -50,25 +52,25 @@ class SqlKeys:
             token = connection.execute(select(job_tokens).where(mine)).first()
             if token is not None:
                 return job_principal(_job_token(token))
-            good = (sessions.c.digest == digest) & (sessions.c.expires_at > now)
+            good = (sessions.c.digest == digest) & (sessions.c.expires_at > now) & sessions.c.host.is_(None)
             session = connection.execute(select(sessions).where(good)).first()
             return session_principal(_session(session), _person(connection, session.user_key)) if session else None
 
-    def credentials(self, now: float) -> dict[str, tuple[Principal, float | None]]:
+    def credentials(self, now: float) -> dict[str, Known]:
         with self._yard.read() as connection:
             groups = group_grants(connection)
             people = {email: person(user, groups) for email, user in load_users(connection, true()).items()}
-            found: dict[str, tuple[Principal, float | None]] = {}
+            found: dict[str, Known] = {}
             for row in connection.execute(select(api_keys)):
                 principal = key_principal(_key(row), people.get(row.owner_key), now)
                 if principal is not None:
-                    found[row.digest] = (principal, row.expires_at)
+                    found[row.digest] = Known(principal, row.expires_at)
             for row in connection.execute(select(sessions).where(sessions.c.expires_at > now)):
                 principal = session_principal(_session(row), people.get(row.user_key))
                 if principal is not None:
-                    found[row.digest] = (principal, row.expires_at)
+                    found[row.digest] = Known(principal, row.expires_at, row.host)
             for row in connection.execute(select(job_tokens).where(job_tokens.c.expires_at > now)):
-                found[row.digest] = (job_principal(_job_token(row)), row.expires_at)
+                found[row.digest] = Known(job_principal(_job_token(row)), row.expires_at)
         return found
 
     def revision(self) -> int:
@@ -89,6 +91,23 @@ class SqlKeys:
             connection.execute(delete(links).where(links.c.expires_at <= now))
         return taken
 
+    def put_code(self, digest: str, code: EntryCode) -> None:
+        with self._yard.write() as connection:
+            _make_room(connection, entry_codes, digest, LINKS_MAX)
+            connection.execute(insert(entry_codes).values(digest=digest, **asdict(code)))
+
+    def take_code(self, digest: str, now: float) -> tuple[EntryCode, Session] | None:
+        with self._yard.write() as connection:
+            row = connection.execute(select(entry_codes).where(entry_codes.c.digest == digest)).first()
+            stale = (entry_codes.c.digest == digest) | (entry_codes.c.expires_at <= now)
+            connection.execute(delete(entry_codes).where(stale))
+            if row is None or row.expires_at <= now:
+                return None
+            good = (sessions.c.id == row.session) & (sessions.c.expires_at > now)
+            session = connection.execute(select(sessions).where(good)).first()
+        code = EntryCode(row.host, row.state, row.session, row.expires_at)
+        return (code, _session(session)) if session is not None else None
+
     def put_session(self, digest: str, session: Session) -> None:
         with self._yard.write() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= session.created_at))
@@ -102,6 +121,8 @@ class SqlKeys:
                     expires_at=session.expires_at,
                     address=session.address,
                     agent=session.agent,
+                    host=session.host,
+                    parent=session.parent,
                 )
             )
             access_changed(connection)
@@ -119,6 +140,7 @@ class SqlKeys:
 
     def end_session(self, session: str) -> None:
         with self._yard.write() as connection:
+            connection.execute(delete(sessions).where(sessions.c.parent == session))
             if connection.execute(delete(sessions).where(sessions.c.id == session)).rowcount == 0:
                 raise not_found("session", session, connection.scalars(select(sessions.c.id)))
             access_changed(connection)
@@ -200,7 +222,7 @@ def _job_token(row: Row[Any]) -> JobToken:
 
 
 def _session(row: Row[Any]) -> Session:
-    return Session(row.id, row.user_key, row.created_at, row.expires_at, row.address, row.agent)
+    return Session(row.id, row.user_key, row.created_at, row.expires_at, row.address, row.agent, row.host, row.parent)
 
 
 def _make_room(connection: Connection, table: Table, digest: str, most: int) -> None:

@@ -15,13 +15,14 @@ from modelyard.domain.users import (
     KEYS_PER_OWNER_MAX,
     USERS_MAX,
     ApiKey,
+    EntryCode,
     Group,
     Session,
     User,
     key_principal,
 )
 from modelyard.errors import Conflict, InvalidValue
-from modelyard.store.access import person, session_principal
+from modelyard.store.access import Known, person, session_principal
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
 
 
@@ -146,6 +147,7 @@ class MemoryKeys:
         self._users = users
         self._owner: str | None = None
         self._links: dict[str, float] = {}
+        self._codes: dict[str, EntryCode] = {}
         self._sessions: dict[str, Session] = {}
         self._keys: dict[str, ApiKey] = {}
         self._job_tokens: dict[str, JobToken] = {}
@@ -159,22 +161,24 @@ class MemoryKeys:
 
     def principal(self, digest: str, now: float) -> Principal | None:
         found = self.credentials(now).get(digest)
-        return OWNER if self.is_owner(digest) else (found[0] if found is not None else None)
+        if self.is_owner(digest):
+            return OWNER
+        return found.principal if found is not None and found.host is None else None
 
-    def credentials(self, now: float) -> dict[str, tuple[Principal, float | None]]:
+    def credentials(self, now: float) -> dict[str, Known]:
         with self._lock:
             people = self._users.people()
-            found: dict[str, tuple[Principal, float | None]] = {}
+            found: dict[str, Known] = {}
             for digest, key in self._keys.items():
                 principal = key_principal(key, people.get(key.owner), now)
                 if principal is not None:
-                    found[digest] = (principal, key.expires_at)
+                    found[digest] = Known(principal, key.expires_at)
             for digest, session in self._sessions.items():
                 principal = session_principal(session, people.get(session.user))
                 if principal is not None and session.expires_at > now:
-                    found[digest] = (principal, session.expires_at)
+                    found[digest] = Known(principal, session.expires_at, session.host)
             living = {digest: one for digest, one in self._job_tokens.items() if one.expires_at > now}
-            return found | {digest: (job_principal(one), one.expires_at) for digest, one in living.items()}
+            return found | {digest: Known(job_principal(one), one.expires_at) for digest, one in living.items()}
 
     def put_job_token(self, digest: str, token: JobToken) -> None:
         with self._lock:
@@ -201,6 +205,20 @@ class MemoryKeys:
             self._links = {one: until for one, until in self._links.items() if until > now}
             return expires_at is not None and expires_at > now
 
+    def put_code(self, digest: str, code: EntryCode) -> None:
+        with self._lock:
+            codes = {**self._codes, digest: code}
+            kept = _bounded({one: held.expires_at for one, held in codes.items()}, digest, LINKS_MAX)
+            self._codes = {one: codes[one] for one in kept}
+
+    def take_code(self, digest: str, now: float) -> tuple[EntryCode, Session] | None:
+        with self._lock:
+            code = self._codes.pop(digest, None)
+            if code is None or code.expires_at <= now:
+                return None
+            session = next((one for one in self.sessions(now) if one.id == code.session), None)
+            return (code, session) if session is not None else None
+
     def put_session(self, digest: str, session: Session) -> None:
         with self._lock:
             living = {one: held for one, held in self._sessions.items() if held.expires_at > session.created_at}
@@ -224,6 +242,7 @@ class MemoryKeys:
             if found is None:
                 raise not_found("session", session, (one.id for one in self._sessions.values()))
             del self._sessions[found]
+            self._sessions = {one: held for one, held in self._sessions.items() if held.parent != session}
             self._users.revision += 1
 
     def put_key(self, digest: str, key: ApiKey) -> None:

@@ -31,8 +31,9 @@ from modelyard.domain.tracking import Point, Progress
 from modelyard.domain.traffic import Progress as RolloutProgress
 from modelyard.domain.transforms import Transform, TransformSpec, TransformStatus
 from modelyard.domain.tunings import Tuning, TuningSpec, TuningStatus
-from modelyard.domain.users import ApiKey, Group, Session, User
+from modelyard.domain.users import ApiKey, EntryCode, Group, Session, User
 from modelyard.errors import Conflict
+from modelyard.store.access import Known
 
 JsonObject = dict[str, Any]
 
@@ -546,11 +547,12 @@ class Keys(Protocol):
     def is_owner(self, digest: str) -> bool: ...
 
     def principal(self, digest: str, now: float) -> Principal | None:
-        """Who shows a key or a session with that digest; None where nobody is known by it (any more)."""
+        """Who shows a key or a session of the yard's own with that digest; None where nobody is known by it (any
+        more)."""
         ...
 
-    def credentials(self, now: float) -> dict[str, tuple[Principal, float | None]]:
-        """Everybody who would be recognised, but the owner: digest -> who, and until when."""
+    def credentials(self, now: float) -> dict[str, Known]:
+        """Everybody who would be recognised, but the owner, by digest."""
         ...
 
     def revision(self) -> int:
@@ -563,6 +565,12 @@ class Keys(Protocol):
         """Whether that link was there and is still good; it is gone afterwards."""
         ...
 
+    def put_code(self, digest: str, code: EntryCode) -> None: ...
+
+    def take_code(self, digest: str, now: float) -> tuple[EntryCode, Session] | None:
+        """The code with the session that it came of, if both are still good; the code is gone afterwards."""
+        ...
+
     def put_session(self, digest: str, session: Session) -> None: ...
 
     def session(self, digest: str, now: float) -> Session | None: ...
@@ -572,7 +580,7 @@ class Keys(Protocol):
         ...
 
     def end_session(self, session: str) -> None:
-        """By its id. Raises NotFound."""
+        """By its id, with those that came of it. Raises NotFound."""
         ...
 
     def put_key(self, digest: str, key: ApiKey) -> None:

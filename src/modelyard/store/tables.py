@@ -172,6 +172,18 @@ sessions = Table(
     Column("expires_at", Float, nullable=False),
     Column("address", String, nullable=False),
     Column("agent", String, nullable=False),
+    Column("host", String),
+    Column("parent", String),
+)
+
+entry_codes = Table(
+    "entry_codes",
+    yard,
+    Column("digest", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("session", String, nullable=False),
+    Column("expires_at", Float, nullable=False),
 )
 
 users = Table(

@@ -5,8 +5,9 @@ import pytest
 
 from modelyard.domain.access import OWNER, Grant, Principal, PrincipalKind, Role
 from modelyard.domain.tokens import JobToken, job_principal
-from modelyard.domain.users import ApiKey, Session, User
+from modelyard.domain.users import ApiKey, EntryCode, Session, User
 from modelyard.errors import NotFound
+from modelyard.store.access import Known
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
 
 CALLS, SEES = Grant(Role.CALLER, "shop"), Grant(Role.VIEWER)
@@ -49,6 +50,28 @@ def test_a_session_lasts_until_it_expires(store):
     assert store.keys.principal("session", 10.0) is None
     assert store.keys.session("session", 10.0) is None
     assert store.keys.principal("unknown", 1.0) is None
+
+
+def test_a_code_brings_its_session_once_and_only_while_both_last(store):
+    store.keys.put_session("session", Session("s-1", None, 1.0, 100.0))
+    code = EntryCode("board.localhost", "state", "s-1", 10.0)
+    store.keys.put_code("code", code)
+    assert store.keys.take_code("code", 5.0) == (code, Session("s-1", None, 1.0, 100.0))
+    assert store.keys.take_code("code", 5.0) is None
+    store.keys.put_code("late", code)
+    assert store.keys.take_code("late", 10.0) is None
+    store.keys.put_code("orphan", code)
+    store.keys.end_session("s-1")
+    assert store.keys.take_code("orphan", 5.0) is None
+
+
+def test_a_session_at_an_apps_host_is_nothing_to_the_yard_and_ends_with_the_one_it_came_of(store):
+    store.keys.put_session("session", Session("s-1", None, 1.0, 100.0))
+    store.keys.put_session("there", Session("s-2", None, 1.0, 100.0, host="board.localhost", parent="s-1"))
+    assert store.keys.principal("there", 5.0) is None
+    assert store.keys.credentials(5.0)["there"].host == "board.localhost"
+    store.keys.end_session("s-1")
+    assert store.keys.sessions(5.0) == []
 
 
 def test_links_beyond_the_bound_push_out_those_that_expire_first(store):
@@ -127,8 +150,8 @@ def test_everybody_who_would_be_recognised_is_listed_and_a_change_shows_in_the_r
     assert changed() == 6
     ada = Principal(PrincipalKind.USER, "ada@a.org", (SEES,), ("team",))
     assert store.keys.credentials(2.0) == {
-        "session": (ada, 9.0),
-        "key": (Principal(PrincipalKind.KEY, "k-1", (CALLS,)), None),
+        "session": Known(ada, 9.0),
+        "key": Known(Principal(PrincipalKind.KEY, "k-1", (CALLS,)), None),
     }
     assert set(store.keys.credentials(9.0)) == {"key"}
 
@@ -140,7 +163,7 @@ def test_a_job_has_one_token_at_a_time_until_its_run_ends_or_it_expires(store):
     assert store.keys.principal("first", 10.0) is None
     store.keys.put_job_token("second", second)
     assert store.keys.principal("first", 3.0) is None
-    assert store.keys.credentials(3.0) == {"second": (job_principal(second), 10.0)}
+    assert store.keys.credentials(3.0) == {"second": Known(job_principal(second), 10.0)}
     before = store.keys.revision()
     store.keys.end_job_token("another")
     assert store.keys.revision() == before

@@ -4,5 +4,5 @@ from modelyard.manifest.yard_file import READERS
 
 
 def test_every_kind_that_a_deploy_wishes_is_known_on_every_floor():
-    deployed = set(READERS) - {"endpoint", "function", "tuning"}
+    deployed = set(READERS) - {"endpoint", "function", "app", "tuning"}
     assert deployed == set(CHECKS) == set(RESOURCE_KINDS)

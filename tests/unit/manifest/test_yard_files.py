@@ -299,7 +299,7 @@ def test_anchors_and_merge_keys_work(folder: Path) -> None:
         ("- {name: a_b, model: b}", "a_b.name: found 'a_b' (text); allowed: a DNS label"),
         ("- {name: a, model: b, pod: {}}", "a.pod: unknown field; containers are not run here"),
         ("- {name: a, kind: trainning}", "a.kind: found 'trainning' (text); did you mean training? allowed: endpoint,"),
-        ("- {name: a, kind: site}", "which is not there yet; allowed: endpoint, training"),
+        ("- {name: a, kind: monitor}", "which is not there yet; allowed: endpoint, training"),
         ("- {name: a, kind: batch}", "modelyard.yaml:1: a: needs either `endpoint`, or `model`, `predictor` or both"),
         ("- {name: a, kind: batch, model: b, schedule: '0 3 * * *'}", "`input` and `output` beside a `schedule`"),
         (

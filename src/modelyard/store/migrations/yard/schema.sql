@@ -1,4 +1,4 @@
--- What the revisions up to r0011 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0012 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -165,7 +165,7 @@ CREATE TABLE sessions (
 	created_at FLOAT NOT NULL, 
 	expires_at FLOAT NOT NULL, 
 	address VARCHAR NOT NULL, 
-	agent VARCHAR NOT NULL, 
+	agent VARCHAR NOT NULL, host VARCHAR, parent VARCHAR, 
 	PRIMARY KEY (digest), 
 	UNIQUE (id)
 );
@@ -194,4 +194,12 @@ CREATE TABLE providers (
 	"key" VARCHAR NOT NULL, 
 	document JSON NOT NULL, 
 	PRIMARY KEY ("key")
+);
+CREATE TABLE entry_codes (
+	digest VARCHAR NOT NULL, 
+	host VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	session VARCHAR NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	PRIMARY KEY (digest)
 );

@@ -1,0 +1,119 @@
+"""Coming in to an app or a site at its own origin: a code for whoever has signed in at the yard, and the session that
+it is traded for there."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelyard.api.access import client_address, digest_of
+from modelyard.api.hosts import place_at
+from modelyard.api.permissions import current
+from modelyard.api.sessions import AGENT_LENGTH_MAX, OpenedView, own_session
+from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain.hosts import HOST_LENGTH_MAX
+from modelyard.domain.users import EntryCode, Session
+from modelyard.errors import Forbidden, NotFound, Unauthorized
+from modelyard.protocol.browsers import own_origin
+from modelyard.protocol.routes import APP_COOKIE, ENTRY_COOKIE, SECURE_APP_COOKIE
+
+CODE_SECONDS = 60.0
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    host: Annotated[str, Field(min_length=1, max_length=HOST_LENGTH_MAX)]
+    """Name of an app's or a site's host, without a port."""
+    state: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Sha256 of what the browser that comes keeps."""
+
+
+class Code(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    code: Annotated[str, Field(max_length=128)]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    code: str
+    expires_at: str
+
+
+def routes(yard: Yard) -> APIRouter:
+    router = APIRouter(tags=["sessions"])
+
+    @router.post("/entries", status_code=201)
+    def make_entry(entry: Entry, request: Request) -> EntryView:
+        """A code with which this browser comes in at that host, once, within a minute. Only for who has signed in:
+        a program sends its key there."""
+        session = own_session(yard, request)
+        if session is None or current().must_change_password:
+            raise Forbidden(f"cannot let {current()} in at {entry.host}", "sign in first, with a password of your own")
+        if place_at(yard, entry.host.lower()) is None:
+            raise NotFound(f"cannot let anybody in at {entry.host}: no app and no site answers there")
+        code, expires_at = secrets.token_urlsafe(32), yard.clock.now() + CODE_SECONDS
+        yard.store.keys.put_code(digest_of(code), EntryCode(entry.host.lower(), entry.state, session.id, expires_at))
+        return EntryView(code, iso(expires_at))
+
+    @router.post("/entries/taken", status_code=201)
+    def take_entry(given: Code, request: Request) -> OpenedView:
+        """Trades the code for a session at the host that this is asked at; it needs no other credential."""
+        now = yard.clock.now()
+        taken = yard.store.keys.take_code(digest_of(given.code), now)
+        kept = hashlib.sha256(_cookie(request, ENTRY_COOKIE).encode()).hexdigest()
+        host = host_name(request)
+        if taken is None or taken[0].host != host or not hmac.compare_digest(taken[0].state, kept):
+            raise Unauthorized("cannot let you in: the code was used already, or is not for here", "open the app again")
+        return _begin(yard, request, host, taken[1])
+
+    @router.delete("/entries/own")
+    def leave(request: Request) -> OpenedView:
+        """Ends the session of the host that this is asked at."""
+        token = _cookie(request, SECURE_APP_COOKIE) or _cookie(request, APP_COOKIE)
+        session = yard.store.keys.session(digest_of(token), yard.clock.now()) if token else None
+        if session is None or session.host != host_name(request):
+            raise NotFound("cannot sign out: nobody has signed in here")
+        yard.store.keys.end_session(session.id)
+        yard.poke()
+        return OpenedView("", iso(session.expires_at), 0.0)
+
+    return router
+
+
+def host_name(request: Request) -> str:
+    """Where this is asked; the gateway has seen to it that it is a host of this yard."""
+    return (urlsplit(own_origin(request.headers)).hostname or "").rstrip(".")
+
+
+def _begin(yard: Yard, request: Request, host: str, parent: Session) -> OpenedView:
+    token, now = secrets.token_urlsafe(32), yard.clock.now()
+    session = Session(
+        id=f"s-{secrets.token_hex(6)}",
+        user=parent.user,
+        created_at=now,
+        expires_at=parent.expires_at,
+        address=client_address(request.headers),
+        agent=request.headers.get("user-agent", "")[:AGENT_LENGTH_MAX],
+        host=host,
+        parent=parent.id,
+    )
+    yard.store.keys.put_session(digest_of(token), session)
+    yard.poke()
+    return OpenedView(token, iso(session.expires_at), session.expires_at - now)
+
+
+def _cookie(request: Request, name: str) -> str:
+    try:
+        found = SimpleCookie(request.headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""

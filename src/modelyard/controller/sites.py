@@ -1,0 +1,138 @@
+"""The pass over sites: lays out the wished version's files once, compresses them once, and says where they are.
+
+A version is published when all of it lies there; until then, and where it cannot be laid out, the one before is served.
+"""
+
+import asyncio
+import gzip
+import logging
+import mimetypes
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from modelyard_worker.records import write_json
+
+from modelyard.clock import Clock
+from modelyard.controller.events import tell
+from modelyard.domain.names import name_key
+from modelyard.domain.resources import Resource
+from modelyard.domain.sites import KIND, Site, site_from
+from modelyard.errors import ModelyardError
+from modelyard.protocol.sites import SiteFile, SiteManifest, manifest_document
+from modelyard.protocol.table import HostEntry, host_key
+from modelyard.store.ports import Artifacts, Store
+
+COMPRESSED_FROM_BYTES = 1024
+"""Smaller files are one packet either way."""
+
+COMPRESSED_TO_BYTES = 64 * 2**20
+LEVEL = 9
+"""It is done once, and read often."""
+
+RETRY_SECONDS = 30.0
+_TEXT = ("text/", "application/json", "application/javascript", "application/xml", "image/svg", "application/wasm")
+_TYPES = mimetypes.MimeTypes()
+for _suffix, _type in ((".js", "text/javascript"), (".mjs", "text/javascript"), (".wasm", "application/wasm")):
+    _TYPES.add_type(_type, _suffix)
+
+_log = logging.getLogger("modelyard.controller")
+
+
+class SitesPass:
+    def __init__(
+        self, store: Store, artifacts: Artifacts, folder: Path, clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._folder = folder
+        self._clock = clock
+        self._wake = wake
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[str, tuple[int, float]] = {}
+        self._entries: dict[str, HostEntry] = {}
+
+    def __call__(self) -> dict[str, HostEntry]:
+        """What gateways must know of every site that can be served, by `host_key`."""
+        there = {name_key(one.name.name): one for one in self._store.resources.select(KIND)}
+        for key, resource in there.items():
+            manifest = self._manifest(resource)
+            if manifest.exists():
+                self._entries[host_key(KIND, key)] = _entry(resource, manifest)
+            elif key not in self._under_way and self._may_try(key, resource.wished.number):
+                task = asyncio.get_running_loop().create_task(self._lay_out(key, resource, manifest))
+                self._under_way[key] = task
+        for place in [one for one in self._entries if one.partition("/")[2] not in there]:
+            del self._entries[place]
+        return dict(self._entries)
+
+    def _manifest(self, resource: Resource) -> Path:
+        return self._folder / f"{name_key(resource.name.name)}-{resource.wished.number}.json"
+
+    def _may_try(self, key: str, number: int) -> bool:
+        failed = self._failed.get(key)
+        return failed is None or failed[0] != number or failed[1] + RETRY_SECONDS <= self._clock.now()
+
+    async def _lay_out(self, key: str, resource: Resource, manifest: Path) -> None:
+        number, name = resource.wished.number, resource.name.name
+        try:
+            await asyncio.to_thread(self._write, site_from(resource.wished.spec), manifest)
+            self._failed.pop(key, None)
+            tell(self._store.events, KIND, name, f"version {number} serves", self._clock.now())
+        except (OSError, ModelyardError) as error:
+            self._failed[key] = (number, self._clock.now())
+            _log.error("site %s: cannot lay out version %d: %s", name, number, error)
+            tell(self._store.events, KIND, name, f"version {number} cannot be laid out: {error}", self._clock.now())
+        finally:
+            del self._under_way[key]
+            self._wake()
+
+    def _write(self, site: Site, manifest: Path) -> None:
+        """In a thread. The contents first, then the manifest that names them."""
+        contents = self._folder / "contents"
+        contents.mkdir(parents=True, exist_ok=True, mode=0o700)
+        laid_out = self._folder / f"{manifest.stem}.files"
+        shutil.rmtree(laid_out, ignore_errors=True)
+        self._artifacts.lay_out(site.tree, laid_out, share=True)
+        files: dict[str, SiteFile] = {}
+        for one in self._artifacts.tree(site.tree):
+            content = contents / one.sha256
+            if not content.exists():
+                (laid_out / one.path).replace(content)
+            media_type = _media_type(one.path)
+            files[one.path] = SiteFile(one.sha256, one.size_bytes, media_type, _compressed(content, media_type))
+        shutil.rmtree(laid_out, ignore_errors=True)
+        made = SiteManifest(str(contents), site.index, site.error, site.spa, site.cors, site.cache_seconds, files)
+        write_json(str(manifest), manifest_document(made))
+
+    async def close(self) -> None:
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+
+def _entry(resource: Resource, manifest: Path) -> HostEntry:
+    site = site_from(resource.wished.spec)
+    return HostEntry(KIND, resource.name.name, resource.project, site.hosts, access=site.access, site=str(manifest))
+
+
+def _media_type(path: str) -> str:
+    found = _TYPES.guess_type(path)[0] or "application/octet-stream"
+    return f"{found}; charset=utf-8" if found.startswith("text/") or found == "application/json" else found
+
+
+def _compressed(content: Path, media_type: str) -> int | None:
+    """Size of the compressed form, which then lies beside the content; None where it would not be smaller."""
+    size = content.stat().st_size
+    if not media_type.startswith(_TEXT) or not COMPRESSED_FROM_BYTES <= size <= COMPRESSED_TO_BYTES:
+        return None
+    place = content.with_name(f"{content.name}.gz")
+    if not place.exists():
+        # No time in it: the same content gives the same bytes.
+        made = gzip.compress(content.read_bytes(), LEVEL, mtime=0)
+        if len(made) >= size:
+            return None
+        aside = place.with_name(f"{place.name}.tmp")
+        aside.write_bytes(made)
+        aside.replace(place)
+    return place.stat().st_size
