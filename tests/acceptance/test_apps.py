@@ -202,7 +202,7 @@ def check_identity(yard: Yard, token: str) -> None:
     raw = decoded(signature)
     halves = (int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
     public.verify(encode_dss_signature(*halves), f"{head}.{claims}".encode(), ECDSA(SHA256()))
-    assert json.loads(decoded(claims))["sub"] == "ann@example.org"
+    assert json.loads(decoded(claims))["sub"] == "user ann@example.org"
 
 
 def check_calls(yard: Yard, token: str) -> None:
