@@ -11,10 +11,6 @@ INVOCATIONS = "/invocations"
 
 WANTS = ("headers", "query", "path")
 
-_SANDBOX = ("content-security-policy", "sandbox allow-scripts allow-forms allow-popups allow-downloads")
-"""An application's page is served from the address of the yard's console. In a sandbox it has an origin of its own, so
-that a script in it cannot act as whoever is logged in there."""
-
 
 class WebRequest(NamedTuple):
     method: str
@@ -52,4 +48,4 @@ def answer_headers(headers: Sequence[Tuple[str, str]]) -> Tuple[str, List[Tuple[
     """(content type, the other headers) of an application's answer."""
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
     rest = [(name, value) for name, value in headers if name.lower() not in ("content-type", "content-length")]
-    return kind, [*rest, _SANDBOX] if kind.startswith(("text/html", "image/svg", "application/xhtml")) else rest
+    return kind, rest

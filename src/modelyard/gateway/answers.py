@@ -7,6 +7,7 @@ for AWS, or came under `/aws`, get SageMaker's statuses as well.
 
 import http
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -118,20 +119,35 @@ def tensor_error(
     return status, head, json.dumps({"error": text, "request_id": request_id}).encode()
 
 
+SANDBOX = b"content-security-policy: sandbox allow-scripts allow-forms allow-popups allow-downloads\r\n"
+"""With a page at the yard's own address: its scripts get an origin of no one's, and so cannot act as whoever is signed
+in there. A form of any site can have a browser show what a predictor answers."""
+
+_PAGE = re.compile(
+    rb"^content-type: *(?:text/html|image/svg|application/xhtml|text/xml|application/xml)", re.IGNORECASE | re.MULTILINE
+)
 _UNSAFE = str.maketrans("", "", "\r\n\0")
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "content-type"})
+
+
+def is_page(head: bytes) -> bool:
+    """Whether a browser runs the scripts of what these header lines stand before."""
+    return _PAGE.search(head) is not None
 
 
 def answer_head(meta: Mapping[str, Any], version: int, variant: bytes | None = None) -> tuple[int, bytes]:
     """(status, status line and header lines) of a replica's answer, without length, date and request id. `variant` is
     what it says gave it, by default the version.
 
-    Headers that frame the message are the gateway's own; a predictor cannot set them, nor break out of a line.
+    Headers that frame the message are the gateway's own; a predictor cannot set them, nor break out of a line. A page
+    is in a sandbox.
     """
     status = int(meta.get("status", 200))
     lines = [status_line(status)]
     content_type = str(meta.get("type") or "application/octet-stream").translate(_UNSAFE)
     lines.append(b"content-type: %b\r\n" % content_type.encode("latin-1", "replace"))
+    if is_page(lines[-1]):
+        lines.append(SANDBOX)
     for name, value in meta.get("headers") or ():
         clean = str(name).translate(_UNSAFE).strip().lower()
         if clean and clean not in _OURS and ":" not in clean:

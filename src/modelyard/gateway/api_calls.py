@@ -9,7 +9,6 @@ page can read why.
 """
 
 import json
-import re
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +19,7 @@ from modelyard.domain.gateways import BODY_BYTES_MAX, Met, cors_headers, find_st
 from modelyard.domain.names import name_key
 from modelyard.domain.payloads import HttpAnswer, HttpRequest, Routed, Unmappable, answer_of, event_of
 from modelyard.errors import InvalidValue, ModelyardError, NotFound, NotReady, TooLarge
-from modelyard.gateway.answers import status_line
+from modelyard.gateway.answers import SANDBOX, is_page, status_line
 from modelyard.gateway.apis import Api, Cached
 from modelyard.gateway.functions import FUNCTION_ERROR, Invocation
 from modelyard.gateway.outgoing import UrlCall
@@ -60,9 +59,6 @@ _JSON = b"content-type: application/json\r\n"
 _FAULT = b'{"message":"Internal Server Error"}'
 _TIMED_OUT = b"HTTP/1.1 504"
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "keep-alive"})
-_PAGES = rb"^content-type: *(?:text/html|image/svg|application/xhtml|text/xml|application/xml)"
-_PAGE = re.compile(_PAGES, re.IGNORECASE | re.MULTILINE)
-_SANDBOX = b"content-security-policy: sandbox allow-scripts allow-forms allow-popups allow-downloads\r\n"
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"x-amz-security-token"})
 _UNSAFE = str.maketrans("", "", "\r\n\0")
 
@@ -183,9 +179,8 @@ class ApiCall:
         return Refused(answer.status, head, body)
 
     def sandboxed(self, head: bytes) -> bytes:
-        """Header lines of an answer. A page at the yard's own address gets an origin of no one's, so that its scripts
-        cannot act as whoever is signed in there."""
-        return head if self.at_own_origin or not _PAGE.search(head) else head + _SANDBOX
+        """Header lines of an answer; of a page at the yard's own address, in its sandbox."""
+        return head if self.at_own_origin or SANDBOX in head or not is_page(head) else head + SANDBOX
 
     def keep(self, status: int, head: bytes, body: bytes) -> None:
         """For those who ask the same soon; never what sets a cookie, which is one visitor's own."""

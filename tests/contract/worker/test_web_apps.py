@@ -98,12 +98,6 @@ def test_what_an_application_raises_is_its_failure_and_in_the_log(place: Place, 
         assert "request abc: the predictor raised\nTraceback" in replica.output
 
 
-def test_a_page_is_put_into_a_sandbox(place: Place, template: Template) -> None:
-    with template.replica(place, place.package(ASGI)) as replica:
-        headers = dict(replica.connect().ask(b"", path="/page", method="GET").meta["headers"])
-        assert headers["content-security-policy"].startswith("sandbox ")
-
-
 WSGI = """
 closed = []
 

@@ -63,6 +63,19 @@ def test_a_predictor_cannot_set_what_frames_the_message(name: str) -> None:
     assert name.lower().encode() not in head
 
 
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "Text/HTML", "image/svg+xml", "application/xhtml+xml"])
+def test_a_page_is_put_into_a_sandbox_whatever_it_says_itself(kind: str) -> None:
+    policy = ["content-security-policy", "default-src *"]
+    _, head = answer_head({"status": 200, "type": kind, "headers": [policy]}, 1)
+    assert b"content-security-policy: sandbox allow-scripts" in head
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", None])
+def test_what_no_browser_runs_is_in_none(kind: str | None) -> None:
+    _, head = answer_head({"status": 200, "type": kind}, 1)
+    assert b"sandbox" not in head
+
+
 def test_a_full_queue_tells_when_to_try_again() -> None:
     status, head, _ = prediction_error(QueueFull("cannot take it"), "id", signed=False)
     assert status == 503
