@@ -1,7 +1,6 @@
 """What a token opens over the interface: what it is for, and nothing else."""
 
 import hashlib
-import os
 from typing import Any
 
 import pytest
@@ -26,7 +25,6 @@ def job(api: Api) -> str:
 
 @pytest.fixture
 def token_key(api: Api) -> TokenKey:
-    api.home.token_key.write_bytes(os.urandom(32))
     return TokenKey(api.home.token_key)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from modelyard.api.app import create_app
 from modelyard.api.yard import Yard
 from modelyard.clock import ManualClock
 from modelyard.console.pages import routes
+from modelyard.domain.tokens import KEY_BYTES as TOKEN_KEY_BYTES
 from modelyard.sdk.in_process import InProcess
 from modelyard.settings import Home
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.memory import MemoryStore
+from modelyard.store.private_files import make_private
 
 KEY = "the-owner's-key"
 URL = "http://127.0.0.1:8400"
@@ -31,6 +34,7 @@ class Api:
         self.store = MemoryStore()
         self.home = Home(root)
         self.home.make()
+        make_private(self.home.token_key, os.urandom(TOKEN_KEY_BYTES))
         self.artifacts = FileArtifacts(self.home.artifacts)
         self.store.keys.put_owner(hashlib.sha256(KEY.encode()).hexdigest(), self.clock.now())
         self.yard = Yard(self.store, self.artifacts, self.home, self.clock, self._poke)
