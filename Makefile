@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(BIN)/uv
-TESTS := tests/unit tests/contract tests/integration tests/acceptance tests/docs
+# The slowest first, so that at the end no process is left alone with a long file.
+TESTS := tests/acceptance tests/integration tests/contract tests/unit tests/docs
 # Guests bring pins that exclude ours; each is a folder with a `run` of its own.
 GUESTS := $(sort $(wildcard tests/guests/*/run))
 
