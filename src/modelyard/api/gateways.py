@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
+from modelyard.api.hosts import check_hosts_free
 from modelyard.api.permissions import check_role
 from modelyard.api.yard import Yard
 from modelyard.domain.access import Role, policy_document, policy_from
@@ -91,7 +92,8 @@ class GatewayWish(_Strict):
 
 
 def check_gateway_asked(asked: Asked) -> JsonObject:
-    """The document as it is kept. Raises InvalidValue, Forbidden for what whoever asks may not call themselves."""
+    """The document as it is kept. Raises InvalidValue, Forbidden for what whoever asks may not call themselves,
+    Conflict where a host name is another's."""
     try:
         wish = GatewayWish.model_validate(asked.spec)
     except ValidationError as error:
@@ -102,6 +104,7 @@ def check_gateway_asked(asked: Asked) -> JsonObject:
         document["access"] = policy_document(policy_from(wish.access))
     gateway = gateway_from(document)
     check_gateway(gateway)
+    check_hosts_free(asked.yard, KIND, asked.name, gateway.hosts)
     for route in gateway.routes:
         if route.body is not None:
             compile_schema(route.body)

@@ -1,16 +1,15 @@
-"""Which host names are taken, and by what: apps and sites each have an origin of their own."""
+"""Which host names are taken, and by what: apps, sites and gateways each have an origin of their own."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from modelyard.api.yard import Yard
 from modelyard.domain.apps import KIND as APP
+from modelyard.domain.gateways import KIND as GATEWAY
 from modelyard.domain.hosts import LOCAL
 from modelyard.domain.names import name_key
 from modelyard.domain.sites import KIND as SITE
 from modelyard.errors import Conflict
-
-GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def place_at(yard: Yard, host: str) -> Place | None:
 
 
 def check_hosts_free(yard: Yard, kind: str, name: str, hosts: Iterable[str]) -> None:
-    """Raises Conflict where another app or site has one of these names, or the same label."""
+    """Raises Conflict where another app, site or gateway has one of these names, or the same label."""
     wanted = set(hosts)
     for one in places(yard):
         if one.kind == kind and name_key(one.name) == name_key(name):
@@ -56,5 +55,5 @@ def check_hosts_free(yard: Yard, kind: str, name: str, hosts: Iterable[str]) -> 
         if taken:
             raise Conflict(
                 f"cannot deploy {kind} {name}: {one.kind} {one.name} answers at {min(taken)}",
-                "a host name belongs to one app or site",
+                "a host name belongs to one app, site or gateway",
             )
