@@ -96,6 +96,15 @@ def test_a_yard_that_goes_down_and_comes_up_goes_on_with_it(scoring: Yard, tmp_p
     under.assert_scored_once(attempts=2)
 
 
+def test_a_yard_of_which_everything_is_killed_goes_on_with_it(scoring: Yard, tmp_path: Path) -> None:
+    under = Under(scoring, tmp_path, "killed")
+    scoring.kill("supervisor")
+    for process in scoring.everything_alive():
+        process.kill()
+    scoring.up()
+    under.assert_scored_once(attempts=2)
+
+
 def test_a_stop_is_heard_at_once_and_leaves_nothing_half_done(scoring: Yard, tmp_path: Path) -> None:
     under = Under(scoring, tmp_path, "stopped")
     done = scoring.command("stop", f"transform/{under.id}", "-o", "json")
