@@ -57,6 +57,8 @@ def test_its_trials_are_shown_with_their_values_and_the_best_of_them(api: Api) -
         ({"ranges": [ETA, ETA]}, "a range is given twice"),
         ({"ranges": [{**ETA, "low": 1.0}]}, "1 is not below 0.5"),
         ({"ranges": [{**ETA, "low": 0.0, "scaling": "Logarithmic"}]}, "must begin above 0"),
+        ({"ranges": [{**ETA, "high": 7.0}]}, "eta"),
+        ({"ranges": [{**ETA, "low": -1.0}]}, "eta"),
         ({"ranges": [{**ETA, "high": 1.0, "scaling": "ReverseLogarithmic"}]}, "from 0 to below 1"),
         ({"ranges": [{**ETA, "kind": "integer"}]}, "needs whole ends"),
         ({"ranges": [{"name": "booster", "kind": "categorical", "values": ["a", "a"]}]}, "needs values, each once"),
