@@ -1,6 +1,7 @@
-"""Host names: of the yard, of apps and sites, and which of them browsers take for one site."""
+"""Host names: of the yard, of apps and sites, which of them browsers take for one site, and which are this machine."""
 
 import re
+from ipaddress import IPv6Address, ip_address
 
 from modelyard.errors import InvalidValue
 
@@ -43,3 +44,13 @@ def registrable(name: str) -> str:
 def shares_domain(one: str, other: str) -> bool:
     """Whether browsers take the two for one site."""
     return registrable(one) == registrable(other)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or an address means this machine to itself."""
+    try:
+        found = ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return host == LOCAL or host.endswith(f".{LOCAL}")
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_loopback

@@ -126,7 +126,9 @@ in there. A form of any site can have a browser show what a predictor answers.""
 _PAGE = re.compile(
     rb"^content-type: *(?:text/html|image/svg|application/xhtml|text/xml|application/xml)", re.IGNORECASE | re.MULTILINE
 )
-_UNSAFE = str.maketrans("", "", "\r\n\0")
+UNSAFE = str.maketrans("", "", "\r\n\0")
+"""Takes out of a header what would end its line."""
+
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "content-type"})
 
 
@@ -144,14 +146,14 @@ def answer_head(meta: Mapping[str, Any], version: int, variant: bytes | None = N
     """
     status = int(meta.get("status", 200))
     lines = [status_line(status)]
-    content_type = str(meta.get("type") or "application/octet-stream").translate(_UNSAFE)
+    content_type = str(meta.get("type") or "application/octet-stream").translate(UNSAFE)
     lines.append(b"content-type: %b\r\n" % content_type.encode("latin-1", "replace"))
     if is_page(lines[-1]):
         lines.append(SANDBOX)
     for name, value in meta.get("headers") or ():
-        clean = str(name).translate(_UNSAFE).strip().lower()
+        clean = str(name).translate(UNSAFE).strip().lower()
         if clean and clean not in _OURS and ":" not in clean:
-            text = f"{clean}: {str(value).translate(_UNSAFE)}\r\n"
+            text = f"{clean}: {str(value).translate(UNSAFE)}\r\n"
             lines.append(text.encode("latin-1", "replace"))
     lines.append(b"x-amzn-invoked-production-variant: %b\r\n" % (variant or b"v%d" % version))
     return status, b"".join(lines)

@@ -8,6 +8,7 @@ Refusals have API Gateway's words, `{"message": "Forbidden"}`, and the CORS head
 page can read why.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,7 +20,7 @@ from modelyard.domain.gateways import BODY_BYTES_MAX, Met, cors_headers, find_st
 from modelyard.domain.names import name_key
 from modelyard.domain.payloads import HttpAnswer, HttpRequest, Routed, Unmappable, answer_of, event_of
 from modelyard.errors import InvalidValue, ModelyardError, NotFound, NotReady, TooLarge
-from modelyard.gateway.answers import SANDBOX, is_page, status_line
+from modelyard.gateway.answers import SANDBOX, UNSAFE, is_page, status_line
 from modelyard.gateway.apis import Api, Cached
 from modelyard.gateway.functions import FUNCTION_ERROR, Invocation
 from modelyard.gateway.outgoing import UrlCall
@@ -60,7 +61,6 @@ _FAULT = b'{"message":"Internal Server Error"}'
 _TIMED_OUT = b"HTTP/1.1 504"
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "keep-alive"})
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"x-amz-security-token"})
-_UNSAFE = str.maketrans("", "", "\r\n\0")
 
 
 class Refused(NamedTuple):
@@ -243,7 +243,7 @@ def _passed(headers: Sequence[tuple[bytes, bytes]], *, credential: bool) -> list
 
 def _lines(headers: Sequence[tuple[str, str]]) -> bytes:
     """Header lines that nobody can break out of."""
-    clean = [(name.translate(_UNSAFE).strip().lower(), value.translate(_UNSAFE)) for name, value in headers]
+    clean = [(name.translate(UNSAFE).strip().lower(), value.translate(UNSAFE)) for name, value in headers]
     return lines(
         (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in clean if name
     )
@@ -252,7 +252,46 @@ def _lines(headers: Sequence[tuple[str, str]]) -> bytes:
 # -- behind the gateway ------------------------------------------------------------------------------------------------
 
 
-class FunctionCall(Invocation):
+class _Call(Prediction):
+    """A request that goes on behind the gateway once it is known who asks; what is refused, is so in its words."""
+
+    __slots__ = ()
+
+    call: ApiCall
+    _authorizing: asyncio.Task[None]
+
+    def start(self) -> None:
+        self.started_at = time.monotonic()
+        if self.call.authorize is None:
+            self._go()
+        else:
+            self._authorizing = self.connection.gateway.loop.create_task(authorized(self.call, self._go, self.fail))
+
+    def _go(self) -> None:
+        if self.done:
+            return
+        try:
+            assert self.call.met is not None
+            self._check_body(self.call.met)
+        except ModelyardError as error:
+            self.fail(error)
+            return
+        super().start()
+
+    def _check_body(self, met: Met) -> None:
+        """Makes of the body what is asked behind. Raises ModelyardError where the route does not take it."""
+        raise NotImplementedError
+
+    def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
+        status, head, body = self.call.refused(error)
+        return status, head + self.call.cors, body
+
+    def _finish(self, status: int, head: bytes, body: bytes) -> None:
+        super()._finish(status, head, body)
+        self.call.finish(status, len(body))
+
+
+class FunctionCall(_Call, Invocation):
     """A request that a function answers."""
 
     __slots__ = ("_authorizing", "call")
@@ -274,32 +313,13 @@ class FunctionCall(Invocation):
     def on_complete(self) -> None:
         """The body waits in parts until it is known who asks."""
 
-    def start(self) -> None:
-        self.started_at = time.monotonic()
-        if self.call.authorize is None:
-            self._go()
-        else:
-            self._authorizing = self.connection.gateway.loop.create_task(authorized(self.call, self._go, self.fail))
-
-    def _go(self) -> None:
-        if self.done:
-            return
+    def _check_body(self, met: Met) -> None:
         body = b"".join(self._parts)
         self._parts = []
-        try:
-            assert self.call.met is not None
-            self.call.api.check_body(self.call.met, body)
-            self.body = self.call.event(body)
-            if len(self.body) > self.service.entry.max_body_bytes:
-                raise TooLarge("Request Entity Too Large")
-        except ModelyardError as error:
-            self.fail(error)
-            return
-        super().start()
-
-    def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
-        status, head, body = self.call.refused(error)
-        return status, head + self.call.cors, body
+        self.call.api.check_body(met, body)
+        self.body = self.call.event(body)
+        if len(self.body) > self.service.entry.max_body_bytes:
+            raise TooLarge("Request Entity Too Large")
 
     def _answer_whole(self, status: int, head: bytes, body: bytes) -> None:
         call = self.call
@@ -310,12 +330,8 @@ class FunctionCall(Invocation):
             found = call.result(body)
         self._finish(found.status, status_line(found.status) + found.head + call.cors, found.body)
 
-    def _finish(self, status: int, head: bytes, body: bytes) -> None:
-        super()._finish(status, head, body)
-        self.call.finish(status, len(body))
 
-
-class EndpointCall(Prediction):
+class EndpointCall(_Call):
     """A request that an endpoint answers, body as it came."""
 
     __slots__ = ("_authorizing", "added_head", "call")
@@ -328,39 +344,16 @@ class EndpointCall(Prediction):
         self.call = call
         self.added_head = call.cors
 
-    def start(self) -> None:
-        self.started_at = time.monotonic()
-        if self.call.authorize is None:
-            self._go()
-        else:
-            self._authorizing = self.connection.gateway.loop.create_task(authorized(self.call, self._go, self.fail))
-
-    def _go(self) -> None:
-        if self.done:
-            return
-        try:
-            assert self.call.met is not None
-            if not self.is_kept:
-                self.call.api.check_body(self.call.met, self.body)
-            elif self.call.met.route.body is not None:
-                raise TooLarge("Request Entity Too Large")
-        except ModelyardError as error:
-            self.fail(error)
-            return
-        super().start()
-
-    def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
-        status, head, body = self.call.refused(error)
-        return status, head + self.call.cors, body
+    def _check_body(self, met: Met) -> None:
+        if not self.is_kept:
+            self.call.api.check_body(met, self.body)
+        elif met.route.body is not None:
+            raise TooLarge("Request Entity Too Large")
 
     def _answer_whole(self, status: int, head: bytes, body: bytes) -> None:
         head = self.call.sandboxed(head)
         self.call.keep(status, head.partition(b"\r\n")[2], body)
         self._finish(status, head + self.call.cors, body)
-
-    def _finish(self, status: int, head: bytes, body: bytes) -> None:
-        super()._finish(status, head, body)
-        self.call.finish(status, len(body))
 
 
 async def authorized(call: ApiCall, go: Callable[[], None], fail: Callable[[ModelyardError], None]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httptools
 
 from modelyard.domain.access import Role, allows
+from modelyard.domain.hosts import is_loopback
 from modelyard.errors import Conflict, Forbidden, InvalidValue, ModelyardError, NotFound, TooLarge, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_line, status_of, tensor_error
 from modelyard.gateway.api_calls import ApiCall, Refused, open_call
@@ -27,7 +28,7 @@ from modelyard.gateway.entrance import (
 )
 from modelyard.gateway.event_stream import EventStream
 from modelyard.gateway.functions import Invocation, Way, check_is_function, function_error, invocation_way
-from modelyard.gateway.hosts import is_loopback, name_of
+from modelyard.gateway.hosts import name_of
 from modelyard.gateway.inference import Inference, model_state, server_state
 from modelyard.gateway.metrics import Scrape
 from modelyard.gateway.pages import HEAD, error_page
@@ -163,7 +164,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream transport, as the listener makes them
-        self.must_encrypt = self.gateway.tls is not None and not self.is_encrypted and not is_loopback(self.address)
+        elsewhere = bool(self.address) and not is_loopback(self.address)
+        self.must_encrypt = self.gateway.tls is not None and not self.is_encrypted and elsewhere
         self.gateway.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -32,6 +32,7 @@ from typing import Any
 
 from modelyard_worker.records import Identity, is_alive, own_identity, read_identity, read_json, start_ticks, write_json
 
+from modelyard.domain.hosts import is_loopback
 from modelyard.domain.tokens import KEY_BYTES as TOKEN_KEY_BYTES
 from modelyard.errors import Conflict, ModelyardError, StartFailed
 from modelyard.log import start_log
@@ -160,7 +161,7 @@ class Supervisor:
         """Raises Conflict where others could reach a yard that nobody but its owner may enter: whoever opens it to them
         decides first who they are."""
         host = self._settings.host
-        if not _is_loopback(host) and not anybody_is_admitted(self._home):
+        if not is_loopback(host) and not anybody_is_admitted(self._home):
             raise Conflict(
                 f"cannot listen on {host}: nobody is admitted to this yard yet",
                 "`modelyard up` on loopback, `modelyard users add EMAIL --role admin` or `modelyard keys add`, `down`, "
@@ -226,7 +227,7 @@ class Supervisor:
         gateway = [*home, "--fd", str(listening.fileno())]
         inherited = (listening.fileno(),)
         names = list(self._settings.names)
-        if not _is_loopback(self._settings.host):
+        if not is_loopback(self._settings.host):
             gateway += ["--predictions-need-key"]
             names += [socket.gethostname().lower(), self._settings.host]
         for name in names:
@@ -500,10 +501,6 @@ def _written_processes(document: dict[str, Any]) -> list[tuple[str, Identity]]:
 
 def _is_any(host: str) -> bool:
     return host in ("0.0.0.0", "::")  # noqa: S104 (a comparison; nothing is bound by it)
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _end(identity: Identity, limit_seconds: float = 0.0) -> None:

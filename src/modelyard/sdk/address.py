@@ -1,6 +1,5 @@
 """Where the yard is, and the key to it."""
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 
 from modelyard_worker.records import read_json
 
+from modelyard.domain.hosts import is_loopback
 from modelyard.errors import InvalidValue, YardDown
 from modelyard.settings import Home, home_from
 
@@ -69,8 +69,4 @@ def check_url(url: str) -> str:
 
 def is_here(url: str) -> bool:
     """Whether a yard's URL is of this machine, so that paths mean the same there."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return is_loopback(urlsplit(url).hostname or "")
