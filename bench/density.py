@@ -36,6 +36,9 @@ from modelyard.store.sqlite import open_store
 
 LIMIT_SECONDS = 600.0
 IDLE_SECONDS = 20.0
+DELAY_SECONDS = 3600.0
+"""Of what was loaded, nothing goes to zero again before all is measured."""
+
 ASKED = 50
 AT_ONCE = 500
 CONNECTIONS = 16
@@ -99,7 +102,9 @@ def fill(home: Home, count: int) -> None:
     store = open_store(home)
     spec = EndpointSpec(
         store.endpoints.get("first").wished.spec.package,
-        autoscaling=Autoscaling(min_replicas=0, max_replicas=1, init_replicas=0),
+        autoscaling=Autoscaling(
+            min_replicas=0, max_replicas=1, init_replicas=0, last_replica_delay_seconds=DELAY_SECONDS
+        ),
     )
     for start in range(0, count, AT_ONCE):
         names = [f"e{number}" for number in range(start, min(count, start + AT_ONCE))]

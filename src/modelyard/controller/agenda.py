@@ -28,6 +28,10 @@ class Agenda:
             self._due[key] = at
             heapq.heappush(self._heap, (at, key))
 
+    def put_by(self, key: str, at: float) -> None:
+        """To be looked at when that time has come, or before where that was put."""
+        self.put(key, min(at, self._due.get(key, at)))
+
     def take(self, now: float, at_most: int) -> list[str]:
         """Those to look at now; the rest stays for the next call."""
         while self._heap and (self._heap[0][0] <= now or self._is_stale(self._heap[0])):

@@ -18,7 +18,6 @@ from modelyard.domain.autoscaling import (
     History,
     Past,
     Recommendation,
-    Rule,
     Sample,
     capacity_of,
     default_target,
@@ -38,7 +37,7 @@ IDLE_TICK_SECONDS = 5.0
 """How often an endpoint without load is looked at, while there is still something to give back."""
 
 RECORD_SECONDS = 5.0
-"""Over what load is summed up before it is written down, and how often a decision is that changes nothing."""
+"""Over what load is summed up before it is written down, and how often decisions are that change nothing."""
 
 REMEMBERED_MAX = 7200
 """Samples and recommendations of one endpoint: an hour of ticks, the longest window and stabilization."""
@@ -119,13 +118,22 @@ class _Watch:
     meter: Meter
     decide_at: float = 0.0
     version: int | None = None
+    requested: int | None = None
+    """Replicas that were asked for last; None where nobody has decided yet."""
     samples: deque[Sample] = field(default_factory=lambda: deque[Sample](maxlen=REMEMBERED_MAX))
     past: deque[Past] = field(default_factory=lambda: deque[Past](maxlen=REMEMBERED_MAX))
     recorded: Recommendation | None = None
     rests: bool = False
     """It was found at zero, which says nothing new."""
     unrecorded: list[Sample] = field(default_factory=list[Sample])
-    """Samples since load was last written down."""
+    """Samples since load was last written down, from the first with load on."""
+
+    def keep(self, sample: Sample) -> None:
+        if sample.demand or sample.arrivals:
+            self.last_request_at = sample.at
+        self.samples.append(sample)
+        if self.unrecorded or sample.demand or sample.arrivals:
+            self.unrecorded.append(sample)
 
 
 def may_be_evicted(endpoint: Endpoint) -> bool:
@@ -142,6 +150,10 @@ class Autoscaler:
         self._watches: dict[str, _Watch] = {}
         self._born_at = clock.now()
         self._changed: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._unrecorded: list[tuple[str, Recommendation]] = []
+        """Decisions that changed nothing and are not written down yet."""
+        self._record_at = clock.monotonic() + RECORD_SECONDS
         self._gateways: set[object] = set()
         self._cores = len(os.sched_getaffinity(0))
 
@@ -157,7 +169,8 @@ class Autoscaler:
             watch.meter.take(gateway, None, self._clock.now())
 
     def take(self, gateway: object, loads: dict[str, Load]) -> None:
-        """A report. The loop is woken for an endpoint that had no load before: it may have no replica."""
+        """A report. The loop is woken for an endpoint that had no load before and has no replica; one that has is
+        looked at when a tick is over, for before that nothing can be said of its load."""
         now = self._clock.now()
         for key, load in loads.items():
             watch = self._watches.get(key)
@@ -165,16 +178,24 @@ class Autoscaler:
                 # Nobody has looked at this endpoint yet; the pass that does so must find its load.
                 watch = self._watches[key] = _Watch(self._born_at, 0.0, Meter(now))
             rested = watch.meter.at_rest
+            if rested and watch.requested and (load.arrivals or load.in_flight or load.queued):
+                watch.keep(watch.meter.close(now))
+                watch.decide_at = self._due[key] = now + TICK_SECONDS
             watch.meter.take(gateway, load, now)
-            if rested and not watch.meter.at_rest:
+            if rested and not watch.requested and not watch.meter.at_rest:
                 watch.decide_at = now
                 self._changed.add(key)
                 self._wake()
 
     def take_changed(self) -> set[str]:
-        """Endpoints, by `name_key`, that were at rest and have load since the last call."""
+        """Endpoints, by `name_key`, that were without a replica and have load since the last call."""
         changed, self._changed = self._changed, set()
         return changed
+
+    def take_due(self) -> dict[str, float]:
+        """Endpoints with replicas that were at rest and have load since the last call, and when to look at them."""
+        due, self._due = self._due, {}
+        return due
 
     # -- for the pass ------------------------------------------------------------------------------------------------
 
@@ -200,6 +221,7 @@ class Autoscaler:
             capacity = living + max(0, room)
             self._record(endpoint, watch, evicted(settings, current, now, capacity, evicted_for))
             watch.decide_at = now + IDLE_TICK_SECONDS
+            watch.requested = 0
             watch.samples.clear()
             return endpoint.scaled(0), watch.decide_at
         if now >= watch.decide_at or watch.version != endpoint.wished.number:
@@ -207,9 +229,6 @@ class Autoscaler:
             current = self._decide(endpoint, settings, watch, current, living, room, now)
         if watch.decide_at < float("inf"):
             return endpoint.scaled(current), watch.decide_at
-        if not current and not living:
-            # At rest at zero nothing of the past counts; thousands of them must not fill memory.
-            del self._watches[name_key(endpoint.name)]
         return endpoint.scaled(current), None
 
     def at_rest(self, key: str) -> bool:
@@ -220,6 +239,7 @@ class Autoscaler:
     def forget(self, name: str) -> None:
         """The endpoint is gone."""
         self._watches.pop(name_key(name), None)
+        self._unrecorded = [one for one in self._unrecorded if name_key(one[0]) != name_key(name)]
         self._store.scaling.forget(name)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
@@ -247,6 +267,7 @@ class Autoscaler:
         if found.recommended is not None:
             watch.past.append(Past(now, found.recommended))
         watch.decide_at = now + self._pause(watch, settings, found)
+        watch.requested = found.requested
         self._record(endpoint, watch, found)
         return found.requested
 
@@ -261,11 +282,7 @@ class Autoscaler:
         return replace(settings, target_in_flight=target)
 
     def _sample(self, watch: _Watch, settings: Autoscaling, now: float) -> None:
-        sample = watch.meter.close(now)
-        if sample.demand or sample.arrivals:
-            watch.last_request_at = now
-        watch.samples.append(sample)
-        watch.unrecorded.append(sample)
+        watch.keep(watch.meter.close(now))
         while watch.samples[0].at <= now - settings.window_seconds:
             watch.samples.popleft()
         kept = max(settings.upscale_stabilization_seconds, settings.downscale_stabilization_seconds)
@@ -275,55 +292,68 @@ class Autoscaler:
     def _pause(self, watch: _Watch, settings: Autoscaling, found: Recommendation) -> float:
         """How long until the next look: a load is watched closely, and what rests is looked at when something may
         change."""
-        if not watch.meter.at_rest or any(one.demand or one.arrivals for one in watch.samples):
+        if not watch.meter.at_rest or found.requested != found.current:
             return TICK_SECONDS
-        if found.rule is Rule.LAST_REPLICA and found.requested == found.current == 1:
+        recommended = found.current if found.recommended is None else found.recommended
+        if recommended <= found.current == found.min_replicas:
+            # The average can only fall now, and it cannot go below the minimum.
+            return float("inf")
+        if recommended <= found.current == 1:
             # Load wakes it, and else nothing can change before its delay is over.
-            delay_left = settings.last_replica_delay_seconds - (found.idle_seconds or 0.0)
-            return max(IDLE_TICK_SECONDS, delay_left)
-        if found.rule is Rule.LAST_REPLICA or found.requested != found.min_replicas or found.current != found.requested:
-            return IDLE_TICK_SECONDS
-        return float("inf")
+            return max(TICK_SECONDS, settings.last_replica_delay_seconds - (found.idle_seconds or 0.0))
+        if any(one.demand or one.arrivals for one in watch.samples):
+            return TICK_SECONDS
+        return IDLE_TICK_SECONDS
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
-    def _record(self, endpoint: Endpoint, watch: _Watch, found: Recommendation) -> None:
-        """Writes down what was decided and seen. The prediction path does not hang on it: where the disk refuses, it is
-        not written."""
+    def write_down(self, *, at_once: bool = False) -> None:
+        """The loads since the last time, and the decisions that changed nothing; where it is time. The prediction path
+        does not hang on it: where the disk refuses, it is not written."""
+        if self._clock.monotonic() < self._record_at and not at_once:
+            return
+        self._record_at = self._clock.monotonic() + RECORD_SECONDS
+        loads = [(key, _load_record(watch)) for key, watch in self._watches.items() if watch.unrecorded]
+        decisions, self._unrecorded = self._unrecorded, []
+        for key, watch in list(self._watches.items()):
+            watch.unrecorded = []
+            if watch.requested == 0 and watch.decide_at == float("inf") and watch.meter.at_rest:
+                # At rest at zero nothing of the past counts; thousands of them must not fill memory.
+                del self._watches[key]
         try:
-            self._record_load(endpoint, watch, found)
-            self._record_decision(endpoint, watch, found)
+            self._store.scaling.add_loads(loads)
+            self._store.scaling.add_decisions(decisions)
         except StoreFailed as error:
-            _log.error("endpoint %s: %s", endpoint.name, error)
+            _log.error("cannot write down the load of %d endpoints: %s", len(loads), error)
 
-    def _record_load(self, endpoint: Endpoint, watch: _Watch, found: Recommendation) -> None:
-        seconds = sum(one.seconds for one in watch.unrecorded)
-        resting = watch.decide_at == float("inf")
-        if seconds < RECORD_SECONDS and not resting:
-            return
-        samples, watch.unrecorded = watch.unrecorded, []
-        if not any(one.demand or one.arrivals for one in samples):
-            return
-        record = LoadRecord(
-            at=found.at,
-            seconds=round(seconds, 3),
-            in_flight=round(sum(one.in_flight * one.seconds for one in samples) / seconds, 4),
-            queued=round(sum(one.queued * one.seconds for one in samples) / seconds, 4),
-            arrivals=sum(one.arrivals for one in samples),
-            replicas=found.requested,
-        )
-        self._store.scaling.add_loads([(endpoint.name, record)])
-
-    def _record_decision(self, endpoint: Endpoint, watch: _Watch, found: Recommendation) -> None:
+    def _record(self, endpoint: Endpoint, watch: _Watch, found: Recommendation) -> None:
+        """Writes down a decision that changes something, and remembers one that says something new."""
         last = watch.recorded
-        changed = found.requested != found.current
-        news = last is None or changed or found.rule is not last.rule or found.recommended != last.recommended
-        if not changed and last is not None and (not news or found.at - last.at < RECORD_SECONDS):
-            return
-        if not changed and last is None and watch.rests:
+        if found.requested == found.current:
+            news = last is None or found.rule is not last.rule or found.recommended != last.recommended
+            if news and (not watch.rests if last is None else found.at - last.at >= RECORD_SECONDS):
+                watch.recorded = found
+                self._unrecorded.append((endpoint.name, found))
             return
         watch.recorded = found
-        self._store.scaling.add_decision(endpoint.name, found)
-        if changed:
-            _log.info("endpoint %s: %s", endpoint.name, found.sentence)
+        try:
+            # What was seen before it belongs before it.
+            earlier, self._unrecorded = self._unrecorded, []
+            self._store.scaling.add_decisions([*earlier, (endpoint.name, found)])
             self._store.events.add("endpoint", endpoint.name, f"scaling: {found.sentence}", found.at)
+        except StoreFailed as error:
+            _log.error("endpoint %s: %s", endpoint.name, error)
+        _log.info("endpoint %s: %s", endpoint.name, found.sentence)
+
+
+def _load_record(watch: _Watch) -> LoadRecord:
+    samples = watch.unrecorded
+    seconds = sum(one.seconds for one in samples)
+    return LoadRecord(
+        at=samples[-1].at,
+        seconds=round(seconds, 3),
+        in_flight=round(sum(one.in_flight * one.seconds for one in samples) / seconds, 4),
+        queued=round(sum(one.queued * one.seconds for one in samples) / seconds, 4),
+        arrivals=sum(one.arrivals for one in samples),
+        replicas=watch.requested or 0,
+    )

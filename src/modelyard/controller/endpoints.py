@@ -122,6 +122,7 @@ class EndpointsPass:
         self._note_what_changed()
         await self._look_at(self._agenda.take(self._clock.monotonic(), LOOKED_AT_MAX), changes)
         self.idleness.write_down()
+        self.autoscaler.write_down()
         next_at = self._agenda.next_at(self._clock.monotonic())
         return changes, None if next_at is None else self._clock.now() + next_at - self._clock.monotonic()
 
@@ -133,6 +134,8 @@ class EndpointsPass:
         self._agenda.add(*changed, *self._held_back)
         self._agenda.add(*self._engine.take_changed(), *self.replicas.take_changed())
         self._agenda.add(*self.autoscaler.take_changed(), urgent=True)
+        for key, at in self.autoscaler.take_due().items():
+            self._agenda.put_by(key, self._clock.monotonic() + at - self._clock.now())
 
     async def _look_at(self, keys: list[str], changes: Changes) -> None:
         unread = [key for key in keys if key not in self._endpoints]

@@ -738,11 +738,12 @@ class MemoryScaling:
         self._decisions: dict[str, list[Recommendation]] = {}
         self._loads: dict[str, list[LoadRecord]] = {}
 
-    def add_decision(self, name: str, decision: Recommendation) -> None:
+    def add_decisions(self, decisions: Iterable[tuple[str, Recommendation]]) -> None:
         with self._lock:
-            kept = self._decisions.setdefault(name_key(name), [])
-            kept.append(decision)
-            del kept[:-DECISIONS_PER_ENDPOINT_MAX]
+            for name, decision in decisions:
+                kept = self._decisions.setdefault(name_key(name), [])
+                kept.append(decision)
+                del kept[:-DECISIONS_PER_ENDPOINT_MAX]
 
     def decisions(self, name: str, limit: int = 100) -> list[Recommendation]:
         with self._lock:

@@ -388,7 +388,9 @@ class Scaling(Protocol):
     """What autoscaling saw and decided, for people. Names are compared by `name_key`. Of each endpoint the newest
     `DECISIONS_PER_ENDPOINT_MAX` decisions and `LOADS_PER_ENDPOINT_MAX` records of load are kept."""
 
-    def add_decision(self, name: str, decision: Recommendation) -> None: ...
+    def add_decisions(self, decisions: Iterable[tuple[str, Recommendation]]) -> None:
+        """All at once, by endpoint, in order of time."""
+        ...
 
     def decisions(self, name: str, limit: int = 100) -> list[Recommendation]:
         """Newest first."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert, select
 
@@ -20,11 +21,9 @@ class SqlScaling:
     def __init__(self, history: Database) -> None:
         self._history = history
 
-    def add_decision(self, name: str, decision: Recommendation) -> None:
-        key = name_key(name)
-        with self._history.write() as connection:
-            connection.execute(insert(scaling_decisions).values(endpoint_key=key, decision=asdict(decision)))
-            _forget_beyond(connection, scaling_decisions, key, DECISIONS_PER_ENDPOINT_MAX)
+    def add_decisions(self, decisions: Iterable[tuple[str, Recommendation]]) -> None:
+        rows = [{"endpoint_key": name_key(name), "decision": asdict(one)} for name, one in decisions]
+        self._add(scaling_decisions, rows, DECISIONS_PER_ENDPOINT_MAX)
 
     def decisions(self, name: str, limit: int = 100) -> list[Recommendation]:
         wanted = (
@@ -38,12 +37,7 @@ class SqlScaling:
 
     def add_loads(self, loads: Iterable[tuple[str, LoadRecord]]) -> None:
         rows = [{"endpoint_key": name_key(name), **asdict(record)} for name, record in loads]
-        if not rows:
-            return
-        with self._history.write() as connection:
-            connection.execute(insert(load_rows), rows)
-            for key in {row["endpoint_key"] for row in rows}:
-                _forget_beyond(connection, load_rows, key, LOADS_PER_ENDPOINT_MAX)
+        self._add(load_rows, rows, LOADS_PER_ENDPOINT_MAX)
 
     def loads(self, name: str, since: float = 0.0, limit: int = 1000) -> list[LoadRecord]:
         wanted = (
@@ -58,6 +52,14 @@ class SqlScaling:
                 for row in connection.execute(wanted)
             ]
         return found[::-1]
+
+    def _add(self, table: Table, rows: list[dict[str, Any]], most: int) -> None:
+        if not rows:
+            return
+        with self._history.write() as connection:
+            connection.execute(insert(table), rows)
+            for key in {row["endpoint_key"] for row in rows}:
+                _forget_beyond(connection, table, key, most)
 
     def forget(self, name: str) -> None:
         with self._history.write() as connection:

@@ -35,15 +35,16 @@ def low_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_decision_comes_back_with_every_term(store: Store) -> None:
-    store.scaling.add_decision("Price", DECISION)
+    store.scaling.add_decisions([("Price", DECISION)])
     assert store.scaling.decisions("price") == [DECISION]
     assert store.scaling.decisions("other") == []
 
 
 def test_decisions_are_bounded_for_each_endpoint_and_come_newest_first(store: Store) -> None:
-    store.scaling.add_decision("other", DECISION)
-    for number in range(5):
-        store.scaling.add_decision("price", replace(DECISION, requested=number))
+    store.scaling.add_decisions([])
+    decisions = [replace(DECISION, requested=number) for number in range(5)]
+    store.scaling.add_decisions([("price", decisions[0]), ("other", DECISION)])
+    store.scaling.add_decisions(("price", one) for one in decisions[1:])
     assert [one.requested for one in store.scaling.decisions("price")] == [4, 3, 2]
     assert [one.requested for one in store.scaling.decisions("price", limit=1)] == [4]
     assert len(store.scaling.decisions("other")) == 1
@@ -61,7 +62,7 @@ def test_the_newest_load_comes_oldest_first_and_is_bounded_for_each_endpoint(sto
 
 def test_what_is_forgotten_is_gone_for_that_endpoint_alone(store: Store) -> None:
     for name in ("price", "other"):
-        store.scaling.add_decision(name, DECISION)
+        store.scaling.add_decisions([(name, DECISION)])
         store.scaling.add_loads([(name, LOAD)])
     store.scaling.forget("PRICE")
     assert (store.scaling.decisions("price"), store.scaling.loads("price")) == ([], [])

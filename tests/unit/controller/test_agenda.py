@@ -29,6 +29,16 @@ def test_what_waits_for_a_time_is_looked_at_then_and_only_the_last_word_counts()
     assert agenda.take(9.0, MANY) == ["a"]
 
 
+def test_a_latest_time_never_puts_off_what_is_due_before_it() -> None:
+    agenda = Agenda()
+    agenda.put("a", 5.0)
+    agenda.put_by("a", 9.0)
+    agenda.put("b", 8.0)
+    agenda.put_by("b", 6.0)
+    agenda.put_by("c", 7.0)
+    assert [agenda.take(at, MANY) for at in (5.0, 6.0, 7.0, 9.0)] == [["a"], ["b"], ["c"], []]
+
+
 def test_beyond_what_a_pass_can_take_the_urgent_come_first_and_nobody_is_forgotten() -> None:
     agenda = Agenda()
     agenda.add(*"abcde")

@@ -33,6 +33,7 @@ class Scaled:
         self.autoscaler = Autoscaler(self.store, self.clock, self._wake)
         self.endpoint, self.present = endpoint, present
         self.again_at: float | None = None
+        self.looks = 0
         self.autoscaler.gateway_came("gateway")
 
     def _wake(self) -> None:
@@ -45,6 +46,8 @@ class Scaled:
         self.clock.advance(seconds)
         found, self.again_at = self.autoscaler.scale(self.endpoint, self.present, self.present or 0, 100)
         self.present = found.wished.spec.replicas
+        self.looks += 1
+        self.autoscaler.write_down()
         return self.present
 
     def hold(self, load: Load, seconds: float) -> int:
@@ -96,12 +99,28 @@ def test_a_burst_is_answered_within_two_ticks_and_told() -> None:
     assert scaled.store.scaling.decisions("price")[0].requested == 12
 
 
-def test_load_that_comes_after_a_rest_wakes_the_loop_once() -> None:
+def test_load_that_comes_after_a_rest_to_a_replica_is_looked_at_when_its_tick_is_over() -> None:
     scaled = Scaled(price(SETTINGS), present=1)
     scaled.look()
+    came_at = scaled.clock.now()
     scaled.report(load(1))
     scaled.report(load(2))
-    assert scaled.woken == 1
+    assert scaled.woken == 0
+    assert scaled.autoscaler.take_due() == {"price": came_at + TICK_SECONDS}
+    assert scaled.autoscaler.take_due() == {}
+
+
+def test_a_lone_request_costs_few_looks_and_is_written_down() -> None:
+    scaled = Scaled(price(ZERO), present=1)
+    scaled.look()
+    scaled.clock.advance(100.0)
+    scaled.report(load(1, arrivals=1))
+    scaled.report(load(0))
+    scaled.look(TICK_SECONDS)
+    assert scaled.again_at == scaled.clock.now() + ZERO.last_replica_delay_seconds
+    scaled.autoscaler.write_down(at_once=True)
+    (record,) = scaled.store.scaling.loads("price")
+    assert (record.arrivals, record.seconds) == (1, TICK_SECONDS)
 
 
 def test_a_request_wakes_an_endpoint_at_zero_in_the_same_moment() -> None:
@@ -156,6 +175,7 @@ def test_the_target_is_derived_from_what_a_replica_states(stated: dict[str, Any]
     scaled = Scaled(price(SETTINGS), present=1)
     scaled.report(load(1, **stated))
     scaled.look()
+    scaled.autoscaler.write_down(at_once=True)
     assert scaled.store.scaling.decisions("price")[0].target_in_flight == target
 
 
