@@ -1,5 +1,6 @@
 """A deploy: several resources at once, checked, packaged, and wished for in one transaction."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -17,6 +18,7 @@ from modelyard.api.permissions import asked_by, check_role
 from modelyard.api.predictors import ModelSource, Predictor
 from modelyard.api.rollouts import StrategyWish
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
+from modelyard.api.schedules import ScheduleWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.domain.access import Role, policy_from
@@ -26,7 +28,7 @@ from modelyard.domain.apps import KIND as APP
 from modelyard.domain.captures import KEEP_SECONDS, capture_from
 from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
-from modelyard.domain.functions import INSTANCES_MAX, Function
+from modelyard.domain.functions import INSTANCES_MAX, SCHEDULED_EVENT_BYTES_MAX, Function
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN, Asynchronous
 from modelyard.domain.model_folders import model_folder_from
 from modelyard.domain.models import check_approved, parse_model_reference
@@ -63,10 +65,32 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class FunctionScheduleWish(ScheduleWish):
+    """When a function is called, and what with; without an event it is EventBridge's."""
+
+    event: Any = None
+
+    def document(self) -> dict[str, Any]:
+        """As `domain.functions.Function` has it. Raises InvalidValue."""
+        timing = self.timing().document
+        if self.event is None:
+            return timing
+        if len(json.dumps(self.event).encode()) > SCHEDULED_EVENT_BYTES_MAX:
+            raise InvalidValue(
+                f"cannot schedule an event of over {SCHEDULED_EVENT_BYTES_MAX} bytes", "name a file in it"
+            )
+        return {**timing, "event": self.event}
+
+
 class FunctionWish(Strict):
     """Fields of `domain.functions.Function`."""
 
     concurrency: Annotated[int, Field(ge=1, le=INSTANCES_MAX)]
+    schedule: FunctionScheduleWish | None = None
+
+    def function(self) -> Function:
+        """Raises InvalidValue where the schedule names no times or the event is too long."""
+        return Function(self.concurrency, self.schedule.document() if self.schedule is not None else None)
 
 
 class AsynchronousWish(Strict):
@@ -289,7 +313,7 @@ def endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
     wish = resource.spec.asynchronous
     given["asynchronous"] = Asynchronous(**wish.model_dump()) if wish is not None else None
     function = resource.spec.function
-    given["function"] = Function(**function.model_dump()) if function is not None else None
+    given["function"] = function.function() if function is not None else None
     captured = resource.spec.capture
     given["capture"] = capture_from(captured.model_dump()) if captured is not None else None
     folder = model_folder_from(resource.spec.models.model_dump()) if resource.spec.models is not None else None

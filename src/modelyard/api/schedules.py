@@ -9,10 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.api.permissions import sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.deployments import ENDPOINT
 from modelyard.domain.resources import Resource
-from modelyard.domain.schedules import Schedule, Timing, timing_of
+from modelyard.domain.schedules import Schedule, Timing, scheduled_function, timing_from, timing_of
 from modelyard.errors import NotFound
 from modelyard.manifest.cron import EXPRESSION_LENGTH_MAX, CronTimes
+
+FUNCTION = "function"
+"""What an endpoint is called that has a schedule."""
 
 
 class ScheduleWish(BaseModel):
@@ -27,7 +31,7 @@ class ScheduleWish(BaseModel):
 
     def timing(self) -> Timing:
         """Raises InvalidValue where it names no times."""
-        timing = Timing(**self.model_dump())
+        timing = timing_from(self.model_dump())
         CronTimes(timing)
         return timing
 
@@ -47,7 +51,7 @@ class ScheduleView:
     """The last time that something was started for."""
     last_started_at: str | None
     last_started: str | None
-    """Id of the run, or whatever it was; null where it could not be started."""
+    """Id of the run, the transform, the invocation; null where it could not be started."""
     sentence: str | None
     """What was decided last."""
 
@@ -63,14 +67,19 @@ def routes(yard: Yard) -> APIRouter:
     @router.get("/schedules")
     def list_schedules(project: str | None = None) -> SchedulesView:
         """Of every resource that has one, by kind and name, with its last and its next time."""
-        found = yard.store.resources.select(project=project)
+        functions = (scheduled_function(one) for one in yard.store.endpoints.select(project))
+        found = [*yard.store.resources.select(project=project), *(one for one in functions if one is not None)]
         seen = [one for one in found if sees(one.name.kind, one.name.name, one.project)]
         return SchedulesView([view for one in seen if (view := _view(yard, one)) is not None])
 
     @router.get("/schedules/{kind}/{name}")
     def get_schedule(kind: str, name: str) -> ScheduleView:
         """Of one resource."""
-        view = _view(yard, yard.store.resources.get(kind, name))
+        if kind in (FUNCTION, ENDPOINT):
+            resource = scheduled_function(yard.store.endpoints.get(name))
+        else:
+            resource = yard.store.resources.get(kind, name)
+        view = _view(yard, resource) if resource is not None else None
         if view is None:
             raise NotFound(
                 f"cannot find a schedule of {kind} {name}", "its yard file gives it one: `schedule: 0 3 * * *`"
@@ -87,7 +96,7 @@ def _view(yard: Yard, resource: Resource) -> ScheduleView | None:
     kind, name = resource.name.kind, resource.name.name
     schedule = yard.store.schedules.get(kind, name) or Schedule(kind, name)
     return ScheduleView(
-        kind=kind,
+        kind=FUNCTION if kind == ENDPOINT else kind,
         name=name,
         project=resource.project,
         cron=timing.cron,

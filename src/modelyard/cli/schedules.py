@@ -22,7 +22,7 @@ def schedules(output: Output = Format.PRETTY) -> None:
     if output is Format.JSON:
         say_json({"schedules": found})
     elif not found:
-        say("no schedules yet; a training or a batch of the yard file gets one by `schedule: 0 3 * * *`")
+        say("no schedules yet; a training, a batch or a function of the yard file gets one by `schedule: 0 3 * * *`")
     else:
         say_table(
             ("schedule", "cron", "time zone", "next", "last", "started", "what was decided"),

@@ -4,6 +4,7 @@ from modelyard.clock import Clock
 from modelyard.controller.events import tell
 from modelyard.domain.batches import Batch, batch_from, transform_of
 from modelyard.domain.resources import Resource
+from modelyard.domain.schedules import Schedule
 from modelyard.errors import NotFound
 from modelyard.packaging.scorers import ScorerSource, build_scorer
 from modelyard.store.ports import Artifacts, Store
@@ -19,6 +20,9 @@ class BatchStarter:
         self._store = store
         self._artifacts = artifacts
         self._clock = clock
+
+    def resources(self) -> list[Resource]:
+        return self._store.resources.select("batch")
 
     def start(self, resource: Resource, planned_at: float) -> str:
         name = resource.name.name
@@ -40,8 +44,8 @@ class BatchStarter:
         source = ScorerSource(batch.model, batch.model_tree, None, batch.predictor, batch.code)
         return build_scorer(self._artifacts, source, self._store.models.resolve)
 
-    def goes_on(self, started: str) -> bool:
+    def goes_on(self, schedule: Schedule) -> bool:
         try:
-            return not self._store.transforms.get(started).ended
+            return not self._store.transforms.get(str(schedule.started)).ended
         except NotFound:
             return False

@@ -14,6 +14,7 @@ from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.eviction import Eviction
+from modelyard.controller.functions import FunctionStarter
 from modelyard.controller.gateways import gateway_hosts
 from modelyard.controller.hosts import Hosts
 from modelyard.controller.jobs import Turns
@@ -29,8 +30,10 @@ from modelyard.controller.tracking import TrackingPass, job_tracking
 from modelyard.controller.trainings import TrainingStarter
 from modelyard.controller.transforms import TransformsPass
 from modelyard.controller.tunings import TuningsPass
+from modelyard.domain.deployments import ENDPOINT
 from modelyard.engines.ports import Engine
 from modelyard.packaging.environments import FOLDER, Environments
+from modelyard.protocol.wishes import wake_dispatcher
 from modelyard.settings import CareSettings, Home, MailSettings, TrackingSettings
 from modelyard.store.mlflow import Tracker
 from modelyard.store.ports import Artifacts, Store
@@ -112,6 +115,7 @@ class Controller:
         starters: dict[str, Starter] = {
             "training": TrainingStarter(store, artifacts, clock),
             "batch": BatchStarter(store, artifacts, clock),
+            ENDPOINT: FunctionStarter(store, clock, lambda: wake_dispatcher(home)),
         }
         self._schedules = SchedulesPass(store, starters, clock, self.wake)
         self._sites = SitesPass(store, artifacts, home.sites, clock, self.wake)

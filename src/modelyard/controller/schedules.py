@@ -6,7 +6,7 @@ time that it is for is written down, so that after a kill the same start is aske
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -28,13 +28,17 @@ _log = logging.getLogger("modelyard.controller")
 class Starter(Protocol):
     """What a kind's resources start."""
 
+    def resources(self) -> Sequence[Resource]:
+        """Those of the kind; whether they have a schedule says `timing_of`."""
+        ...
+
     def start(self, resource: Resource, planned_at: float) -> str:
         """Starts what the resource says for that time, and returns its id; the same one where that was done already.
         May take long: it runs in a thread. Raises ModelyardError where it cannot be."""
         ...
 
-    def goes_on(self, started: str) -> bool:
-        """Whether what was started has not ended yet."""
+    def goes_on(self, schedule: Schedule) -> bool:
+        """Whether what was `started` last has not ended yet."""
         ...
 
 
@@ -62,7 +66,7 @@ class SchedulesPass:
             self._store.schedules.drop(*key)
 
     def _wished(self) -> dict[tuple[str, str], tuple[Resource, Timing]]:
-        found = [one for kind in self._starters for one in self._store.resources.select(kind)]
+        found = [one for starter in self._starters.values() for one in starter.resources()]
         timed = [(one, timing_of(one.wished.spec)) for one in found]
         return {one.name.key: (one, timing) for one, timing in timed if timing is not None}
 
@@ -96,8 +100,8 @@ class SchedulesPass:
             self._begin(resource, decided)
 
     def _going_on(self, schedule: Schedule) -> str | None:
-        starter = self._starters[schedule.kind]
-        return schedule.started if schedule.started is not None and starter.goes_on(schedule.started) else None
+        goes_on = schedule.started is not None and self._starters[schedule.kind].goes_on(schedule)
+        return schedule.started if goes_on else None
 
     def _begin(self, resource: Resource, schedule: Schedule) -> None:
         task = asyncio.get_running_loop().create_task(self._start(resource, schedule))

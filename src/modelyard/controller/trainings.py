@@ -6,6 +6,7 @@ from modelyard.clock import Clock
 from modelyard.controller.events import tell
 from modelyard.controller.secrets import reveal
 from modelyard.domain.resources import Resource
+from modelyard.domain.schedules import Schedule
 from modelyard.domain.trainings import training_from
 from modelyard.errors import NotFound
 from modelyard.packaging.inputs import read_inputs
@@ -23,6 +24,9 @@ class TrainingStarter:
         self._artifacts = artifacts
         self._clock = clock
 
+    def resources(self) -> list[Resource]:
+        return self._store.resources.select("training")
+
     def start(self, resource: Resource, planned_at: float) -> str:
         training = training_from(resource.wished.spec)
         for run in self._store.runs.select(training=training.run.training, limit=RUNS_LOOKED_AT_MAX):
@@ -36,8 +40,8 @@ class TrainingStarter:
         tell(self._store.events, "run", run.id, f"accepted: {what}, by schedule", self._clock.now())
         return run.id
 
-    def goes_on(self, started: str) -> bool:
+    def goes_on(self, schedule: Schedule) -> bool:
         try:
-            return not self._store.runs.get(started).ended
+            return not self._store.runs.get(str(schedule.started)).ended
         except NotFound:
             return False

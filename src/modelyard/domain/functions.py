@@ -25,6 +25,9 @@ ATTEMPTS = 3
 START_SECONDS = 10.0
 """How long an event may wait for an instance beside the time that it takes: Lambda's limit for an initialization."""
 
+SCHEDULED_EVENT_BYTES_MAX = 8192
+"""Of the event that a schedule names: EventBridge's limit for a target's input."""
+
 RUNTIMES = ("python", "awslambdaric", "provided")
 """`python` is a replica of ours; the others are programs that ask for events over Lambda's runtime API."""
 
@@ -33,6 +36,9 @@ RUNTIMES = ("python", "awslambdaric", "provided")
 class Function:
     concurrency: int = CONCURRENCY
     """Most events that are under way at once; beyond it 429."""
+    schedule: dict[str, Any] | None = None
+    """When it is called by the clock: `domain.schedules.Timing.document`, and in `event` what with; without one it is
+    EventBridge's. None calls it at no time."""
 
 
 def function_from(document: dict[str, Any]) -> Function:
@@ -61,4 +67,20 @@ def scaling_of(function: Function, provisioned: int = 0) -> dict[str, Any]:
         "upscale_stabilization_seconds": 0.0,
         "downscale_stabilization_seconds": 60.0,
         "last_replica_delay_seconds": 300.0,
+    }
+
+
+def scheduled_event(name: str, invocation: str, at: str) -> dict[str, Any]:
+    """What a function is called with at a time of its schedule where the schedule names no event: EventBridge's own.
+    `at` is that time, 2030-01-31T06:30:00Z."""
+    return {
+        "version": "0",
+        "id": invocation,
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": at,
+        "region": "local",
+        "resources": [f"arn:aws:events:local:000000000000:rule/{name}"],
+        "detail": {},
     }

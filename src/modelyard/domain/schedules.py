@@ -1,4 +1,5 @@
-"""Schedules: what is started when the clock says so. Any kind of resource may have one, in its document's `schedule`.
+"""Schedules: what is started when the clock says so. Any kind of resource may have one, in its document's `schedule`,
+and so may a function, which is an endpoint.
 
 A schedule names times by a cron expression in a time zone. Of the times that have come since it was last looked at only
 the newest counts: it is started for once, or not at all where the yard was down at it and `missed` says so. A time that
@@ -9,6 +10,10 @@ in an event, and what was decided last stands in the schedule's state.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
+
+from modelyard.domain.deployments import ENDPOINT
+from modelyard.domain.endpoints import Endpoint
+from modelyard.domain.resources import Resource, ResourceName, ResourceVersion
 
 FIELD = "schedule"
 """Of a resource's document."""
@@ -46,6 +51,17 @@ def timing_of(spec: Mapping[str, Any]) -> Timing | None:
     """The timing in a resource's document; None where it has none."""
     found = spec.get(FIELD)
     return timing_from(found) if found else None
+
+
+def scheduled_function(endpoint: Endpoint) -> Resource | None:
+    """A function that has a schedule, as a schedule's resource; None for every other endpoint. What counts is what
+    the version says whose settings count."""
+    version = endpoint.governing
+    function = version.spec.function
+    if endpoint.deleting or function is None or function.schedule is None:
+        return None
+    document = ResourceVersion(version.number, {FIELD: function.schedule}, version.created_at)
+    return Resource(ResourceName(ENDPOINT, endpoint.name), endpoint.project, (document,))
 
 
 class Times(Protocol):

@@ -17,6 +17,7 @@ from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.endpoints import EndpointResource, asynchronous_settings
 from modelyard.manifest.places import check_place
+from modelyard.manifest.schedules import read_schedule
 from modelyard.manifest.schema import FunctionFields
 from modelyard.manifest.variables import Variables
 
@@ -42,13 +43,14 @@ def read_function(document: Document, index: int, label: str, folder: Path) -> E
     if fields.provisioned > fields.concurrency:
         sentence = f"found {fields.provisioned}; allowed: at most the concurrency, {fields.concurrency}"
         add_problem(document, index, label, ("provisioned",), sentence)
+    schedule = _schedule(document, index, label, fields)
     if len(document.problems) > before:
         return None
     return EndpointResource(
         name=fields.name,
         line=document.line((index,)),
         predictor=_predictor(fields, path, name),
-        settings=_settings(fields),
+        settings=_settings(fields, schedule),
         access=fields.access,
     )
 
@@ -64,7 +66,13 @@ def _predictor(fields: FunctionFields, path: str, name: str) -> dict[str, Any]:
     }
 
 
-def _settings(fields: FunctionFields) -> dict[str, Any]:
+def _schedule(document: Document, index: int, label: str, fields: FunctionFields) -> dict[str, Any] | None:
+    timing = read_schedule(document, index, label, fields.schedule)
+    event = fields.schedule.event if fields.schedule is not None else None
+    return timing if timing is None or event is None else {**timing, "event": event}
+
+
+def _settings(fields: FunctionFields, schedule: dict[str, Any] | None) -> dict[str, Any]:
     function = Function(fields.concurrency or CONCURRENCY)
     timeout = fields.timeout or TIMEOUT_SECONDS
     variables = fields.env or Variables()
@@ -75,7 +83,7 @@ def _settings(fields: FunctionFields) -> dict[str, Any]:
     if fields.idle is not None:
         scaling["last_replica_delay_seconds"] = fields.idle
     given: dict[str, Any] = {
-        "function": {"concurrency": function.concurrency},
+        "function": {"concurrency": function.concurrency, **({"schedule": schedule} if schedule else {})},
         "autoscaling": scaling,
         "asynchronous": queued,
         "timeout_seconds": timeout,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelyard.domain.schedules import Timing
+from modelyard.domain.schedules import timing_from
 from modelyard.errors import InvalidValue
 from modelyard.manifest.checks import add_problem
 from modelyard.manifest.cron import CronTimes
@@ -14,7 +14,7 @@ def read_schedule(document: Document, index: int, label: str, fields: ScheduleFi
     """None where there is none, or where the document got a problem: an expression that is none, an unknown zone."""
     if fields is None:
         return None
-    timing = Timing(**fields.model_dump())
+    timing = timing_from(fields.model_dump())
     try:
         CronTimes(timing)
     except InvalidValue as error:

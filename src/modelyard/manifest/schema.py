@@ -4,6 +4,7 @@ Fields of Cortex that have no effect yet are read and type-checked, so that its 
 which. Optional fields that a file leaves out stay out: defaults belong to the domain, not to the file.
 """
 
+import json
 import re
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from modelyard.domain.access import policy_document, policy_from
 from modelyard.domain.alarms import ADDRESSES_MAX, WEBHOOKS_MAX
 from modelyard.domain.apps import BODY_BYTES_MAX as APP_BODY_BYTES_MAX
-from modelyard.domain.functions import CONCURRENCY, INSTANCES_MAX, TIMEOUT_SECONDS_MAX
+from modelyard.domain.functions import CONCURRENCY, INSTANCES_MAX, SCHEDULED_EVENT_BYTES_MAX, TIMEOUT_SECONDS_MAX
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.runs import RETRIES_MAX
@@ -427,6 +428,42 @@ class EndpointFields(_Schema):
         return self
 
 
+def _schedule(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"cron": value}
+    if not isinstance(value, dict):
+        raise refuse("a cron expression, or a map of cron, time_zone, missed and overlap")
+    return cast("dict[str, Any]", value)
+
+
+class ScheduleFields(_Schema):
+    cron: Annotated[str, Field(min_length=1, max_length=256)]
+    """`MINUTE HOUR DAY MONTH WEEKDAY`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly` (in quotes)."""
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+    """Whose clock it is: a name such as `Europe/Berlin`."""
+    missed: Literal["once", "skip"] = "once"
+    """After the yard was down at one or more of its times: start once, or wait for the next."""
+    overlap: Literal["skip", "allow"] = "skip"
+    """While what was started before still goes on: leave the time out, or start beside it."""
+
+
+Schedule = Annotated[ScheduleFields, BeforeValidator(_schedule)]
+
+
+def _event(value: Any) -> Any:
+    if len(json.dumps(value).encode()) > SCHEDULED_EVENT_BYTES_MAX:
+        raise refuse(f"at most {SCHEDULED_EVENT_BYTES_MAX} bytes of JSON")
+    return value
+
+
+class FunctionScheduleFields(ScheduleFields):
+    event: Annotated[Any, BeforeValidator(_event)] = None
+    """What it is called with, written as YAML; without it EventBridge's `Scheduled Event`, with the planned `time`."""
+
+
+FunctionSchedule = Annotated[FunctionScheduleFields, BeforeValidator(_schedule)]
+
+
 class FunctionFields(_Schema):
     name: Name
     """What it is called in its URL, `/functions/NAME`; functions and endpoints share their names."""
@@ -457,6 +494,8 @@ class FunctionFields(_Schema):
     """A folder that imports begin at, beside the handler's own and the project's: a layer."""
     asynchronous: Annotated[AsyncFields | None, Field(alias="async")] = None
     """How events that are queued are treated: two more attempts by default, as Lambda has it."""
+    schedule: FunctionSchedule | None = None
+    """When it is called by itself: a cron expression, or a map. Each call is an event that is queued."""
     access: Access | None = None
     """Who may call it, as with an endpoint."""
     env: Environment | None = None
@@ -698,28 +737,6 @@ class RetryFields(_Schema):
     on: Annotated[list[Literal["interrupted", "failed", "max_runtime"]], Field(min_length=1)] | None = None
     """After which ends: `interrupted` (killed, or the yard or the machine went down), `failed`, `max_runtime`. By
     default the first two."""
-
-
-def _schedule(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"cron": value}
-    if not isinstance(value, dict):
-        raise refuse("a cron expression, or a map of cron, time_zone, missed and overlap")
-    return cast("dict[str, Any]", value)
-
-
-class ScheduleFields(_Schema):
-    cron: Annotated[str, Field(min_length=1, max_length=256)]
-    """`MINUTE HOUR DAY MONTH WEEKDAY`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly` (in quotes)."""
-    time_zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
-    """Whose clock it is: a name such as `Europe/Berlin`."""
-    missed: Literal["once", "skip"] = "once"
-    """After the yard was down at one or more of its times: start once, or wait for the next."""
-    overlap: Literal["skip", "allow"] = "skip"
-    """While what was started before still goes on: leave the time out, or start beside it."""
-
-
-Schedule = Annotated[ScheduleFields, BeforeValidator(_schedule)]
 
 
 class TrainingFields(_Schema):

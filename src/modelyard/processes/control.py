@@ -28,10 +28,9 @@ from modelyard.doors.mount import Doors
 from modelyard.doors.oip import OipDoor
 from modelyard.doors.tracking_server import TrackingServer
 from modelyard.log import start_log
-from modelyard.protocol import wishes
 from modelyard.protocol.messages import encode
 from modelyard.protocol.routes import AWS, DVC, ENDPOINTS, MLFLOW, TENSORS
-from modelyard.protocol.wishes import wish_for
+from modelyard.protocol.wishes import wake_dispatcher
 from modelyard.settings import Home, care_from, mail_from, read_key, tracking_from
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.invocation_files import InvocationFiles
@@ -168,19 +167,6 @@ def poke(path: Path) -> None:
         wire.setblocking(False)
         wire.connect(str(path))
         wire.send(_POKE)
-
-
-def wake_dispatcher(home: Home) -> None:
-    """Tells the dispatcher that there is something to do; where there is none, the supervisor starts it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
-        wire.setblocking(False)
-        try:
-            wire.sendto(b"wake", str(home.dispatcher_socket))
-        except BlockingIOError:
-            # It has not read what it was told before: it is about to look.
-            return
-        except OSError:
-            wish_for(home.supervisor_socket, wishes.DISPATCHER)
 
 
 def main() -> int:

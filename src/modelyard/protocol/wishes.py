@@ -8,6 +8,8 @@ import contextlib
 import socket
 from pathlib import Path
 
+from modelyard.settings import Home
+
 DISPATCHER = "dispatcher"
 MLFLOW = "mlflow"
 
@@ -17,3 +19,16 @@ def wish_for(supervisor_socket: Path, process: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire, contextlib.suppress(OSError):
         wire.setblocking(False)
         wire.sendto(process.encode(), str(supervisor_socket))
+
+
+def wake_dispatcher(home: Home) -> None:
+    """Tells the dispatcher that there is something to do; where there is none, the supervisor starts it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
+        wire.setblocking(False)
+        try:
+            wire.sendto(b"wake", str(home.dispatcher_socket))
+        except BlockingIOError:
+            # It has not read what it was told before: it is about to look.
+            return
+        except OSError:
+            wish_for(home.supervisor_socket, DISPATCHER)

@@ -1,11 +1,14 @@
 """Stories of schedules: from the deployed training to the run that the clock started, whoever was killed meanwhile."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from modelyard.domain.batches import Batch
 from modelyard.domain.deployments import Wanted
+from modelyard.domain.functions import Function
+from modelyard.domain.invocations import Asynchronous, InvocationStatus
 from modelyard.domain.models import Lineage
 from modelyard.domain.resources import ResourceName
 from modelyard.domain.runs import RunSpec
@@ -141,5 +144,76 @@ def test_a_batch_scores_with_the_version_that_counts_when_its_time_comes(tell: T
         (transform,) = stage.store.transforms.select(batch="score")
         assert (transform.id, transform.spec.model) == ("score-1", "price:2")
         assert "{" not in transform.spec.input + transform.spec.output
+
+    tell(story)
+
+
+async def deploy_function(stage: Stage, **schedule: Any) -> None:
+    function = Function(schedule={**HOURLY, **schedule})
+    await stage.deploy("echo", function=function, asynchronous=Asynchronous(attempts=2))
+
+
+def event(stage: Stage, sequence: int = 1) -> Any:
+    return json.loads(stage.store.invocations.content(sequence, result=False))
+
+
+def test_a_function_is_called_with_its_event_once_for_each_time_as_its_queue_has_it(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await deploy_function(stage, event={"job": "sweep"})
+        await stage.wait(hour(stage) - stage.clock.now() + 1)
+        await stage.wait(2)
+        (queued,) = stage.store.invocations.select("echo")
+        assert (queued.status, queued.request.attempts) == (InvocationStatus.IN_QUEUE, 2)
+        assert event(stage) == {"job": "sweep"}
+        assert stage.sentences("echo")[-1] == f"schedule: started {queued.id}"
+        # It was not called yet when the next time comes.
+        await stage.wait(3600)
+        assert len(stage.store.invocations.select("echo")) == 1
+        assert stage.sentences("echo")[-1] == f"schedule: left out: {queued.id} still goes on"
+        stage.store.invocations.cancel("echo", queued.id, stage.clock.now())
+        await stage.wait(3600)
+        assert len(stage.store.invocations.select("echo")) == 2
+
+    tell(story)
+
+
+def test_a_function_whose_schedule_names_no_event_is_told_the_time_it_is_called_for(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await deploy_function(stage)
+        first = hour(stage)
+        await stage.wait(first - stage.clock.now() + 30)
+        found = event(stage)
+        assert (found["source"], found["detail-type"]) == ("aws.events", "Scheduled Event")
+        assert found["time"] == "2023-11-14T23:00:00Z"
+        assert found["id"] == "schedule-2023-11-14T23:00:00Z"
+
+    tell(story)
+
+
+def test_a_controller_that_is_killed_before_it_noted_an_event_queues_it_once(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await deploy_function(stage)
+        first = hour(stage)
+        await stage.wait(first - stage.clock.now() + 1)
+        found = stage.store.schedules.get("endpoint", "echo")
+        assert found is not None
+        stage.store.schedules.put(type(found)("endpoint", "echo", found.timing, found.looked_at, first))
+        await stage.restart()
+        assert len(stage.store.invocations.select("echo")) == 1
+
+    tell(story)
+
+
+def test_a_function_that_loses_its_schedule_or_is_deleted_is_called_no_more(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await deploy_function(stage)
+        await stage.deploy("echo", function=Function())
+        await stage.wait(7200)
+        assert stage.store.invocations.select("echo") == []
+        await deploy_function(stage)
+        stage.store.endpoints.delete("echo", stage.clock.now())
+        await stage.wait(7200)
+        assert stage.store.invocations.select("echo") == []
+        assert stage.store.schedules.select() == []
 
     tell(story)
