@@ -5,7 +5,7 @@ the servable behind it a request is one of type `media.TENSORS` whose body is `t
 as the predictor's own value (`media.AS_IS`), so that a type survives that JSON would lose.
 """
 
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from modelyard_worker import bodies, media
 from modelyard_worker.answers import answer_meta
@@ -29,6 +29,7 @@ class WithTensors:
         self.wants: Tuple[str, ...] = inner.wants
         self.reads_tables = bool(getattr(inner, "reads_tables", True))
         """One request may hold many rows: true of all but predictors that take one thing."""
+        self.on_job_complete: Optional[Callable[[], Any]] = getattr(inner, "on_job_complete", None)
         self.open = inner.open
         self.close = inner.close
         self.describe = inner.describe

@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from modelyard_worker.after import After, context_of
 from modelyard_worker.answers import write_answer
@@ -12,6 +12,9 @@ from modelyard_worker.request import Request
 from modelyard_worker.schemas import describe_hints
 from modelyard_worker.servable import Answer, Serving
 from modelyard_worker.signatures import CannotServe, asked_by, hints_of, own_method
+
+ON_JOB_COMPLETE = "on_job_complete"
+"""Cortex's name for it."""
 
 
 def _element(hint: Any) -> Any:
@@ -41,6 +44,10 @@ class PredictorClass:
         self._hints = {**asked.hints, "return": hints_of(self._method).get("return")}
         self._parameters = asked.parameters
         self._payload = asked.parameters.get("payload", "")
+        self.on_job_complete: Optional[Callable[[], Any]] = None
+        """Called once at the end of a batch transform, where the class has it."""
+        if own_method(kind, ON_JOB_COMPLETE) is not None:
+            self.on_job_complete = getattr(instance, ON_JOB_COMPLETE)
         self._serving = serving
         self._after = After(kind, instance, serving, tracker)
         self._idle = self._after.idle

@@ -87,9 +87,10 @@ def start_batch(
     config: dict[str, Any] | None = None,
     output: str | None = None,
     max_runtime_seconds: float | None = None,
+    retries: int | None = None,
 ) -> Transform:
-    """`config` is merged into the predictor's; `output` is where answers go that nobody named a place for. Raises
-    NotFound, InvalidValue."""
+    """`config` is merged into the predictor's; `output` is where answers go that nobody named a place for; `retries` is
+    not bound to SageMaker's limit, as the option is. Raises NotFound, InvalidValue."""
     resource = yard.store.resources.get(KIND, name)
     batch = batch_from(resource.wished.spec)
     given = changes.options.model_dump(exclude_none=True)
@@ -109,6 +110,8 @@ def start_batch(
     spec = transform_of(batch, resource.name.name, resource.project, package, model, now, None)
     spec = replace(spec, max_runtime_seconds=max_runtime_seconds)
     check_options(TransformOptions.model_validate(spec.options), spec.input, spec.output)
+    if retries is not None:
+        spec = replace(spec, options={**spec.options, "retries": retries})
     transform = yard.store.transforms.create(spec, now)
     accept_transform(yard, transform)
     return transform

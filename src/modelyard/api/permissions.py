@@ -105,6 +105,8 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("POST", "/batches/{name}/jobs"): _on("batch", _DEPLOYER),
         ("GET", "/batches/{name}/jobs"): _on("batch", _VIEWER),
         ("DELETE", "/batches/{name}/jobs"): _on("batch", _DEPLOYER),
+        ("GET", "/batches/{name}/jobs/dead-letters"): _on("batch", _VIEWER),
+        ("POST", "/batches/{name}/jobs/redrive"): _on("batch", _DEPLOYER),
         ("POST", "/trainings/{name}/jobs"): _on("training", _DEPLOYER),
         ("GET", "/trainings/{name}/jobs"): _on("training", _VIEWER),
         ("DELETE", "/trainings/{name}/jobs"): _on("training", _DEPLOYER),

@@ -6,24 +6,28 @@ alone. What the jobs are is a batch's transforms and a training's runs; the word
 
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from modelyard_worker.object_store import Listed, ObjectStore, parse_place
+from modelyard_worker.transform.plan import FAILED
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.responses import StreamingResponse
 
 from modelyard.api.batches import TransformChanges, start_batch
 from modelyard.api.runs import RUNTIME_SECONDS_MAX
 from modelyard.api.trainings import RunChanges, start_training
-from modelyard.api.transforms import TransformOptions, TransformView, ask_to_stop, transform_view
+from modelyard.api.transforms import TransformOptions, TransformView, accept_transform, ask_to_stop, transform_view
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.globs import compile_glob
 from modelyard.domain.runs import Run, RunStatus
 from modelyard.domain.transforms import Transform
-from modelyard.errors import InvalidValue, NotFound, Unavailable
+from modelyard.errors import Conflict, InvalidValue, NotFound, Unavailable
 from modelyard.store.disk import disk
 
 BATCH_KIND, TASK_KIND = "BatchAPI", "TaskAPI"
@@ -37,6 +41,8 @@ FILE_BYTES_MAX = 2**30
 
 LISTED_MAX = 100_000
 WORKERS_MAX = 64
+RECEIVES_MAX = 1000
+"""SQS's limit for maxReceiveCount."""
 PATHS_MAX = 100
 DRY_RUN_LISTED_MAX = 1000
 
@@ -57,12 +63,21 @@ class FileLister(_Submitted):
     batch_size: Annotated[int, Field(ge=1)] = 1
 
 
+class DeadLetterQueue(_Submitted):
+    """How often a batch is given to a worker before it is a dead letter. Those stay in the yard, to be read and driven
+    again; nothing is sent to the queue of that name."""
+
+    arn: Annotated[str, Field(min_length=1, max_length=2048)]
+    max_receive_count: Annotated[int, Field(ge=1, le=RECEIVES_MAX)]
+
+
 class BatchJob(_Submitted):
-    """Exactly one of the last three. Dead letters are kept by no queue here: `job_status` names what failed."""
+    """Exactly one of the last three."""
 
     workers: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = 1
     timeout: Annotated[int | None, Field(ge=1, le=int(RUNTIME_SECONDS_MAX))] = None
     config: dict[str, Any] | None = None
+    sqs_dead_letter_queue: DeadLetterQueue | None = None
     item_list: ItemList | None = None
     file_path_lister: FileLister | None = None
     delimited_files: FileLister | None = None
@@ -133,6 +148,15 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A batch that failed as often as it was to be tried."""
+
+    batch: str
+    reason: str
+    items: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     message: str
 
@@ -165,6 +189,21 @@ def routes(yard: Yard) -> APIRouter:
         ask_to_stop(yard, _of_batch(yard, name, job_id).id)
         return MessageView(f"stopped job {job_id}")
 
+    @router.get("/batches/{name}/jobs/dead-letters", response_class=StreamingResponse)
+    def get_dead_letters(name: str, job_id: Job) -> StreamingResponse:
+        """The batches of a job that failed for good, one a line: batch, reason, items."""
+        letters = _dead_letters(yard, _of_batch(yard, name, job_id))
+        lines = (json.dumps(asdict(one)) + "\n" for one in letters)
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    @router.post("/batches/{name}/jobs/redrive", status_code=200)
+    def redrive_batch_job(name: str, job_id: Job) -> SubmittedView:
+        """Takes on the batches of a job that failed for good as a job of its own, scored by the same package. Raises
+        Conflict where there is none."""
+        transform = _redrive(yard, _of_batch(yard, name, job_id))
+        workers = int(transform.spec.options["processes"])
+        return SubmittedView(transform.id, name, BATCH_KIND, workers, {}, iso(transform.created_at))
+
     @router.post("/trainings/{name}/jobs", status_code=200)
     def submit_task(name: str, job: TaskJob | None = None) -> SubmittedView:
         """Takes on a job as Cortex's TaskAPI does: `config` becomes hyperparameters."""
@@ -190,18 +229,64 @@ def routes(yard: Yard) -> APIRouter:
 
 def _submit(yard: Yard, name: str, job: BatchJob) -> Transform:
     """Its batches are written first: a transform whose input is not whole would score a part of it."""
-    folder = yard.home.transforms / f"submitted-{secrets.token_hex(8)}"
+    folder = _new_folder(yard)
     with disk("write", folder):
-        (folder / "batches").mkdir(parents=True)
         for number, batch in enumerate(_batches(job)):
             if number >= BATCHES_MAX:
                 raise InvalidValue(f"cannot take a job of more than {BATCHES_MAX} batches", "raise batch_size")
             (folder / "batches" / f"{number:06d}.json").write_bytes(_encoded(batch))
     options = TransformOptions(processes=job.workers, content_type="application/json", split="None", max_payload_mb=1)
     changes = TransformChanges(input=str(folder / "batches"), options=options)
+    letters = job.sqs_dead_letter_queue
     return start_batch(
-        yard, name, changes, config=job.config, output=str(folder / "out"), max_runtime_seconds=job.timeout
+        yard,
+        name,
+        changes,
+        config=job.config,
+        output=str(folder / "out"),
+        max_runtime_seconds=job.timeout,
+        retries=letters.max_receive_count - 1 if letters is not None else None,
     )
+
+
+def _new_folder(yard: Yard) -> Path:
+    """For the batches of a job; in it `batches` is there already."""
+    folder = yard.home.transforms / f"submitted-{secrets.token_hex(8)}"
+    with disk("write", folder):
+        (folder / "batches").mkdir(parents=True)
+    return folder
+
+
+def _dead_letters(yard: Yard, transform: Transform) -> Iterator[DeadLetter]:
+    """None while the job goes on: a batch may be tried again then."""
+    told = yard.home.transforms / transform.id / FAILED
+    submitted = Path(transform.spec.input).is_relative_to(yard.home.transforms)
+    if not submitted or not transform.ended or not told.exists():
+        return
+    with told.open(encoding="utf-8") as lines:
+        for line in lines:
+            failed = json.loads(line)
+            batch = Path(transform.spec.input) / str(failed["name"])
+            yield DeadLetter(batch.stem, str(failed["reason"]), json.loads(batch.read_bytes()))
+
+
+def _redrive(yard: Yard, transform: Transform) -> Transform:
+    folder = _new_folder(yard)
+    there = False
+    with disk("write", folder):
+        for one in _dead_letters(yard, transform):
+            (folder / "batches" / f"{one.batch}.json").write_bytes(_encoded(one.items))
+            there = True
+    if not there:
+        shutil.rmtree(folder)
+        raise Conflict(f"cannot drive job {transform.id} again: it has no dead letters", "see its job_status")
+    # What nobody named a place for lies beside the batches.
+    own = Path(transform.spec.output).is_relative_to(yard.home.transforms)
+    output = str(folder / "out") if own else transform.spec.output
+    spec = replace(transform.spec, input=str(folder / "batches"), output=output, scheduled_at=None)
+    anew = yard.store.transforms.create(spec, yard.clock.now())
+    accept_transform(yard, anew)
+    return anew
 
 
 def _encoded(batch: list[Any]) -> bytes:
@@ -237,11 +322,14 @@ def _grouped(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
 
 def _listed(lister: FileLister | None) -> list[Listed]:
     """Objects below the paths, those that any `includes` matches, if there are any, and no `excludes`."""
+    if lister is None:
+        return []
     found: list[Listed] = []
-    for path in lister.s3_paths if lister is not None else ():
+    is_wanted = _Wanted(lister)
+    for path in lister.s3_paths:
         try:
             for one in ObjectStore().find(parse_place(path)):
-                if lister is not None and _is_wanted(one.place.url, lister):
+                if is_wanted(one.place.url):
                     found.append(one)
                 if len(found) > LISTED_MAX:
                     raise InvalidValue(f"cannot take more than {LISTED_MAX} objects", "name fewer")
@@ -251,14 +339,21 @@ def _listed(lister: FileLister | None) -> list[Listed]:
             raise Unavailable(
                 f"cannot list {path}: {getattr(error, 'reason', error)}", "see that it is right"
             ) from error
-    if lister is not None and not found:
+    if not found:
         raise NotFound("cannot find any object: no key begins so and is included", "see s3_paths and includes")
     return found
 
 
-def _is_wanted(url: str, lister: FileLister) -> bool:
-    included = not lister.includes or any(fnmatchcase(url, one) for one in lister.includes)
-    return included and not any(fnmatchcase(url, one) for one in lister.excludes)
+class _Wanted:
+    """Which objects a lister means."""
+
+    def __init__(self, lister: FileLister) -> None:
+        self._includes = [compile_glob(one) for one in lister.includes]
+        self._excludes = [compile_glob(one) for one in lister.excludes]
+
+    def __call__(self, url: str) -> bool:
+        included = not self._includes or any(one.fullmatch(url) for one in self._includes)
+        return included and not any(one.fullmatch(url) for one in self._excludes)
 
 
 def _lines(one: Listed) -> Iterator[Any]:

@@ -224,6 +224,66 @@ def test_a_process_that_dies_is_replaced_and_its_piece_tried_again(tmp_path: Pat
     assert place.read("rows.jsonl.out") == "".join(f"{number}\n" for number in range(100))
 
 
+COMPLETES = """
+import os, signal
+
+class Predictor:
+    def __init__(self, config):
+        self.place = os.environ["COMPLETED"]
+
+    def predict(self, payload):
+        if payload["x"] == 7:
+            raise ValueError("seven")
+        return payload["x"]
+
+    def on_job_complete(self):
+        with open(self.place, "a") as file:
+            file.write("told ")
+        told = open(self.place).read().split()
+        if os.environ.get("TROUBLE") == "dies" and len(told) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if os.environ.get("TROUBLE") == "raises":
+            raise RuntimeError("no room for the report")
+"""
+
+
+@pytest.mark.parametrize(
+    ("trouble", "retries", "told", "code"), [("", 0, 1, 0), ("dies", 1, 2, 0), ("raises", 1, 2, 1)]
+)
+def test_on_job_complete_is_called_when_all_was_scored_and_again_where_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, retries: int, told: int, code: int
+) -> None:
+    completed = tmp_path / "completed"
+    monkeypatch.setenv("COMPLETED", str(completed))
+    monkeypatch.setenv("TROUBLE", trouble)
+    place = Place(tmp_path, COMPLETES)
+    place.write("rows.jsonl", numbers(3))
+    assert place.run(retries=retries) == code, place.said
+    assert completed.read_text() == "told " * told
+    assert place.read("rows.jsonl.out") == "0\n1\n2\n"
+    if trouble == "raises":
+        said = (place.base / "output" / "failure").read_text()
+        assert said == "cannot complete the job: on_job_complete: RuntimeError: no room for the report"
+    # Whoever goes on with a transform that has ended does not call it again.
+    assert place.run(retries=retries) == code
+    assert completed.read_text() == "told " * told
+
+
+def test_on_job_complete_is_called_where_an_object_failed_and_each_that_failed_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    completed = tmp_path / "completed"
+    monkeypatch.setenv("COMPLETED", str(completed))
+    place = Place(tmp_path, COMPLETES)
+    place.write("bad.jsonl", numbers(9))
+    place.write("good.jsonl", numbers(3))
+    assert place.run() == 1
+    assert completed.read_text() == "told "
+    (line,) = (place.base / "failed.jsonl").read_text().splitlines()
+    assert json.loads(line)["name"] == "bad.jsonl"
+    assert "seven" in json.loads(line)["reason"]
+
+
 def test_a_package_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path) -> None:
     place = Place(tmp_path, "raise RuntimeError('no licence')")
     place.write("rows.jsonl", numbers(1))

@@ -4,17 +4,36 @@ import gzip
 import json
 import urllib.error
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from modelyard_worker.object_store import PART_BYTES, ObjectStore, parse_place
 
-from tests.acceptance.yard import Yard
+from tests.acceptance.yard import Yard, eventually
 from tests.guests.s3.conftest import BUCKET
 
 PREDICTOR = """
 class Predictor:
     def __init__(self, config): pass
     def predict(self, payload): return payload["x"] + 1
+"""
+LISTS = """
+import json
+
+class Predictor:
+    def __init__(self, config):
+        self.told = config["told"]
+
+    def tell(self, what):
+        with open(self.told, "a") as file:
+            file.write(json.dumps(what) + chr(10))
+
+    def predict(self, payload):
+        self.tell(payload)
+
+    def on_job_complete(self):
+        self.tell("complete")
 """
 TRAIN = """
 import os, pathlib
@@ -91,6 +110,48 @@ def test_a_transform_scores_a_prefix_into_another(yard: Yard, store: ObjectStore
     for name in ("2030/a.jsonl.out", "b.jsonl.gz.out"):
         assert read(store, f"s3://{BUCKET}/out/{name}").decode() == expected
     assert not list((yard.home / "transforms" / started["id"]).glob("parts/*"))
+
+
+def test_a_job_lists_files_or_reads_their_lines_as_cortexs_batch_api_does(
+    yard: Yard, store: ObjectStore, tmp_path: Path
+) -> None:
+    for name in ("a.jsonl", "b.jsonl", "skipped.jsonl", "deeper/c.jsonl", "notes.txt"):
+        put(store, tmp_path, f"jobs/{name}", f'"{name} 1"\n"{name} 2"\n'.encode())
+    (tmp_path / "predictor.py").write_text(LISTS)
+    (tmp_path / "modelyard.yaml").write_text("- {name: lists, kind: batch, predictor: {path: predictor.py}}\n")
+    yard.client().deploy(tmp_path, project="shop")
+    base = f"s3://{BUCKET}/jobs/"
+    lister = {"s3_paths": [base], "includes": [f"{base}*.jsonl"], "excludes": ["**/skipped.*"], "batch_size": 2}
+    paths = submit(yard, {"workers": 1, "file_path_lister": lister})
+    assert paths == [[f"{base}a.jsonl", f"{base}b.jsonl"], "complete"]
+    dry = ask(yard, "POST", json={"workers": 1, "file_path_lister": lister}, params={"dryRun": "true"})
+    assert dry["s3_paths"] == [f"{base}a.jsonl", f"{base}b.jsonl"]
+    lines = submit(yard, {"workers": 1, "delimited_files": {**lister, "includes": ["**.jsonl"], "batch_size": 3}})
+    assert lines == [
+        ["a.jsonl 1", "a.jsonl 2"],
+        ["b.jsonl 1", "b.jsonl 2"],
+        ["deeper/c.jsonl 1", "deeper/c.jsonl 2"],
+        "complete",
+    ]
+
+
+def ask(yard: Yard, method: str, **request: Any) -> Any:
+    headers = {"x-api-key": yard.key}
+    answer = httpx.request(method, f"{yard.url}/api/v1/batches/lists/jobs", headers=headers, timeout=30, **request)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def submit(yard: Yard, job: dict[str, Any]) -> list[Any]:
+    """What the predictor was called with, and that it was told of the end."""
+    told = yard.home / "told"
+    told.unlink(missing_ok=True)
+    taken = ask(yard, "POST", json={**job, "config": {"told": str(told)}})
+    status = eventually(
+        lambda: (found := ask(yard, "GET", params={"jobID": taken["job_id"]})["job_status"])["end_time"] and found
+    )
+    assert status["status"] == "succeeded", status
+    return [json.loads(line) for line in told.read_text().splitlines()]
 
 
 def test_a_transform_whose_store_is_not_to_be_written_says_so(yard: Yard, store: ObjectStore, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from modelyard.domain.runs import RunStatus, RunStep
@@ -94,6 +95,36 @@ def test_how_a_job_failed_is_told_in_cortexs_words(deployed: Api, reason: str, f
 def test_what_is_no_job_is_refused_and_leaves_nothing(deployed: Api, body: dict[str, Any], said: str) -> None:
     assert said in json.dumps(refusal(deployed.post("/batches/score/jobs", body), 400, "invalid_value"))
     assert deployed.store.transforms.select() == []
+
+
+def letters(api: Api, job: str) -> list[dict[str, Any]]:
+    answer = api.get("/batches/score/jobs/dead-letters", params={"jobID": job})
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def redrive(api: Api, job: str) -> httpx.Response:
+    return api.ask("POST", "/api/v1/batches/score/jobs/redrive", params={"jobID": job})
+
+
+def test_batches_that_failed_for_good_are_dead_letters_and_are_driven_again_alone(deployed: Api) -> None:
+    queue = {"arn": "arn:aws:sqs:us-west-2:123456789012:dead", "max_receive_count": 7}
+    deployed.post("/batches/score/jobs", {**ITEMS, "sqs_dead_letter_queue": queue})
+    transform = deployed.store.transforms.get("score-1")
+    assert transform.spec.options["retries"] == 6
+    folder = deployed.home.transforms / "score-1"
+    folder.mkdir()
+    failed = {"name": "000001.json", "reason": "cannot score 000001.json: ValueError: four"}
+    (folder / "failed.jsonl").write_text(json.dumps(failed) + "\n")
+    # As long as the job goes on, none has failed for good.
+    assert letters(deployed, "score-1") == []
+    refusal(redrive(deployed, "score-1"), 409, "conflict")
+    deployed.store.transforms.end("score-1", TransformStatus.FAILED, 6.0, failed["reason"], {"failed": [failed]})
+    assert letters(deployed, "score-1") == [{"batch": "000001", "reason": failed["reason"], "items": [3, 4]}]
+    assert redrive(deployed, "score-1").json()["job_id"] == "score-2"
+    anew = deployed.store.transforms.get("score-2")
+    assert [json.loads(one.read_text()) for one in Path(anew.spec.input).iterdir()] == [[3, 4]]
+    assert (anew.spec.package, anew.spec.options) == (transform.spec.package, transform.spec.options)
+    assert anew.spec.output not in (transform.spec.output, "")
 
 
 def test_a_dry_run_starts_nothing(deployed: Api) -> None:

@@ -8,12 +8,13 @@ a whole then ends as failed, with the finished objects in their places.
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import signal
 import sys
 import time
 from collections import deque
-from typing import Any, Deque, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from modelyard_worker import media
 from modelyard_worker.job_environment import failure_file
@@ -23,7 +24,7 @@ from modelyard_worker.transform.chunks import Piece, TooLong
 from modelyard_worker.transform.journal import Journal
 from modelyard_worker.transform.objects import Format, InputGone, Object, find_objects, format_of
 from modelyard_worker.transform.outputs import Outputs
-from modelyard_worker.transform.plan import CONCURRENT_PAYLOAD_MB_MAX, RESULT, TransformPlan, read_plan
+from modelyard_worker.transform.plan import CONCURRENT_PAYLOAD_MB_MAX, FAILED, RESULT, TransformPlan, read_plan
 from modelyard_worker.transform.progress import Progress
 from modelyard_worker.transform.scorers import Scorer, Scorers
 
@@ -38,6 +39,9 @@ FAILURE_SECONDS_MAX = 3600.0
 """How long there may be no room to write down why it failed."""
 LOCK_SECONDS = 30.0
 FAILURES_TOLD_MAX = 100
+JOB = -1
+"""What the journal has for the job as a whole in place of an object's number: that `on_job_complete` was called."""
+
 RESTARTS_MAX = 100
 """Processes that may be started again; an object whose pieces end them uses up its own tries before."""
 
@@ -67,6 +71,13 @@ class _Work:
     @property
     def settled(self) -> bool:
         return self.answer is not None or self.failure is not None
+
+
+class _Completion(_Work):
+    """The call of the predictor's `on_job_complete`."""
+
+    def __init__(self) -> None:
+        super().__init__(Object(JOB, "on_job_complete", "", None, ""), Format("", "", "", "", "", gzip=False), None)
 
 
 class _Open(NamedTuple):
@@ -155,17 +166,20 @@ class _Coordinator:
         self._synced_at = time.monotonic()
         self._restarts = 0
         self._stop_asked = False
+        self._completes = False
+        """Whether the predictor has an `on_job_complete`; known when one is loaded."""
         self._began = time.monotonic()
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, self._on_stop)
         self._finish_sealed()
-        if self._all_ended():
+        if self._all_ended() and self._journal.place(JOB).ended:
             return self._end()
         self._progress.write(now=True)
         self._scorers = Scorers(self._plan, min(self._count, self._pieces_at_most()), self._threads)
         try:
             self._loop()
+            self._complete()
         finally:
             self._scorers.close()
             self._progress.write(now=True)
@@ -185,9 +199,7 @@ class _Coordinator:
 
     def _loop(self) -> None:
         while True:
-            if self._stop_asked:
-                self._checkpoint()
-                raise Stopped
+            self._look_for_stop()
             self._fill()
             self._hand_out()
             if not self._window and self._exhausted:
@@ -197,6 +209,11 @@ class _Coordinator:
                 self._hear()
             self._end_overdue()
             self._progress.write()
+
+    def _look_for_stop(self) -> None:
+        if self._stop_asked:
+            self._checkpoint()
+            raise Stopped
 
     # -- what is to be done ------------------------------------------------------------------------------------------
 
@@ -283,6 +300,7 @@ class _Coordinator:
             if "failed" in head:
                 raise CannotGoOn(f"cannot load the model: {head['failed']}")
             scorer.ready = True
+            self._completes = bool(head.get("completes"))
             return
         work: Optional[_Work] = scorer.work
         scorer.work = None
@@ -297,6 +315,8 @@ class _Coordinator:
 
     def _worded(self, work: _Work, message: str, record: Optional[int]) -> str:
         name = work.object.name
+        if isinstance(work, _Completion):
+            return f"cannot complete the job: {name}: {message}"
         if record is None or work.piece is None:
             return f"cannot score {name}: {message}"
         # What was written of the object before this piece is known only when the piece is written itself.
@@ -314,7 +334,7 @@ class _Coordinator:
         if work is not None:
             print(f"{work.object.name}: {reason} (try {work.tries})", file=sys.stderr, flush=True)
             if work.tries > self._plan.retries:
-                work.failure = f"cannot score {work.object.name}: {reason}"
+                work.failure = self._worded(work, reason, None)
         self._scorers.start()
 
     def _end_overdue(self) -> None:
@@ -322,6 +342,37 @@ class _Coordinator:
             if not scorer.ready:
                 raise CannotGoOn("cannot load the model: it takes too long")
             self._lose(scorer, f"no answer within {self._plan.timeout_seconds:g} s")
+
+    def _complete(self) -> None:
+        """Has one process call the predictor's `on_job_complete`, when every object has ended, well or not. That it was
+        called is noted, for whoever goes on; one that is killed before that calls it again."""
+        if self._journal.place(JOB).ended:
+            return
+        while self._scorers.idle() is None:
+            self._look_for_stop()
+            self._hear()
+            self._end_overdue()
+        if self._completes:
+            work = _Completion()
+            while not work.settled:
+                self._look_for_stop()
+                scorer = self._scorers.idle()
+                if scorer is not None and not self._given(work):
+                    self._give_completion(scorer, work)
+                self._hear()
+                self._end_overdue()
+            if work.failure is not None:
+                print(work.failure, file=sys.stderr, flush=True)
+                self._journal.write([{"object": JOB, "failed": work.failure}])
+                return
+        self._journal.write([{"object": JOB, "done": True}])
+
+    def _give_completion(self, scorer: Scorer, work: _Work) -> None:
+        work.tries += 1
+        try:
+            scorer.give(work, {"complete": True}, b"")
+        except OSError:
+            self._lose(scorer)
 
     # -- what is written ---------------------------------------------------------------------------------------------
 
@@ -460,16 +511,29 @@ class _Coordinator:
             "records": records,
             "seconds": self._progress.seconds,
         }
+        if failed:
+            _write_failed(os.path.join(self._plan.base, FAILED), failed)
         write_json(os.path.join(self._plan.base, RESULT), document)
         seconds = time.monotonic() - self._began
         print(f"scored {records} records of {len(self._objects) - len(failed)} objects in {seconds:.1f} s", flush=True)
+        incomplete = self._journal.place(JOB).failed
         if not failed:
-            return 0
+            return 0 if incomplete is None else _fail(self._plan.base, incomplete)
         others = f"; {len(failed) - 1} more failed" if len(failed) > 1 else ""
         return _fail(self._plan.base, f"{failed[0][1]}{others} ({len(failed)} of {len(self._objects)} objects failed)")
 
     def _failed(self, one: Object) -> bool:
         return self._journal.place(one.number).failed is not None
+
+
+def _write_failed(path: str, failed: List[Tuple[str, str]]) -> None:
+    """All of them, a line each: the result has the first hundred."""
+    aside = f"{path}.tmp"
+    with open(aside, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"name": name, "reason": reason}) + "\n" for name, reason in failed)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
 
 
 def _processes(plan: TransformPlan, cores: int) -> int:

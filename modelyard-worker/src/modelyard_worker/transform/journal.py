@@ -4,6 +4,7 @@
     {"object": 3, "sealing": 20480}                                the output is complete and about to get its name
     {"object": 3, "done": true}                                    it has it
     {"object": 3, "failed": "cannot ..."}                          it will never have one
+    {"object": -1, "done": true}                                   the predictor was told that the job is complete
 
 An entry is written after the output that it tells of was synced, so it never tells too much; what was appended after
 the last entry is cut off by whoever goes on. A line that is not whole was not written.

@@ -14,6 +14,8 @@ PLAN = "plan.json"
 """The plan, in the transform's folder."""
 PROGRESS = "progress.json"
 RESULT = "result.json"
+FAILED = "failed.jsonl"
+"""Every object that has no output, with the reason."""
 
 AUTO = "Auto"
 NONE = "None"

@@ -38,8 +38,8 @@ def run_scorer(wire: socket.socket, plan: TransformPlan, threads: int, parent: i
         report("cannot load the package", error)
         messages.send(wire, {"failed": summary(error)})
         return 1
-    messages.send(wire, {"ready": True})
     scoring = Scoring(plan, servable, lambda: messages.send(wire, {"beat": True}))
+    messages.send(wire, {"ready": True, "completes": scoring.completes})
     pieces = _Pieces(plan, scoring, strategy_for(plan, servable))
     while True:
         try:
@@ -64,13 +64,16 @@ class _Pieces:
             if "seal" in head:
                 tables.seal(head["seal"])
                 return {"sealed": True}, b""
+            if "complete" in head:
+                self._scoring.complete()
+                return {"completed": True}, b""
             return self._score(head, body)
         except Failed as failure:
             return {"failed": failure.message, "record": failure.record, "lasting": failure.lasting}, b""
         except (Refusal, _InputFailed) as error:
             return {"failed": str(error), "lasting": True}, b""
         except Exception as error:  # noqa: BLE001 (a file of another form, a library's own error)
-            report(f"cannot score a piece of {head.get('name')}", error)
+            report(f"cannot score a piece of {head['name']}" if "name" in head else "cannot complete the job", error)
             return {"failed": summary(error), "lasting": False}, b""
 
     def _score(self, head: Dict[str, Any], body: bytes) -> messages.Message:

@@ -11,10 +11,11 @@ told with the record at which it fails, which is looked for by halves.
 
 import asyncio
 import csv
+import inspect
 import io
 import itertools
 import os
-from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, cast
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, cast
 
 from modelyard_worker import bodies, media
 from modelyard_worker.answers import Parts
@@ -90,6 +91,18 @@ class Scoring:
             if failure.record is None and len(lines) > 1:
                 failure.record = self._find_bad(name, found, lines, header)
             raise
+
+    @property
+    def completes(self) -> bool:
+        """Whether the predictor wants to be told when everything was scored."""
+        return getattr(self._servable, "on_job_complete", None) is not None
+
+    def complete(self) -> None:
+        """Tells it. Raises what it raises."""
+        told: Any = getattr(self._servable, "on_job_complete")()  # noqa: B009 (few servables have it)
+        if inspect.isawaitable(told):
+            loop = self._loop or asyncio.new_event_loop()
+            loop.run_until_complete(_awaited(told))
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -230,6 +243,10 @@ class Scoring:
 
 
 _NO_RAW = Raw("", "", "", ())
+
+
+async def _awaited(told: Awaitable[Any]) -> None:
+    await told
 
 
 def _record_kind(found: Format) -> str:
