@@ -1,14 +1,13 @@
 """Schedules in a real yard: what was missed while it was down, and what a function is called with."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import pytest
 
 from modelyard.clock import SystemClock
+from modelyard.sdk.views import ScheduleView
 from modelyard.settings import Home
 from modelyard.store.sqlite import open_store
 from tests.acceptance.yard import Yard, eventually
@@ -44,8 +43,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     (folder / "count.py").write_text("print(1)\n")
     (folder / "modelyard.yaml").write_text(YARD_FILE)
     yard = Yard(folder / "home").up()
-    deployed = yard.command("deploy", str(folder))
-    assert deployed.returncode == 0, deployed.stderr
+    yard.client().deploy(folder, project="shop")
     eventually(lambda: known(yard) == {*FUNCTIONS, "count"})
     yard.down()
     store = open_store(Home(yard.home))
@@ -66,29 +64,23 @@ def known(yard: Yard) -> set[str]:
         store.close()
 
 
-def schedule(yard: Yard, name: str) -> dict[str, Any]:
-    listed = json.loads(yard.command("schedules", "-o", "json").stdout)["schedules"]
-    return next(one for one in listed if one["name"] == name)
-
-
-def invocations(yard: Yard, name: str) -> list[dict[str, Any]]:
-    return json.loads(yard.command("async", "list", name, "-o", "json").stdout)["invocations"]
+def schedule(yard: Yard, name: str) -> ScheduleView:
+    return next(one for one in yard.client().schedules() if one["name"] == name)
 
 
 def test_what_a_yard_that_was_down_missed_is_started_once_or_waited_for_as_it_says(yard: Yard) -> None:
-    eventually(lambda: [one["status"] for one in invocations(yard, "once")] == ["completed"])
+    eventually(lambda: [one["status"] for one in yard.client().invocations("once")] == ["completed"])
     eventually(lambda: schedule(yard, "count")["last_started"] == "count-1")
     assert "missed" in schedule(yard, "once")["sentence"]
     assert [run["id"] for run in yard.client().runs("count")] == ["count-1"]
     waiting = eventually(lambda: schedule(yard, "skipped")["sentence"])
     assert waiting.endswith("the next is waited for")
-    assert invocations(yard, "skipped") == []
+    assert yard.client().invocations("skipped") == []
 
 
 def test_a_scheduled_event_is_what_the_schedule_says_and_a_dead_letter_where_its_function_fails(yard: Yard) -> None:
-    (done,) = eventually(lambda: invocations(yard, "once"))
+    (done,) = eventually(lambda: yard.client().invocations("once"))
     place = f"{yard.url}/endpoints/once/async-invocations/{done['id']}/result"
     assert httpx.get(place).json() == {"hello": 1}
-    failed = eventually(lambda: [one for one in invocations(yard, "failing") if one["status"] == "failed"])
-    assert "never" in failed[0]["reason"]
-    assert yard.command("async", "redrive", "failing").returncode == 0
+    failed = eventually(lambda: [one for one in yard.client().invocations("failing") if one["status"] == "failed"])
+    assert "never" in str(failed[0]["reason"])

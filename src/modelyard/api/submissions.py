@@ -305,8 +305,9 @@ def _batches(job: BatchJob) -> Iterator[list[Any]]:
         paths = (one.place.url for one in _listed(job.file_path_lister))
         yield from _grouped(paths, job.file_path_lister.batch_size)
     elif job.delimited_files is not None:
-        for one in _listed(job.delimited_files):
-            yield from _grouped(_lines(one), job.delimited_files.batch_size)
+        # One file's last lines and the next one's first may share a batch, as Cortex has it.
+        lines = (line for one in _listed(job.delimited_files) for line in _lines(one))
+        yield from _grouped(lines, job.delimited_files.batch_size)
 
 
 def _grouped(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -126,11 +126,10 @@ def test_a_job_lists_files_or_reads_their_lines_as_cortexs_batch_api_does(
     assert paths == [[f"{base}a.jsonl", f"{base}b.jsonl"], "complete"]
     dry = ask(yard, "POST", json={"workers": 1, "file_path_lister": lister}, params={"dryRun": "true"})
     assert dry["s3_paths"] == [f"{base}a.jsonl", f"{base}b.jsonl"]
-    lines = submit(yard, {"workers": 1, "delimited_files": {**lister, "includes": ["**.jsonl"], "batch_size": 3}})
+    lines = submit(yard, {"workers": 1, "delimited_files": {**lister, "includes": ["**.jsonl"], "batch_size": 5}})
     assert lines == [
-        ["a.jsonl 1", "a.jsonl 2"],
-        ["b.jsonl 1", "b.jsonl 2"],
-        ["deeper/c.jsonl 1", "deeper/c.jsonl 2"],
+        ["a.jsonl 1", "a.jsonl 2", "b.jsonl 1", "b.jsonl 2", "deeper/c.jsonl 1"],
+        ["deeper/c.jsonl 2"],
         "complete",
     ]
 
