@@ -1,16 +1,22 @@
-"""The pass over keys and sessions: what gateways must know to recognise somebody, and when keys were last used."""
+"""The pass over keys and sessions: what gateways must know to recognise somebody, when keys were last used, and whom
+gateways refused."""
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from modelyard_worker.records import write_json
 
 from modelyard.clock import Clock
+from modelyard.domain.audit import Refusal, audited
+from modelyard.errors import ModelyardError
 from modelyard.protocol.credentials import Credential, credentials_document
 from modelyard.store.ports import Store
+
+REFUSED_MAX = 1000
+"""Refusals that wait for the next pass; beyond it they are not noted."""
 
 _log = logging.getLogger("modelyard.controller")
 
@@ -24,11 +30,15 @@ class AccessPass:
         self._followers: set[Callable[[dict[str, Any]], None]] = set()
         self._document = self._last()
         self._used: dict[str, float] = {}
+        self._refused: list[Refusal] = []
 
     def __call__(self) -> None:
         used, self._used = self._used, {}
         if used:
             self._store.keys.used(used)
+        refused, self._refused = self._refused, []
+        if refused:
+            self._note(refused)
         revision = self._store.keys.revision()
         if revision == self._revision:
             return
@@ -45,6 +55,17 @@ class AccessPass:
     def used(self, digests: dict[str, float]) -> None:
         """A gateway has seen these; they are written down by the next pass."""
         self._used |= digests
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        """A gateway did not let these in; they are written down by the next pass."""
+        self._refused += refusals[: REFUSED_MAX - len(self._refused)]
+
+    def _note(self, refused: Sequence[Refusal]) -> None:
+        """A log that cannot be written stops nobody's work; that is said where the controller's own log is."""
+        try:
+            self._store.audit.add(*map(audited, refused))
+        except ModelyardError as error:
+            _log.error("cannot write to the audit log: %s", error.message)
 
     def _publish(self, credentials: dict[str, Credential]) -> None:
         """First the file, then the word: a gateway that starts now reads the newest."""

@@ -96,6 +96,8 @@ class Server:
             self._poke()
         elif kind == "used":
             self._access.used({str(digest): float(at) for digest, at in message["keys"].items()})
+        elif kind == "refused":
+            self._access.refused(messages.refusals_from(message))
         elif kind == "stuck":
             self._stuck(str(message["replica"]), float(message["seconds"]))
         else:

@@ -23,3 +23,31 @@ class Audited:
     request_id: str
     number: int = 0
     """Counts up; 0 where it is not stored yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a gateway did not let in, as often as it happened since it was told of last."""
+
+    at: float
+    """When it happened first."""
+    principal: str
+    action: str
+    outcome: str
+    address: str
+    request_id: str
+    """Of the first."""
+    count: int = 1
+
+
+def audited(refusal: Refusal) -> Audited:
+    """As the log has it."""
+    often = f", {refusal.count} times" if refusal.count > 1 else ""
+    return Audited(
+        refusal.at,
+        refusal.principal,
+        refusal.action,
+        f"{refusal.outcome}{often}",
+        refusal.address,
+        refusal.request_id,
+    )

@@ -47,9 +47,10 @@ class Access:
         """Whatever was decided may be otherwise now."""
         self._entries.clear()
 
-    def recognise(self, fields: dict[bytes, bytes]) -> Principal | None:
-        """By a key (`Authorization: Bearer`, `x-api-key`), else by a session's cookie; None for a stranger."""
-        return self._shown(fields, None).principal
+    def recognise(self, fields: dict[bytes, bytes], host: str | None = None) -> Principal | None:
+        """By a key (`Authorization: Bearer`, `x-api-key`), else by a session's cookie; None for a stranger. `host` is
+        the name of the origin where one is not at the yard's own."""
+        return self._shown(fields, host).principal
 
     def knows_session(self, token: str, host: str) -> bool:
         """Whether the session of an app's origin has been heard of; one that has just begun may not have been."""

@@ -26,6 +26,7 @@ from modelyard.gateway.functions import FUNCTION_ERROR, Invocation
 from modelyard.gateway.outgoing import UrlCall
 from modelyard.gateway.passing import foreign_cookies, lines
 from modelyard.gateway.prediction import Prediction
+from modelyard.gateway.request import Request
 from modelyard.gateway.service import Service
 from modelyard.gateway.tokens import bearer
 from modelyard.protocol.table import FUNCTION
@@ -74,25 +75,17 @@ class Refused(NamedTuple):
 class ApiCall:
     """What is known of one request, and how its answer is dressed."""
 
-    def __init__(
-        self,
-        api: Api,
-        method: bytes,
-        path: bytes,
-        query: bytes,
-        headers: Sequence[tuple[bytes, bytes]],
-        address: str,
-        request_id: str,
-    ) -> None:
+    def __init__(self, api: Api, request: Request, path: bytes) -> None:
+        """`path` is what of the request's is for the gateway."""
         self.api = api
-        self.method = method.decode("latin-1")
+        self.method = request.method.decode("latin-1")
         self.path = path.decode("latin-1") or "/"
-        self.query = query.decode("latin-1")
-        self.headers = _passed(headers, credential=api.policy.way != "public")
+        self.query = request.query.decode("latin-1")
+        self.headers = _passed(request.headers, credential=api.policy.way != "public")
         self.at_own_origin = False
         """Whether it came to a host that is the gateway's own; else its pages share an origin with the console."""
-        self.address = address
-        self.request_id = request_id
+        self.address = request.address
+        self.request_id = request.id_text
         self.stage = ""
         self.met: Met | None = None
         self.key_name: str | None = None
@@ -103,6 +96,7 @@ class ApiCall:
         self.cors = b""
         self.at = time.time()
         self._began_at = time.perf_counter()
+        self._request = request
 
     # -- before the body ---------------------------------------------------------------------------------------------
 
@@ -190,6 +184,7 @@ class ApiCall:
         self.api.cache.put(self.cache_key, Cached(status, head, body, time.time() + seconds))
 
     def refused(self, error: ModelyardError) -> Refused:
+        self._note(error)
         status = _STATUSES.get(error.code, 500)
         own = status in (400, 429) or (status == 404 and error.message == "Not Found")
         message = error.message if own else _WORDS.get(status, "Internal Server Error")
@@ -202,6 +197,12 @@ class ApiCall:
         if status in (429, 503):
             head += b"retry-after: 1\r\n"
         return Refused(status, head, json.dumps(document).encode())
+
+    def _note(self, error: ModelyardError) -> None:
+        """By the route, for paths are without number; by the gateway's own key, where one was shown."""
+        asker = f"key {self.key_name} of {self.api.reference}" if self.key_name is not None else None
+        route = f" {self.met.route.key}" if self.met is not None else ""
+        self._request.note(error, principal=asker, place=f"{self.api.reference}{route}")
 
     def finish(self, status: int, size: int) -> None:
         """Writes the request down."""
@@ -259,6 +260,10 @@ class _Call(Prediction):
 
     call: ApiCall
     _authorizing: asyncio.Task[None]
+
+    @property
+    def is_head(self) -> bool:
+        return self.call.method == "HEAD"
 
     def start(self) -> None:
         self.started_at = time.monotonic()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from pathlib import Path
 
 from modelyard.gateway.server import Gateway
@@ -109,6 +110,7 @@ async def _report(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
         if writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
             _report_stuck(gateway, writer)
             _report_used(gateway, writer)
+            _report_refused(gateway, writer)
             loads = gateway.loads.report()
             if loads:
                 writer.write(messages.encode(messages.load_message(loads)))
@@ -130,6 +132,12 @@ def _report_used(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
     used, gateway.access.used = gateway.access.used, {}
     if used:
         writer.write(messages.encode({"type": "used", "keys": {key: round(at, 3) for key, at in used.items()}}))
+
+
+def _report_refused(gateway: Gateway, writer: asyncio.StreamWriter) -> None:
+    refusals = gateway.refusals.take(time.time())
+    if refusals:
+        writer.write(messages.encode(messages.refused_message(refusals)))
 
 
 def _report_stuck(gateway: Gateway, writer: asyncio.StreamWriter) -> None:

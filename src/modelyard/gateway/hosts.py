@@ -4,6 +4,7 @@ that is DNS rebinding, and on a control API it is remote code execution."""
 import ipaddress
 import re
 
+HOST_PORT = re.compile(rb":\d+$")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
 
 

@@ -108,11 +108,12 @@ class Measurements:
 class Scrape:
     """The exchange that answers `GET /metrics`."""
 
-    def __init__(self, connection: "HttpConnection", request_id: bytes) -> None:
+    def __init__(self, connection: "HttpConnection", request_id: bytes, *, is_head: bool) -> None:
         self.keep_alive = True
         self.body_bytes = 0
         self._connection = connection
         self._request_id = request_id
+        self._is_head = is_head
         self._gone = False
 
     def on_body(self, chunk: bytes) -> None:
@@ -137,7 +138,7 @@ class Scrape:
         connection = self._connection
         body = (connection.gateway.metrics() if text is None else text).encode()
         head = status_line(200) + b"content-type: %b\r\n" % CONTENT_TYPE.encode()
-        connection.write_answer(head, body, self._request_id, self.keep_alive)
+        connection.write_answer(head, body, self._request_id, self.keep_alive, is_head=self._is_head)
         connection.finished(self)
 
 

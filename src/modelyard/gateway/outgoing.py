@@ -174,7 +174,7 @@ async def _read(reader: asyncio.StreamReader, *, is_head: bool) -> Fetched:
 
 
 class UrlCall:
-    """A request that another server answers; an exchange (`connection.Exchange`)."""
+    """A request that another server answers; an exchange (`exchange.Exchange`)."""
 
     def __init__(self, connection: "HttpConnection", call: "ApiCall", met: Met) -> None:
         """Raises InvalidValue where a parameter would lead out of the URL's path."""
@@ -238,7 +238,9 @@ class UrlCall:
             status, head, answer = self.word(_without_details(error))
         self._release()
         request_id = call.request_id.encode("latin-1")
-        self._connection.write_answer(status_line(status) + head, answer, request_id, self.keep_alive)
+        self._connection.write_answer(
+            status_line(status) + head, answer, request_id, self.keep_alive, is_head=call.method == "HEAD"
+        )
         call.finish(status, len(answer))
         self._connection.finished(self)
 

@@ -121,6 +121,11 @@ class Prediction:
     def request_id(self) -> bytes:
         return self.given_id or b"%b%016x" % (self.connection.gateway.id_prefix, self.stream)
 
+    @property
+    def is_head(self) -> bool:
+        """Whether the client wants the head of the answer alone."""
+        return self.method == b"HEAD"
+
     def accept_terms(self, terms: Terms) -> None:
         self.terms = terms
         self.attempt = terms.attempt
@@ -265,7 +270,7 @@ class Prediction:
             if self.taken is not None:
                 self.taken.end()
                 self.taken = None
-            if self._chunked:
+            if self._chunked and not self.is_head:
                 self.connection.transport.write(b"0\r\n\r\n")
             self._release()
             self.connection.finished(self)
@@ -341,15 +346,16 @@ class Prediction:
         if self.service.is_observed:
             connection.gateway.observe(self, status, head, body)
         self._release()
-        connection.write_answer(head, body, self.request_id, self.keep_alive)
+        connection.write_answer(head, body, self.request_id, self.keep_alive, is_head=self.is_head)
         connection.finished(self)
 
     def _write_part(self, payload: bytes) -> None:
         if payload:
             if self.taken is not None:
                 self.taken.add(payload)
-            transport = self.connection.transport
-            transport.write(b"%x\r\n%b\r\n" % (len(payload), payload) if self._chunked else payload)
+            if not self.is_head:
+                transport = self.connection.transport
+                transport.write(b"%x\r\n%b\r\n" % (len(payload), payload) if self._chunked else payload)
             self._owe(len(payload))
 
     def _owe(self, size: int) -> None:

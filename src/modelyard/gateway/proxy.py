@@ -291,7 +291,9 @@ class Proxied(asyncio.Protocol):
 
     def _fail(self, error: NotReady | ReplicaDied) -> None:
         status, head, body = plain_error(error, self._request_id.decode("latin-1"))
-        self._connection.write_answer(status_line(status) + head, body, self._request_id, self.keep_alive)
+        self._connection.write_answer(
+            status_line(status) + head, body, self._request_id, self.keep_alive, is_head=self._is_head
+        )
         self._finish()
 
     def _finish(self) -> None:

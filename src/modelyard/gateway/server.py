@@ -15,8 +15,8 @@ from modelyard.domain.shadows import Comparison
 from modelyard.gateway.access import Access
 from modelyard.gateway.apis import Apis
 from modelyard.gateway.captures import Captures, Taken
-from modelyard.gateway.connection import HOST_PORT, HttpConnection
-from modelyard.gateway.hosts import host_is_ours, name_of
+from modelyard.gateway.connection import HttpConnection
+from modelyard.gateway.hosts import HOST_PORT, host_is_ours, name_of
 from modelyard.gateway.identity import Identity
 from modelyard.gateway.load import Loads
 from modelyard.gateway.metrics import Measurements
@@ -24,6 +24,7 @@ from modelyard.gateway.origins import LOCAL, Origins
 from modelyard.gateway.outgoing import Outgoing
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.prediction import Prediction
+from modelyard.gateway.refusals import Refusals
 from modelyard.gateway.service import Service
 from modelyard.gateway.sites import Sites
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
@@ -66,6 +67,7 @@ class Gateway:
         self.control_socket = str(home.control_socket)
         self.identity = Identity(TokenKey(home.token_key))
         self.access = Access(home.key, PUBLIC if predictions_are_open else BY_KEY, self.identity)
+        self.refusals = Refusals()
         self.origins = Origins(apps_domain)
         self.sites = Sites()
         self.connections: set[HttpConnection] = set()

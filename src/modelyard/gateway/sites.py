@@ -242,7 +242,9 @@ class Served:
 
     def _fail(self, error: StoreFailed) -> None:
         _, head, body = plain_error(error, self._request_id.decode("latin-1"))
-        self._connection.write_answer(status_line(500) + head, body, self._request_id, self.keep_alive)
+        self._connection.write_answer(
+            status_line(500) + head, body, self._request_id, self.keep_alive, is_head=self._is_head
+        )
         self._connection.finished(self)
 
 

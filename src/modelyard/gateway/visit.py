@@ -54,7 +54,7 @@ class Asked(NamedTuple):
 
 
 class Visit:
-    """An exchange (`connection.Exchange`)."""
+    """An exchange (`exchange.Exchange`)."""
 
     def __init__(self, connection: "HttpConnection", service: "Service", asked: Asked, request_id: bytes) -> None:
         self.keep_alive = True
@@ -348,9 +348,10 @@ class Visit:
         self._count(status)
         if self.asked.upgrade is not None or not self._body_ended:
             self.keep_alive = False
-        if self.asked.method == b"HEAD":
-            body = b""
-        self._connection.write_answer(status_line(status) + head, body, self._request_id, self.keep_alive)
+        is_head = self.asked.method == b"HEAD"
+        self._connection.write_answer(
+            status_line(status) + head, body, self._request_id, self.keep_alive, is_head=is_head
+        )
         self._finish(reusable=False)
 
     # -- its end -----------------------------------------------------------------------------------------------------

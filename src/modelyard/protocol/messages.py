@@ -15,6 +15,7 @@ To the controller:
     {"type": "shadows", "endpoints": {"price": {...}}}   what comparing a shadow's answers has come to since it came
 
     {"type": "used", "keys": {"DIGEST": 1700000000.0}}   these keys were shown, at that time at last
+    {"type": "refused", "refusals": [{...}]}             who was not let in, for the audit log, so often
 
 From the controller, to gateways:
 
@@ -25,10 +26,11 @@ From the controller, to gateways:
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from modelyard.domain.audit import Refusal
 from modelyard.domain.shadows import Comparison, comparison_document, comparison_from
 
 LINE_BYTES_MAX = 16 * 2**20
@@ -76,6 +78,19 @@ def loads_from(message: dict[str, Any]) -> dict[str, Load]:
         key: Load(**{field: one[field] for field in Load.__dataclass_fields__ if field in one})
         for key, one in message["endpoints"].items()
     }
+
+
+def refused_message(refusals: Sequence[Refusal]) -> dict[str, Any]:
+    return {"type": "refused", "refusals": [asdict(one) for one in refusals]}
+
+
+def refusals_from(message: dict[str, Any]) -> list[Refusal]:
+    """The inverse of `refused_message`, tolerant of keys that a later version added. Raises KeyError or TypeError where
+    it is none."""
+    return [
+        Refusal(**{field: one[field] for field in Refusal.__dataclass_fields__ if field in one})
+        for one in message["refusals"]
+    ]
 
 
 def shadows_message(shadows: Mapping[str, Comparison]) -> dict[str, Any]:

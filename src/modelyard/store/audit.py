@@ -18,19 +18,21 @@ class SqlAudit:
         self._audit_max = audit_max
         self._untrimmed = 0
 
-    def add(self, entry: Audited) -> None:
+    def add(self, *entries: Audited) -> None:
+        rows = [
+            {
+                "at": one.at,
+                "principal": one.principal,
+                "action": one.action,
+                "outcome": one.outcome,
+                "address": one.address,
+                "request_id": one.request_id,
+            }
+            for one in entries
+        ]
         with self._history.write() as connection:
-            connection.execute(
-                insert(audit).values(
-                    at=entry.at,
-                    principal=entry.principal,
-                    action=entry.action,
-                    outcome=entry.outcome,
-                    address=entry.address,
-                    request_id=entry.request_id,
-                )
-            )
-            self._untrimmed += 1
+            connection.execute(insert(audit), rows)
+            self._untrimmed += len(rows)
             if self._untrimmed >= min(_TRIM_EVERY, self._audit_max):
                 newest = connection.scalar(select(func.max(audit.c.number))) or 0
                 connection.execute(delete(audit).where(audit.c.number <= newest - self._audit_max))

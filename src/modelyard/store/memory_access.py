@@ -310,10 +310,11 @@ class MemoryAudit:
         self._last_number = 0
         self._audit_max = audit_max
 
-    def add(self, entry: Audited) -> None:
+    def add(self, *entries: Audited) -> None:
         with self._lock:
-            self._last_number += 1
-            self._entries.append(replace(entry, number=self._last_number))
+            for one in entries:
+                self._last_number += 1
+                self._entries.append(replace(one, number=self._last_number))
             del self._entries[: -self._audit_max]
 
     def select(

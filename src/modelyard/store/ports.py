@@ -633,7 +633,9 @@ class Providers(Protocol):
 class Audit(Protocol):
     """Who changed what and who was refused. Bounded: beyond `audit_max` the oldest go, some hundred at once."""
 
-    def add(self, entry: Audited) -> None: ...
+    def add(self, *entries: Audited) -> None:
+        """In one transaction."""
+        ...
 
     def select(
         self, text: str | None = None, since: float = 0.0, before: int | None = None, limit: int = 100

@@ -135,7 +135,7 @@ def test_every_lane_of_an_endpoint_asks(home: Home, serving: Serving, replica_at
     assert (signed.status_code, "without a key" in signed.text) == (400, True)
 
 
-def test_a_change_of_who_is_known_counts_at_once_and_use_is_reported(
+def test_a_change_of_who_is_known_counts_at_once_and_use_and_refusals_are_reported(
     home: Home, gateway: GatewayProcess, replica_at: ReplicaAt
 ) -> None:
     controller = ScriptedController(home)
@@ -148,8 +148,15 @@ def test_a_change_of_who_is_known_counts_at_once_and_use_is_reported(
     limit = time.monotonic() + 10
     while gateway.post(headers=by_key("mine")).status_code != 403:
         assert time.monotonic() < limit
-    used = controller.message("used")
-    assert list(used["keys"]) == [hashlib.sha256(b"mine").hexdigest()]
+    used, refused = set[str](), set[tuple[str, str]]()
+    while not used or len(refused) < 2:
+        message = controller.message("used", "refused")
+        used |= set(message.get("keys", ()))
+        for one in message.get("refusals", ()):
+            assert one["action"] == "POST /endpoints/price/invocations"
+            refused.add((one["principal"], one["outcome"]))
+    assert used == {hashlib.sha256(b"mine").hexdigest()}
+    assert refused == {("nobody", "401 unauthorized"), ("key k-2", "403 forbidden")}
     controller.say({"type": "credentials", "credentials": {}})
     while gateway.post(headers=by_key("mine")).status_code != 401:
         assert time.monotonic() < limit

@@ -123,6 +123,23 @@ def test_http_1_0_clients_are_answered_and_kept_only_when_they_ask(serving: Serv
     assert connection.recv(1) == b""
 
 
+def test_an_answer_to_head_has_no_body_that_would_be_taken_for_the_next_answer(gateway: Any) -> None:
+    gateway.start()
+    own = ("/healthz", "/v2/health/live", "/metrics", "/endpoints/none/invocations", "/gateways/none")
+    places = [*((path, "localhost") for path in own), ("/", "evil.example"), ("/", "none.localhost")]
+    for path, host in places:
+        connection = gateway.connect()
+        lines = b"%b HTTP/1.1\r\nhost: %b\r\n" % (path.encode(), host.encode())
+        connection.sendall(b"HEAD %b\r\nGET %bconnection: close\r\n\r\n" % (lines, lines))
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+        head, _, following = received.partition(b"\r\n\r\n")
+        assert following.startswith(b"HTTP/1.1 "), (path, host, received)
+        body = following.partition(b"\r\n\r\n")[2]
+        assert b"content-length: %d" % len(body) in head, "it says how long the body would be"
+
+
 def test_headers_over_the_limit_are_refused(gateway: Any) -> None:
     connection = gateway.start().connect()
     connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: " + b"x" * HEADER_BYTES_MAX + b"\r\n\r\n")

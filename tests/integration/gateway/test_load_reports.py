@@ -51,11 +51,11 @@ class ScriptedController:
         assert self._connection is not None
         self._connection.sendall(json.dumps(message).encode() + b"\n")
 
-    def message(self, kind: str) -> dict[str, Any]:
-        """The first of that kind."""
+    def message(self, *kinds: str) -> dict[str, Any]:
+        """The first of one of these kinds."""
         while True:
             message = self._next()
-            if message["type"] == kind:
+            if message["type"] in kinds:
                 return message
 
     def _next(self) -> dict[str, Any]:
