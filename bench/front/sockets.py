@@ -23,6 +23,8 @@ _FRAME = b"\x81" + bytes([0x80 | len(TEXT)]) + _MASK + bytes(one ^ _MASK[i % 4] 
 _ECHO = b"\x81" + bytes([len(TEXT)]) + TEXT
 """RFC 6455, 5.2: a whole text frame; a client's is masked, a server's is not."""
 
+_PING, _PONG = 0x89, 0x8A
+
 
 @dataclass(frozen=True, slots=True)
 class Echoes:
@@ -72,14 +74,29 @@ def opened(side: Side) -> Generator[socket.socket]:
 def echo(connection: socket.socket) -> None:
     """One text there and back. Raises RuntimeError where another one comes back."""
     connection.sendall(_FRAME)
-    found = b""
-    while len(found) < len(_ECHO):
-        part = connection.recv(4096)
-        if not part:
-            break
-        found += part
+    found = _frame(connection)
+    while found[0] == _PING:
+        # Servers look whether the other side is there when it has been silent.
+        connection.sendall(bytes([_PONG, 0x80 | len(found) - 2]) + b"\0\0\0\0" + found[2:])
+        found = _frame(connection)
     if found != _ECHO:
-        raise RuntimeError("cannot go on: the echo is not what was said")
+        raise RuntimeError(f"cannot go on: the echo is not what was said: {found[:80]!r}")
+
+
+def _frame(connection: socket.socket) -> bytes:
+    """One short frame."""
+    head = _exactly(connection, 2)
+    return head + _exactly(connection, head[1])
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        part = connection.recv(size - len(found))
+        if not part:
+            raise RuntimeError("cannot go on: the WebSocket was closed")
+        found += part
+    return found
 
 
 def echoes(side: Side, count: int) -> Echoes:
