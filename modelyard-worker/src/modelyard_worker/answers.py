@@ -34,6 +34,18 @@ def write_answer(value: Any, accept: str) -> Answer:
     return END, _METAS[kind], body
 
 
+def write_answers(values: Sequence[Any], accept: str) -> List[Answer]:
+    """The answers to the members of one batch, which all accept the same. Raises as `write_answer`."""
+    first = values[0]
+    ordinary = first.__class__
+    if ordinary not in _ORDINARY or accept is media.AS_IS or any(one.__class__ is not ordinary for one in values):
+        return [write_answer(one, accept) for one in values]
+    # What they can be written as depends on their class alone.
+    kind = _choose(first, accept)
+    write, meta = _WRITERS[kind], _METAS[kind]
+    return [(END, meta, write(one)) for one in values]
+
+
 def _unwritten(value: Any) -> Answer:
     """The value itself in a body's place."""
     status, headers, body = 200, [], value
@@ -92,11 +104,16 @@ def _as_is(value: Any) -> bytes:
 
 
 def _write(value: Any, accept: str) -> Tuple[str, bytes]:
+    kind = _choose(value, accept)
+    return kind, _WRITERS[kind](value)
+
+
+def _choose(value: Any, accept: str) -> str:
     offered = _forms(value)
     kind = media.choose(accept, offered)
     if kind is None:
         raise unacceptable(accept, ", ".join(offered))
-    return kind, _WRITERS[kind](value)
+    return kind
 
 
 def _forms(value: Any) -> Tuple[str, ...]:

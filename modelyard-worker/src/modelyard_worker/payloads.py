@@ -174,11 +174,13 @@ def _rows(found: Any) -> Any:
 
 def read_array(content_type: str, body: bytes) -> Any:
     """An array from any kind of body that can be one. Raises Refusal."""
-    import numpy as np
-
+    if content_type == media.JSON:
+        return _read_json_array(content_type, body)
     if content_type in (media.NPY, media.TENSORS):
         return bodies.read_npy(body) if content_type == media.NPY else cast("Any", body).only().array()
     if content_type == media.CSV:
+        import numpy as np
+
         numbers, count = bodies.read_csv_numbers(body)
         return np.frombuffer(numbers, np.float64).reshape(count, -1)
     if content_type == media.NPZ:

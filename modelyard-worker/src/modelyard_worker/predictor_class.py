@@ -5,7 +5,7 @@ import typing
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from modelyard_worker.after import After, context_of
-from modelyard_worker.answers import write_answer
+from modelyard_worker.answers import write_answer, write_answers
 from modelyard_worker.packages import TrackerSpec
 from modelyard_worker.payloads import Reader, is_table, reader_for
 from modelyard_worker.request import Request
@@ -128,6 +128,5 @@ class PredictorClass:
         if count != len(requests):
             raise ValueError(f"predict_batch returned {count} results for {len(requests)} payloads")
         if self._idle and not any(one.meta.query for one in requests):
-            pairs = zip(requests, results)
-            return [write_answer(result, one.meta.accept) for one, result in pairs]
+            return write_answers(list(results), requests[0].meta.accept)
         return [self._look(*one) for one in zip(requests, payloads, results)]

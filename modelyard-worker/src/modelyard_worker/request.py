@@ -4,6 +4,7 @@ import os
 from typing import Any, Dict, NamedTuple, Optional, Protocol, Sequence, Tuple
 from urllib.parse import parse_qsl
 
+from modelyard_worker import heap
 from modelyard_worker.frames import unpack_meta
 from modelyard_worker.media import known, media_type
 
@@ -198,6 +199,7 @@ class Request:
         """Reads a body that waits in a file. Raises Refusal where it is over the limit or cannot be read."""
         if self.path is None:
             return
+        heap.keep_freed()
         limit_bytes = self.meta.max_body_bytes or limit_bytes
         try:
             with open(self.path, "rb", buffering=0) as file:

@@ -12,6 +12,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from modelyard_worker import heap
+
 IN_MEMORY_BYTES_MAX = 8 * 2**20
 """Bodies over this go to disk."""
 
@@ -24,6 +26,7 @@ class KeptBody:
 
     def __init__(self, folder: str, *, in_memory: bool) -> None:
         """`folder` is the spool. Raises OSError."""
+        heap.keep_freed()
         self.in_memory = in_memory
         self.size_bytes = 0
         self.reference = b""
