@@ -174,22 +174,28 @@ def _rows(found: Any) -> Any:
 
 def read_array(content_type: str, body: bytes) -> Any:
     """An array from any kind of body that can be one. Raises Refusal."""
-    if content_type == media.JSON:
-        return _read_json_array(content_type, body)
-    if content_type in (media.NPY, media.TENSORS):
-        return bodies.read_npy(body) if content_type == media.NPY else cast("Any", body).only().array()
-    if content_type == media.CSV:
-        import numpy as np
-
-        numbers, count = bodies.read_csv_numbers(body)
-        return np.frombuffer(numbers, np.float64).reshape(count, -1)
-    if content_type == media.NPZ:
-        return _only_array(bodies.read_npz(body))
+    read = _ARRAYS.get(content_type)
+    if read is not None:
+        return read(body)
     if content_type in columns.KINDS:
         return columns.as_array(columns.read_columns(content_type, body))
-    if content_type == media.LINES:
-        return _array_of(bodies.read_lines(body))
     return _read_json_array(content_type, body)
+
+
+def _read_csv_array(body: bytes) -> Any:
+    import numpy as np
+
+    numbers, count = bodies.read_csv_numbers(body)
+    return np.frombuffer(numbers, np.float64).reshape(count, -1)
+
+
+_ARRAYS: Dict[str, Callable[[Any], Any]] = {
+    media.NPY: bodies.read_npy,
+    media.TENSORS: lambda tensors: tensors.only().array(),
+    media.CSV: _read_csv_array,
+    media.NPZ: lambda body: _only_array(bodies.read_npz(body)),
+    media.LINES: lambda body: _array_of(bodies.read_lines(body)),
+}
 
 
 def _read_json_array(content_type: str, body: bytes) -> Any:
