@@ -6,12 +6,13 @@ write says so first: `write` is BEGIN IMMEDIATE, which waits for its turn; `read
 """
 
 import sqlite3
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from modelyard.errors import StoreFailed
@@ -24,6 +25,8 @@ CONNECTIONS_MAX = 16
 """Connections of one process to one file; whoever needs one more waits for its turn."""
 
 _BEGIN = "begin_mode"
+
+Found = TypeVar("Found")
 
 _HINTS = {
     "SQLITE_FULL": "the disk is full: make room, then try again",
@@ -43,6 +46,9 @@ class Database:
         """`FULL`: a commit that returned survives a power cut. `NORMAL`: it survives a crash of the process."""
         self.path = path
         self._engine = _create_engine(path, synchronous)
+        self._standing: dict[Hashable, tuple[int, Any]] = {}
+        self._watching: PoolProxiedConnection | None = None
+        self._watched = threading.Lock()
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -57,7 +63,36 @@ class Database:
         with self._transaction("IMMEDIATE") as connection:
             yield connection
 
+    def standing(self, question: Hashable, find: Callable[[Connection], Found]) -> Found:
+        """What `find` finds, found anew only where somebody has written since: for what a loop asks again and again,
+        and what hardly changes. A question is a word of the code's, not of a caller's, so there are few. What was found
+        is shared: nobody may change it. Raises StoreFailed."""
+        revision = self._revision()
+        kept = self._standing.get(question)
+        if kept is not None and kept[0] == revision:
+            return kept[1]
+        with self.read() as connection:
+            found = find(connection)
+        if revision is not None:
+            self._standing[question] = revision, found
+        return found
+
+    def _revision(self) -> int | None:
+        """Another number after each commit of any process. SQLite tells a connection of the commits of all others, so
+        one is kept that does nothing else. None where it cannot be asked: whoever reads then hears why."""
+        with self._watched:
+            try:
+                if self._watching is None:
+                    self._watching = self._engine.raw_connection()
+                return int(self._watching.cursor().execute("PRAGMA data_version").fetchone()[0])
+            except (sqlite3.Error, SQLAlchemyError):
+                return None
+
     def close(self) -> None:
+        with self._watched:
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
         self._engine.dispose()
 
     @contextmanager

@@ -66,8 +66,11 @@ class SqlRuns:
     def unfinished(self) -> list[Run]:
         going_on = [status.value for status in RunStatus if status not in ENDED]
         wanted = select(runs).where(runs.c.status.in_(going_on)).order_by(runs.c.sequence)
-        with self._queue.read() as connection:
-            return [_run(row) for row in connection.execute(wanted)]
+        return list(
+            self._queue.standing(
+                "unfinished runs", lambda connection: [_run(row) for row in connection.execute(wanted)]
+            )
+        )
 
     def move(
         self,

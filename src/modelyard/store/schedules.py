@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from modelyard.domain.names import name_key
 from modelyard.domain.schedules import Schedule
@@ -22,8 +22,10 @@ class SqlSchedules:
         return None if row is None else _schedule(row)
 
     def select(self) -> list[Schedule]:
-        with self._queue.read() as connection:
+        def find(connection: Connection) -> list[Schedule]:
             return [_schedule(row) for row in connection.execute(select(schedules))]
+
+        return list(self._queue.standing("schedules", find))
 
     def put(self, schedule: Schedule) -> None:
         with self._queue.write() as connection:

@@ -67,8 +67,11 @@ class SqlTransforms:
     def unfinished(self) -> list[Transform]:
         going_on = [status.value for status in TransformStatus if status not in ENDED]
         wanted = select(transforms).where(transforms.c.status.in_(going_on)).order_by(transforms.c.sequence)
-        with self._queue.read() as connection:
-            return [_transform(row) for row in connection.execute(wanted)]
+        return list(
+            self._queue.standing(
+                "unfinished transforms", lambda connection: [_transform(row) for row in connection.execute(wanted)]
+            )
+        )
 
     def start(self, transform: str, now: float) -> Transform:
         return self._change(transform, lambda found: start_transform(found, now))

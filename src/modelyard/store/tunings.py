@@ -60,8 +60,11 @@ class SqlTunings:
     def unfinished(self) -> list[Tuning]:
         going_on = [status.value for status in TuningStatus if status not in ENDED]
         wanted = select(tunings).where(tunings.c.status.in_(going_on)).order_by(tunings.c.sequence)
-        with self._queue.read() as connection:
-            return [_tuning(row) for row in connection.execute(wanted)]
+        return list(
+            self._queue.standing(
+                "unfinished tunings", lambda connection: [_tuning(row) for row in connection.execute(wanted)]
+            )
+        )
 
     def request_stop(self, tuning: str) -> Tuning:
         with self._queue.write() as connection:

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.models import Lineage
+from modelyard.domain.resources import ResourceName
 from modelyard.errors import StoreFailed
 from modelyard.settings import Home
 from modelyard.store import tables
@@ -223,3 +224,33 @@ def test_models_registered_by_hand_do_not_count_as_one_run(home):
     by_hand = [store.models.register("price", "shop", "t", 1, None, Lineage(), 1.0).version for _ in range(2)]
     assert by_hand == [1, 2]
     store.close()
+
+
+def test_a_standing_question_is_asked_again_only_after_somebody_wrote(home):
+    database = Database(database_path(home, "yard"), synchronous="FULL")
+    asked: list[int] = []
+
+    def find(_connection) -> int:
+        asked.append(1)
+        return len(asked)
+
+    with closing(database):
+        assert [database.standing("how often", find) for _ in range(3)] == [1, 1, 1]
+        with database.write() as connection:
+            connection.execute(tables.removed_resources.insert().values(kind="site", key="own", last_number=1))
+        assert database.standing("how often", find) == 2
+        with closing(open_store(home)) as other:
+            other.resources.select("site")
+            assert database.standing("how often", find) == 2
+            other.deployments.apply("shop", Wanted({"price": EndpointSpec("p" * 64)}), 1.0)
+        assert [database.standing("how often", find) for _ in range(2)] == [3, 3]
+
+
+def test_what_another_process_wished_is_selected_at_once(home):
+    with closing(open_store(home)) as controller, closing(open_store(home)) as control:
+        assert controller.resources.select("site") == []
+        document = Wanted(resources={ResourceName("site", "shop"): {"path": "."}})
+        control.deployments.apply("shop", document, 1.0)
+        assert [one.name.name for one in controller.resources.select("site")] == ["shop"]
+        control.resources.delete("site", "shop")
+        assert controller.resources.select("site") == []
