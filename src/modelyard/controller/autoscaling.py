@@ -98,6 +98,10 @@ class Meter:
         self._in_flight_seconds = self._queued_seconds = 0.0
         return sample
 
+    def begin_here(self) -> None:
+        """What was before the load that is there now is no part of the tick."""
+        self._lasting = self.demand
+
     @property
     def _queued(self) -> int:
         return sum(one.queued for one in self._by_gateway.values())
@@ -177,12 +181,15 @@ class Autoscaler:
             if watch is None:
                 # Nobody has looked at this endpoint yet; the pass that does so must find its load.
                 watch = self._watches[key] = _Watch(self._born_at, 0.0, Meter(now))
-            rested = watch.meter.at_rest
-            if rested and watch.requested and (load.arrivals or load.in_flight or load.queued):
+            came = watch.meter.at_rest and bool(load.arrivals or load.in_flight or load.queued)
+            if came and watch.requested:
                 watch.keep(watch.meter.close(now))
+                watch.meter.take(gateway, load, now)
+                watch.meter.begin_here()
                 watch.decide_at = self._due[key] = now + TICK_SECONDS
+                continue
             watch.meter.take(gateway, load, now)
-            if rested and not watch.requested and not watch.meter.at_rest:
+            if came:
                 watch.decide_at = now
                 self._changed.add(key)
                 self._wake()

@@ -110,6 +110,15 @@ def test_load_that_comes_after_a_rest_to_a_replica_is_looked_at_when_its_tick_is
     assert scaled.autoscaler.take_due() == {}
 
 
+def test_a_burst_after_a_rest_is_answered_when_the_first_tick_is_over() -> None:
+    scaled = Scaled(price(SETTINGS), present=1)
+    scaled.look()
+    scaled.clock.advance(100.0)
+    scaled.report(replace(load(12), least=0))
+    scaled.report(load(12))
+    assert scaled.look(TICK_SECONDS) == 12
+
+
 def test_a_lone_request_costs_few_looks_and_is_written_down() -> None:
     scaled = Scaled(price(ZERO), present=1)
     scaled.look()
