@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.environments import CannotBuild
 from bench.serving.agreement import DifferentAnswer, check_agreement
+from bench.serving.alone import ALONE, WHAT, call_alone
 from bench.serving.cases import Case, asked
 from bench.serving.costs import pss_bytes
 from bench.serving.first_byte import FirstByte, first_bytes
@@ -67,7 +68,8 @@ def measure(
         for peer in beside:
             servers += _started(stack, peer, found, models, folder, tell)
         servers = [server for server in servers if _agrees(server, found, models, tell)]
-        _measure_in_turns(found, servers, folder, effort, tell)
+        alone = models if case.ideal_requests_per_second is not None else None
+        _measure_in_turns(found, servers, folder, effort, tell, alone=alone)
     for peer in chosen:
         if peer.environment is None:
             continue
@@ -109,7 +111,9 @@ def _measure_in_turns(
     effort: Effort,
     tell: Tell,
     warm_up_seconds: int = WARM_UP_SECONDS,
+    alone: Path | None = None,
 ) -> None:
+    """`alone` is where the models lie, where the work alone is measured beside the servers."""
     if not servers:
         return
     case = found.case
@@ -136,5 +140,9 @@ def _measure_in_turns(
                     f"{load.requests_per_second:>9,.0f} requests/s, p50 {load.p50_seconds * 1e3:.3f} ms"
                     + (f", {load.errors} errors" if load.errors else "")
                 )
+            if alone is not None:
+                found.loads.append(call_alone(case, alone, count, effort.seconds))
+    if alone is not None:
+        found.what[ALONE], found.pss_bytes[ALONE] = WHAT, {}
     for server in servers:
         found.pss_bytes[server.name] = {role: pss_bytes(pids) for role, pids in server.processes.items()}

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bench.serving.alone import ALONE
 from bench.serving.cases import CASES_BY_NAME, FRAMEWORKS
 from bench.serving.figures import Figures, Ratio, Streamed
 from bench.serving.yard import OURS
@@ -115,6 +116,7 @@ PROMISES = (
     Promise("iris, 1 connection: p50, of raw ASGI with the model in process", 1.1, False, _p50("iris", "raw", 1)),
     Promise("constant, 1 connection: p50, of uvicorn's constant", 2.0, False, _p50("constant", "constant", 1)),
     Promise("batch, 64 connections: requests/s, of what nothing can exceed", 0.97, True, _of_ideal),
+    Promise("batch, 64 connections: requests/s, of the work alone", 0.97, True, _rate("batch", ALONE, 64)),
     Promise("floats, 16 connections: requests/s, of FastAPI + orjson", 2.0, True, _rate("floats", "fastapi-1", 16)),
     Promise("stream: ms that the first byte comes later than from raw ASGI", 1.0, False, _later_by_ms),
     Promise("deploy of a registered model to its first prediction, s", 0.5, False, _deploy_seconds),
