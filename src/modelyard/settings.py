@@ -122,6 +122,11 @@ class Home:
         return self.root / "captures"
 
     @property
+    def usages(self) -> Path:
+        """What is left of API gateways' usage plans, a file for each; made with the first."""
+        return self.root / "usages"
+
+    @property
     def sites(self) -> Path:
         """Files of sites as they are served, by digest, and a table of each version; made with the first."""
         return self.root / "sites"

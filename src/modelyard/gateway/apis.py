@@ -1,7 +1,7 @@
 """API gateways in this process: what each is configured to do, and what it remembers of those who ask.
 
-The configuration comes with the table. What is remembered - how much of a usage plan is left, answers that are given
-again - is this process's own; it outlives a new version of the configuration, not the process.
+The configuration comes with the table. What is left of usage plans is shared by all gateway processes (`usages.py`);
+answers that are given again are this process's own.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from modelyard.domain.access import Policy, policy_from
 from modelyard.domain.gateways import KIND, ApiKey, Gateway, Met, Routes, gateway_from
 from modelyard.domain.names import name_key
-from modelyard.domain.usage import Plan, Usage, ask, begin
 from modelyard.errors import Forbidden, InvalidValue, TooManyRequests
 from modelyard.gateway.access_log import AccessLog
+from modelyard.gateway.usages import Usages
 from modelyard.protocol.body_schemas import Validator, compile_schema
 from modelyard.protocol.table import HostEntry
 
@@ -72,7 +72,9 @@ class Cache:
 class Api:
     """One API gateway."""
 
-    def __init__(self, entry: HostEntry, document: Mapping[str, Any], by_default: Policy, logs: Path) -> None:
+    def __init__(
+        self, entry: HostEntry, document: Mapping[str, Any], by_default: Policy, logs: Path, usages: Path
+    ) -> None:
         self.name = entry.name
         self.project = entry.project
         self.document = document
@@ -82,17 +84,15 @@ class Api:
         self.log = AccessLog(logs / f"{name_key(entry.name)}.jsonl") if self.config.access_log else None
         self._routes = Routes(self.config.routes)
         self._keys = {bytes.fromhex(one.digest): one for one in self.config.keys if one.digest}
-        self.usages: dict[str, Usage] = {}
-        """What is left of plans, by the key's name; of the whole gateway's bound under no name."""
+        self._plans = {one.name: self.config.plans.get(one.plan) for one in self.config.keys if one.plan is not None}
+        self._plans[""] = self.config.throttle
+        """By the key's name; the whole gateway's bound has no name."""
+        self._usages = Usages(usages / name_key(entry.name)) if any(self._plans.values()) else None
         self._validators: dict[str, Validator] = {}
 
     @property
     def reference(self) -> str:
         return f"{KIND}/{self.name}"
-
-    def inherit(self, before: "Api") -> None:
-        """What was used up stays used up when the configuration changes."""
-        self.usages = {name: one for name, one in before.usages.items() if self._plan(name) is not None}
 
     def find(self, method: str, path: str) -> Met | None:
         return self._routes.find(method, path)
@@ -111,19 +111,12 @@ class Api:
     def spend(self, key: ApiKey | None, now: float) -> None:
         """Counts a request against the whole gateway's bound, or the plan of its key. Raises TooManyRequests."""
         name = "" if key is None else key.name
-        plan = self._plan(name)
-        if plan is None:
+        plan = self._plans.get(name)
+        if plan is None or self._usages is None:
             return
-        verdict = ask(plan, self.usages.get(name) or begin(plan, now), now)
-        self.usages[name] = verdict.usage
+        verdict = self._usages.spend(name, plan, now)
         if not verdict.allowed:
             raise TooManyRequests(verdict.reason, f"try again after {verdict.retry_after_seconds:.1f} s")
-
-    def _plan(self, name: str) -> Plan | None:
-        if not name:
-            return self.config.throttle
-        key = next((one for one in self.config.keys if one.name == name), None)
-        return self.config.plans.get(key.plan) if key is not None and key.plan is not None else None
 
     # -- what is asked -----------------------------------------------------------------------------------------------
 
@@ -143,17 +136,23 @@ class Api:
         if said is not None:
             raise InvalidValue("Invalid request body", said)
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool = False) -> None:
+        """`for_good` where the API gateway was deleted: one that comes with its name begins with full plans."""
         if self.log is not None:
             self.log.flush()
+        if self._usages is not None and for_good:
+            self._usages.forget()
+        elif self._usages is not None:
+            self._usages.close()
 
 
 class Apis:
     """All API gateways of this process, by `name_key`."""
 
-    def __init__(self, by_default: Policy, logs: Path) -> None:
+    def __init__(self, by_default: Policy, logs: Path, usages: Path) -> None:
         self._by_default = by_default
         self._logs = logs
+        self._usages = usages
         self._apis: dict[str, Api] = {}
 
     def follow(self, hosts: Mapping[str, HostEntry]) -> None:
@@ -164,17 +163,14 @@ class Apis:
                 there[name_key(entry.name)] = self._made(entry, entry.gateway)
         for key, gone in self._apis.items():
             if there.get(key) is not gone:
-                gone.close()
+                gone.close(for_good=key not in there)
         self._apis = there
 
     def _made(self, entry: HostEntry, document: Mapping[str, Any]) -> Api:
         before = self._apis.get(name_key(entry.name))
         if before is not None and before.document == document and before.project == entry.project:
             return before
-        made = Api(entry, document, self._by_default, self._logs)
-        if before is not None:
-            made.inherit(before)
-        return made
+        return Api(entry, document, self._by_default, self._logs, self._usages)
 
     def find(self, name: str) -> Api | None:
         return self._apis.get(name_key(name))

@@ -89,7 +89,7 @@ class Gateway:
         """Replicas to report, with the seconds that their call has taken."""
         self.outgoing = Outgoing(targets)
         self.issuers = Issuers(self.outgoing)
-        self.apis = Apis(self.access.by_default, home.logs / "gateways")
+        self.apis = Apis(self.access.by_default, home.logs / "gateways", home.usages)
         self.loads = Loads()
         self.measurements = Measurements()
         self.captures = Captures(home.captures / "spool", self.id_prefix.decode())
