@@ -1,6 +1,7 @@
 """The pass over sites: lays out the wished version's files once, compresses them once, and says where they are.
 
 A version is published when all of it lies there; until then, and where it cannot be laid out, the one before is served.
+What no version needs any more that is served goes a while later; a rollback lays an earlier version out anew.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ import gzip
 import logging
 import mimetypes
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from modelyard_worker.records import write_json
@@ -19,7 +20,7 @@ from modelyard.domain.names import name_key
 from modelyard.domain.resources import Resource
 from modelyard.domain.sites import KIND, Site, site_from
 from modelyard.errors import ModelyardError
-from modelyard.protocol.sites import SiteFile, SiteManifest, manifest_document
+from modelyard.protocol.sites import SiteFile, SiteManifest, manifest_document, read_manifest
 from modelyard.protocol.table import HostEntry, host_key
 from modelyard.store.ports import Artifacts, Store
 
@@ -31,6 +32,10 @@ LEVEL = 9
 """It is done once, and read often."""
 
 RETRY_SECONDS = 30.0
+KEPT_SECONDS = 600.0
+"""How long a version lies there that is not served any more: for gateways that have not heard of it, and for those who
+roll back at once."""
+
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "image/svg", "application/wasm")
 _TYPES = mimetypes.MimeTypes()
 for _suffix, _type in ((".js", "text/javascript"), (".mjs", "text/javascript"), (".wasm", "application/wasm")):
@@ -51,6 +56,11 @@ class SitesPass:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, tuple[int, float]] = {}
         self._entries: dict[str, HostEntry] = {}
+        self._unserved_since: dict[str, float] | None = None
+        """By name of a version's table, when it was first seen that it is not served; None before the folder was
+        read."""
+        self._served: set[str] = set()
+        self._freeing: asyncio.Task[None] | None = None
 
     def __call__(self) -> dict[str, HostEntry]:
         """What gateways must know of every site that can be served, by `host_key`."""
@@ -59,11 +69,13 @@ class SitesPass:
             manifest = self._manifest(resource)
             if manifest.exists():
                 self._entries[host_key(KIND, key)] = _entry(resource, manifest)
-            elif key not in self._under_way and self._may_try(key, resource.wished.number):
+            elif key not in self._under_way and self._freeing is None and self._may_try(key, resource.wished.number):
                 task = asyncio.get_running_loop().create_task(self._lay_out(key, resource, manifest))
                 self._under_way[key] = task
         for place in [one for one in self._entries if one.partition("/")[2] not in there]:
             del self._entries[place]
+        if self._freeing is None and not self._under_way:
+            self._free_what_is_over()
         return dict(self._entries)
 
     def _manifest(self, resource: Resource) -> Path:
@@ -87,6 +99,49 @@ class SitesPass:
             del self._under_way[key]
             self._wake()
 
+    # -- what is over ------------------------------------------------------------------------------------------------
+
+    def _free_what_is_over(self) -> None:
+        """Nothing is laid out meanwhile: what is new could not be told from what nobody needs."""
+        now = self._clock.now()
+        served = {Path(one.site).name for one in self._entries.values() if one.site is not None}
+        if self._unserved_since is None:
+            self._unserved_since = dict.fromkeys(self._tables(), now)
+        for name in self._served - served:
+            self._unserved_since.setdefault(name, now)
+        for name in served:
+            self._unserved_since.pop(name, None)
+        self._served = served
+        over = [name for name, since in self._unserved_since.items() if since + KEPT_SECONDS <= now]
+        if over:
+            self._freeing = asyncio.get_running_loop().create_task(self._free(over))
+
+    def _tables(self) -> list[str]:
+        return [one.name for one in self._folder.glob("*.json")]
+
+    async def _free(self, tables: Collection[str]) -> None:
+        try:
+            await asyncio.to_thread(self._remove, tables)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.error("sites: cannot free what is over: %s", error)
+        finally:
+            # What is there by now is looked at anew; what could not be freed is tried again as late.
+            self._unserved_since = None
+            self._freeing = None
+            self._wake()
+
+    def _remove(self, tables: Collection[str]) -> None:
+        """In a thread. The tables first: no gateway then finds one whose contents are gone."""
+        for name in tables:
+            (self._folder / name).unlink(missing_ok=True)
+        needed = {file.sha256 for name in self._tables() for file in read_manifest(self._folder / name).files.values()}
+        contents = self._folder / "contents"
+        for one in contents.iterdir() if contents.exists() else ():
+            if one.name.partition(".")[0] not in needed:
+                one.unlink(missing_ok=True)
+
+    # -- laying out --------------------------------------------------------------------------------------------------
+
     def _write(self, site: Site, manifest: Path) -> None:
         """In a thread. The contents first, then the manifest that names them."""
         contents = self._folder / "contents"
@@ -106,9 +161,10 @@ class SitesPass:
         write_json(str(manifest), manifest_document(made))
 
     async def close(self) -> None:
-        for task in self._under_way.values():
+        tasks = [*self._under_way.values(), *([self._freeing] if self._freeing is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _entry(resource: Resource, manifest: Path) -> HostEntry:
