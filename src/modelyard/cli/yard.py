@@ -124,7 +124,7 @@ def _answers(url: str) -> bool:
     from modelyard.sdk.client import Client  # noqa: PLC0415 (start-up time of the other commands)
 
     with Client(url) as client:
-        return client.healthy()
+        return client.healthy() and client.answers()
 
 
 def _say_up(sentence: str, found: Any, output: Format, *, started: bool) -> None:

@@ -1,7 +1,9 @@
 """The proxy lane: a request handed to the control process over its socket, streamed both ways with back-pressure.
 
 Each request has a connection of its own: this lane is for people and tools, not for predictions. A control process that
-is just being restarted is waited for, and what only reads is asked again where the process died before it answered.
+is just being restarted is waited for. Where one dies before it answered, what only reads is asked again, and so is
+anything that it has not heard: a connection that is closed over unread data, in its queue or never accepted, is reset,
+where one whose request was read is only closed (unix(7) on Linux).
 
 A large body is sent only when control asks for it (RFC 9110, 10.1.1). Were it sent at once, control, refusing it by its
 headers, would close on what it has not read, the next write would fail, and the refusal would be lost with it.
@@ -25,6 +27,12 @@ CONNECT_SECONDS = 10.0
 CONNECT_PAUSE_SECONDS = 0.05
 HELD_BYTES_MAX = 1024 * 1024
 """What is kept of a body before the control process is reached; then the client is not read."""
+
+WHOLE_BYTES_MAX = 32 * 2**10
+"""A request up to this is written, and so read, in one piece: it was heard whole or not at all."""
+
+UNHEARD_MAX = 3
+"""How often one is said again that was not heard."""
 
 ASKED_FOR_BYTES = 64 * 2**10
 """A body of more than this, or of unknown length, waits until control asks for it; less is in its socket's buffer."""
@@ -75,6 +83,9 @@ class Proxied(asyncio.Protocol):
         self._head = self._request_head(method, url, headers)
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._whole: bytes | None = None
+        """The request, where it was written in one piece."""
+        self._unheard = 0
         self._upstream: asyncio.Transport | None = None
         self._had_body = self._chunked
         self._done = False
@@ -113,6 +124,7 @@ class Proxied(asyncio.Protocol):
 
     def _send(self, data: bytes) -> None:
         if self._upstream is not None and not self._is_held:
+            self._whole = None
             self._upstream.write(data)
             return
         self._held.append(data)
@@ -174,9 +186,14 @@ class Proxied(asyncio.Protocol):
         if self._done:
             self._upstream.abort()
             return
-        self._upstream.write(self._head)
-        if not self._is_held:
-            self._send_held()
+        if self._is_held:
+            self._upstream.write(self._head)
+            return
+        said = b"".join((self._whole or self._head, *self._held))
+        self._whole = said if len(said) <= WHOLE_BYTES_MAX else None
+        self._held.clear()
+        self._upstream.write(said)
+        self._connection.transport.resume_reading()
 
     def _send_held(self) -> None:
         self._is_held = False
@@ -228,7 +245,8 @@ class Proxied(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._upstream = None
         if not self._done:
-            self._broken()
+            unread = isinstance(exc, ConnectionResetError | BrokenPipeError)
+            self._broken(unheard=unread and self._whole is not None)
         if self._done:
             self._answer.let_go()
 
@@ -278,10 +296,14 @@ class Proxied(asyncio.Protocol):
             self._connection.transport.write(b"0\r\n\r\n")
         self._finish()
 
-    def _broken(self) -> None:
+    def _broken(self, *, unheard: bool = False) -> None:
         if self._begun:
             self._done = True
             self._connection.transport.abort()
+            return
+        if unheard and self._unheard < UNHEARD_MAX:
+            self._unheard += 1
+            self._connect()
             return
         if self._ask_again and not self._had_body:
             self._ask_again = False

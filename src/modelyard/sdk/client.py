@@ -11,7 +11,7 @@ from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import RESOURCE_KINDS, check_model_name, check_name, name_key, resolve
 from modelyard.domain.replays import REQUESTS_DEFAULT, TOLERANCE, Report
 from modelyard.errors import NotFound
-from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS, TARGET_VARIANT
+from modelyard.protocol.routes import API, ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS, TARGET_VARIANT
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -122,6 +122,10 @@ class Client:
     def healthy(self) -> bool:
         """Whether the yard answers at all."""
         return self._connection.answers(HEALTH)
+
+    def answers(self) -> bool:
+        """Whether its interface answers too, which begins after predictions do."""
+        return self._connection.answers(f"{API}/login/providers")
 
     def events(self, kind: str | None = None, name: str | None = None, limit: int = 100) -> list[EventView]:
         """Newest first."""

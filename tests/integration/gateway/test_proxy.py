@@ -1,6 +1,7 @@
 """The proxy lane: what is no prediction reaches the control process and comes back, whatever happens to either."""
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -163,6 +164,24 @@ def test_a_write_is_never_sent_twice(gateway: Any, control: Callable[..., Contro
     one = control(dies, answers(OK))
     answer = httpx.post(f"{gateway.url}/api/v1/runs", content=b"{}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "replica_died")
+    assert len(one.heads) == 1
+
+
+def test_a_write_that_a_dying_control_never_read_is_said_to_its_successor(
+    gateway: Any, home: Any, control: Callable[..., Control]
+) -> None:
+    found: list[httpx.Response] = []
+    with socket.socket(socket.AF_UNIX) as dying:
+        dying.bind(str(home.control_socket))
+        dying.listen()
+        url = f"{gateway.url}/api/v1/links"
+        asking = threading.Thread(target=lambda: found.append(httpx.post(url, content=b"{}", timeout=15)))
+        asking.start()
+        assert select.select([dying], [], [], 15)[0], "it stands in the queue, and nobody takes it"
+        home.control_socket.unlink()
+        one = control(answers(OK))
+    asking.join(15)
+    assert [answer.status_code for answer in found] == [200]
     assert len(one.heads) == 1
 
 
