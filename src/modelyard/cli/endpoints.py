@@ -127,12 +127,13 @@ def _say_live(url: str, view: "EndpointView") -> None:
     if view["kind"] == "app":
         say(f"open {view['url']}")
     elif view["ready"]:
-        say(f"endpoint: {_invocations(url, view['name'])}")
+        say(f"{view['kind']}: {_place(url, view)}")
         say(_curl(url, view))
 
 
-def _invocations(url: str, name: str) -> str:
-    return f"{url}/endpoints/{name}/invocations"
+def _place(url: str, view: "EndpointView") -> str:
+    """Where it is asked."""
+    return view["url"] if view["kind"] != "endpoint" else f"{url}/endpoints/{view['name']}/invocations"
 
 
 def _curl(url: str, view: "EndpointView") -> str:
@@ -140,8 +141,7 @@ def _curl(url: str, view: "EndpointView") -> str:
     key = "" if urlsplit(url).hostname in _LOOPBACK else ' -H "x-api-key: $MODELYARD_API_KEY"'
     body = shlex.quote(view.get("example") or "{}")
     body = body if len(body) <= EXAMPLE_LENGTH_MAX else "@data.json"
-    place = view["url"] if view["is_function"] else _invocations(url, view["name"])
-    return f"curl {place} -H 'content-type: application/json'{key} -d {body}"
+    return f"curl {_place(url, view)} -H 'content-type: application/json'{key} -d {body}"
 
 
 def get(
@@ -238,7 +238,7 @@ def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
     if view["kind"] == "app":
         lines.append(f"app: {view['url']}")
     else:
-        lines += [f"endpoint: {_invocations(url, view['name'])}", _curl(url, view)]
+        lines += [f"{view['kind']}: {_place(url, view)}", _curl(url, view)]
     replicas = [
         (one["id"], one["version"], one["state"], one["pid"], age(one["started_at"]), one["reason"])
         for one in view["replicas"]
@@ -490,11 +490,11 @@ def delete(
             removed = client.delete_resource(kind, found)
             sentence = f"deleted {found} ({kind}){_with_it(removed)}"
         elif kind == "endpoint":
+            said = client.endpoint(found)["kind"]
             with waiting() as shown:
                 client.delete_endpoint(
                     found, wait=wait, progress=lambda view: shown.show(f"{found}: {view['sentence']}")
                 )
-            said = "app" if name.startswith("app/") else "endpoint"
             sentence = f"deleted {found} ({said})" if wait else f"deleting {found} ({said})"
         else:
             count = client.delete_model(found, int(version) if version else None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelyard.domain import splitters
 from modelyard.domain.access import Policy
-from modelyard.domain.endpoints import Cause, Endpoint, EndpointSpec, EndpointVersion, Origin, VersionState
+from modelyard.domain.endpoints import Cause, Endpoint, EndpointSpec, EndpointVersion, Origin, VersionState, kind_of
 from modelyard.domain.names import check_name, name_key
 from modelyard.domain.resources import ANSWERS_AS_ENDPOINT, Resource, ResourceName, next_number
 from modelyard.domain.splitters import splitter_from
@@ -78,14 +78,16 @@ class Outcome:
     version: int | None = None
     source: int | None = None
     """The version that a rollback or a refresh repeats; of a rollout under way, the version that is on its way."""
+    called: str | None = None
+    """What people call it, where that is not its kind: a function and an app are endpoints to the store."""
 
     @property
     def sentence(self) -> str:
         """`creating price (endpoint)`, `price (endpoint) is up to date`, `rolling back price (endpoint) to version 2 as
         version 4`."""
         if self.change is Change.UP_TO_DATE:
-            return f"{self.name} ({self.kind}) is up to date"
-        sentence = f"{self.change.value} {self.name} ({self.kind})"
+            return f"{self.name} ({self.called or self.kind}) is up to date"
+        sentence = f"{self.change.value} {self.name} ({self.called or self.kind})"
         if self.change is Change.ROLLING_BACK:
             return f"{sentence} to version {self.source} as version {self.version}"
         if self.change is Change.CALLING_BACK:
@@ -98,6 +100,14 @@ class Outcome:
         """What the new version is to remember of how it came about."""
         causes = {Change.ROLLING_BACK: Cause.ROLLBACK, Change.REFRESHING: Cause.REFRESH}
         return Origin(causes.get(self.change, Cause.DEPLOY), self.source, by)
+
+
+def _outcome(endpoint: Endpoint, change: Change, version: int | None = None, source: int | None = None) -> Outcome:
+    return Outcome(ENDPOINT, endpoint.name, change, version, source, _called(endpoint.kind))
+
+
+def _called(kind: str) -> str | None:
+    return kind if kind != ENDPOINT else None
 
 
 def decide_deployment(project: str, wanted: Wanted, present: Present) -> list[Outcome]:
@@ -137,7 +147,7 @@ def _decide_endpoint(project: str, name: str, spec: EndpointSpec, wanted: Wanted
     found = present.endpoints.get(name_key(name))
     if found is None:
         number = present.removed_endpoints.get(name_key(name), 0) + 1
-        return Outcome(ENDPOINT, name, Change.CREATING, number)
+        return Outcome(ENDPOINT, name, Change.CREATING, number, called=_called(kind_of(spec)))
     if found.project != project:
         raise Conflict(
             f"cannot deploy endpoint {name}: project {found.project} has one of that name",
@@ -147,8 +157,8 @@ def _decide_endpoint(project: str, name: str, spec: EndpointSpec, wanted: Wanted
         raise Conflict(f"cannot deploy endpoint {name}: it is being deleted", "wait for it to be gone, then deploy")
     if found.wished.spec == spec and not found.wished.given_up:
         change = Change.UP_TO_DATE if found.access == wanted.access.get(name) else Change.ACCESS
-        return Outcome(ENDPOINT, found.name, change, found.wished.number)
-    return Outcome(ENDPOINT, found.name, Change.UPDATING, found.wished.number + 1)
+        return _outcome(found, change, found.wished.number)
+    return _outcome(found, Change.UPDATING, found.wished.number + 1)
 
 
 def _check_address(name: str, wanted: Wanted, present: Present) -> None:
@@ -186,7 +196,7 @@ def _decide_dropping(wanted: Wanted, present: Present) -> list[Outcome]:
         for key in sorted(gone - {name_key(one) for one in wanted.endpoints}):
             found = present.endpoints.get(key)
             if found is not None and not found.deleting:
-                dropped.append(Outcome(ENDPOINT, found.name, Change.DELETING))
+                dropped.append(_outcome(found, Change.DELETING))
     return dropped
 
 
@@ -199,8 +209,10 @@ def _decide_pruning(project: str, wanted: Wanted, present: Present) -> list[Outc
     for kind, key in sorted(gone):
         found = there.get((kind, key))
         if found is not None and found.project == project:
-            name = found.name if isinstance(found, Endpoint) else found.name.name
-            pruned.append(Outcome(kind, name, Change.DELETING))
+            if isinstance(found, Endpoint):
+                pruned.append(_outcome(found, Change.DELETING))
+            else:
+                pruned.append(Outcome(kind, found.name.name, Change.DELETING))
     return pruned
 
 
@@ -215,9 +227,9 @@ def decide_rollback(endpoint: Endpoint, to: int | None = None) -> Outcome:
     wished = endpoint.wished
     old = endpoint.fallback
     if endpoint.is_staged and old is not None and to in (None, old.number):
-        return Outcome(ENDPOINT, endpoint.name, Change.CALLING_BACK, old.number, wished.number)
+        return _outcome(endpoint, Change.CALLING_BACK, old.number, wished.number)
     if wished.state is VersionState.ROLLED_BACK and old is not None and to == old.number:
-        return Outcome(ENDPOINT, endpoint.name, Change.UP_TO_DATE, old.number)
+        return _outcome(endpoint, Change.UP_TO_DATE, old.number)
     target = previous_ready(endpoint) if to is None else endpoint.version(to)
     if target is None and to is None:
         raise Conflict(
@@ -228,13 +240,13 @@ def decide_rollback(endpoint: Endpoint, to: int | None = None) -> Outcome:
         known = ", ".join(str(one.number) for one in endpoint.versions)
         raise NotFound(f"cannot roll back endpoint {endpoint.name}: there is no version {to}", f"there are {known}")
     if target.spec == wished.spec and not wished.given_up:
-        return Outcome("endpoint", endpoint.name, Change.UP_TO_DATE, wished.number)
+        return _outcome(endpoint, Change.UP_TO_DATE, wished.number)
     if target.state is not VersionState.READY:
         raise Conflict(
             f"cannot roll back endpoint {endpoint.name} to version {target.number}: it was never ready",
             "`modelyard history` says which versions were",
         )
-    return Outcome("endpoint", endpoint.name, Change.ROLLING_BACK, wished.number + 1, target.number)
+    return _outcome(endpoint, Change.ROLLING_BACK, wished.number + 1, target.number)
 
 
 def called_back_by(by: str | None) -> str:
@@ -259,12 +271,12 @@ def decide_refresh(endpoint: Endpoint, version: int | None = None) -> Outcome:
     wished = endpoint.wished
     if version not in (None, wished.number):
         if wished.origin.cause is Cause.REFRESH and wished.origin.source == version:
-            return Outcome("endpoint", endpoint.name, Change.UP_TO_DATE, wished.number)
+            return _outcome(endpoint, Change.UP_TO_DATE, wished.number)
         raise Conflict(
             f"cannot refresh version {version} of endpoint {endpoint.name}: version {wished.number} is wished",
             "look at it, then ask again",
         )
-    return Outcome("endpoint", endpoint.name, Change.REFRESHING, wished.number + 1, wished.number)
+    return _outcome(endpoint, Change.REFRESHING, wished.number + 1, wished.number)
 
 
 def decide_steering(
@@ -280,7 +292,7 @@ def decide_steering(
     _check_stays(endpoint, verb)
     wished = endpoint.wished
     if change is Change.PROMOTING and version == wished.number and wished.state is VersionState.READY:
-        return Outcome(ENDPOINT, endpoint.name, Change.UP_TO_DATE, wished.number), wished.steering
+        return _outcome(endpoint, Change.UP_TO_DATE, wished.number), wished.steering
     if not endpoint.is_staged:
         staged = ", ".join(sorted(STAGED))
         raise Conflict(
@@ -295,7 +307,7 @@ def decide_steering(
     steering = _steered(endpoint, change, step=step)
     if steering == wished.steering:
         change = Change.UP_TO_DATE
-    return Outcome(ENDPOINT, endpoint.name, change, wished.number), steering
+    return _outcome(endpoint, change, wished.number), steering
 
 
 def _steered(endpoint: Endpoint, change: Change, *, step: bool) -> Steering:

@@ -138,6 +138,11 @@ class EndpointVersion:
         return self.state in GIVEN_UP
 
 
+def kind_of(spec: EndpointSpec) -> str:
+    """What people call it."""
+    return APP if spec.app is not None else "function" if spec.function is not None else "endpoint"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """The wish: which version should serve. `deleting` stays until the last replica is gone."""
@@ -154,8 +159,7 @@ class Endpoint:
     @property
     def kind(self) -> str:
         """What people call it."""
-        spec = self.wished.spec
-        return APP if spec.app is not None else "function" if spec.function is not None else "endpoint"
+        return kind_of(self.wished.spec)
 
     @property
     def wished(self) -> EndpointVersion:
