@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.02
 # As Debian's nginx.conf, but for the access log, which is off on both sides, and for gzip of more than HTML, with the
 # compressed form made beforehand as ours is.
 _CONFIGURATION = """
-worker_processes {workers};
+{user}worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 daemon off;
@@ -62,7 +62,11 @@ def nginx(root: Path, folder: Path, workers: int) -> Generator[Side]:
     folder.mkdir()
     port = free_port()
     configuration = folder / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(folder=folder, root=root, port=port, workers=workers))
+    configuration.write_text(
+        _CONFIGURATION.format(
+            folder=folder, root=root, port=port, workers=workers, user="user root;\n" if os.getuid() == 0 else ""
+        )
+    )
     command = [program, "-p", str(folder), "-c", str(configuration)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}"
