@@ -127,6 +127,11 @@ class Home:
         return self.root / "usages"
 
     @property
+    def apps(self) -> Path:
+        """A folder per app, by name, for what it keeps beyond a replica's life; made with the first."""
+        return self.root / "apps"
+
+    @property
     def sites(self) -> Path:
         """Files of sites as they are served, by digest, and a table of each version; made with the first."""
         return self.root / "sites"

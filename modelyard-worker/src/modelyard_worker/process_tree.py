@@ -1,4 +1,4 @@
-"""Keeping every process of a job in hand, so that none outlives it.
+"""Keeping every process of a job, or of an app, in hand, so that none outlives it.
 
 Three nets, each for what the one before cannot hold:
 
@@ -6,7 +6,7 @@ Three nets, each for what the one before cannot hold:
 * The wrapper is subreaper (prctl(2)): who left the group becomes its child when the parent in between ends.
 * Should the wrapper itself be killed, the kernel kills the child (PR_SET_PDEATHSIG), and a guard, a forked process that
   does nothing but read a pipe whose other end only the wrapper holds, kills the rest of the group, and whoever has the
-  job's mark in the environment that it was started with: a session of one's own does not take that off.
+  mark in the environment that it was started with: a session of one's own does not take that off.
 
 On systems without prctl the first net and the guard hold.
 """
@@ -139,6 +139,21 @@ def _kill_and_reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except (ProcessLookupError, ChildProcessError):
         return
+
+
+def reap_adopted(spared: Container[int]) -> None:
+    """Takes note of the end of those who became this process's children by their parent's end, as a subreaper must, or
+    they would stay in the process table for ever."""
+    if not hasattr(os, "waitid"):
+        return
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in spared:
+            return
+        os.waitpid(ended.si_pid, os.WNOHANG)
 
 
 def children(parent: int) -> List[int]:

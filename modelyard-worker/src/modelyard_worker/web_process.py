@@ -1,19 +1,30 @@
 """An app: a program of the user's with a web server of its own, which this replica starts, watches and ends.
 
-The program is told its port by `$PORT` and listens on loopback. Gateways visit it there; on this replica's socket they
-only shake hands, hear where it listens, and that it leaves. When the program ends, so does the replica.
+The program is told its port by `$PORT` and listens on loopback; `$FOLDER` is a folder of the app's own that stays.
+Gateways visit it there; on this replica's socket they only shake hands, hear where it listens, and that it leaves. When
+the program ends, so does the replica, and when the replica ends, in whatever way, so does every process that the
+program started.
 """
 
 import asyncio
 import contextlib
 import os
+import secrets
+import shutil
 import signal
 import socket
 import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from modelyard_worker.packages import AppSpec, Package
-from modelyard_worker.process_tree import die_with_parent, kill_group
+from modelyard_worker.process_tree import (
+    Guard,
+    become_subreaper,
+    die_with_parent,
+    end_leftovers,
+    kill_group,
+    reap_adopted,
+)
 from modelyard_worker.request import Request
 from modelyard_worker.servable import Answer, Serving, error_answer
 from modelyard_worker.signatures import CannotServe
@@ -26,8 +37,15 @@ LOOK_SECONDS = 0.05
 END_SECONDS = 5.0
 """How long the program may take to end after SIGTERM."""
 
+REAP_SECONDS = 10.0
+"""How often it is looked whether somebody has ended whom the program left behind."""
+
+MARK = "MODELYARD_REPLICA"
+"""The variable by which every process of the program is known; its value is this replica's alone."""
+
+FOLDER_VARIABLE = "MODELYARD_APP_FOLDER"
+
 HEALTH_SECONDS = 5.0
-ANSWER_HEAD_BYTES = 4096
 
 
 class WebProcess:
@@ -46,6 +64,8 @@ class WebProcess:
         self._folder = package.code_folder
         self._app = app
         self._serving = serving
+        self._mark = secrets.token_hex(8)
+        self._guard: Optional[Guard] = None
         self._process: Optional[asyncio.subprocess.Process] = None
         self._watching: Optional[asyncio.Task[None]] = None
         self._ended: Optional[Callable[[], None]] = None
@@ -60,8 +80,12 @@ class WebProcess:
         """Starts the program and waits until it answers; how long is whoever's who started this replica. Raises
         CannotServe where it ends before."""
         port = _free_port()
-        command = [one.replace("$PORT", str(port)) for one in self._app.command]
+        command = [self._filled(one, port) for one in self._app.command]
+        if any("$FOLDER" in one for one in (*self._app.command, *self._app.environment.values())):
+            _add_missing(self._folder, own_folder(self._folder))
         parent = os.getpid()
+        become_subreaper()
+        self._guard = guard = Guard(f"{MARK}={self._mark}")
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -73,12 +97,16 @@ class WebProcess:
             )
         except OSError as error:
             raise CannotServe(f"cannot start {command[0]}: {error.strerror or error}") from error
+        guard.watch(self._process.pid)
         while not await _answers(port, self._app.health):
             if self._process.returncode is not None:
                 raise CannotServe(f"the command ended with exit code {self._process.returncode} before it listened")
             await asyncio.sleep(LOOK_SECONDS)
         self.web = f"{HOST}:{port}"
-        self._watching = asyncio.get_running_loop().create_task(self._watch(self._process))
+        self._watching = asyncio.get_running_loop().create_task(self._watch(self._process, guard))
+
+    def _filled(self, text: str, port: int) -> str:
+        return text.replace("$PORT", str(port)).replace("$FOLDER", own_folder(self._folder))
 
     def _environment(self, port: int) -> Dict[str, str]:
         """The replica's own, with the port, and with the programs of its interpreter's environment first."""
@@ -91,12 +119,15 @@ class WebProcess:
             "PYTHONUNBUFFERED": "1",
             "MODELYARD_APP": self._serving.endpoint,
             "MODELYARD_APP_VERSION": str(self._serving.version),
-            **{name: value.replace("$PORT", str(port)) for name, value in self._app.environment.items()},
+            **{name: self._filled(value, port) for name, value in self._app.environment.items()},
+            MARK: self._mark,
         }
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        code = await process.wait()
-        self.failure = f"the app's command ended with exit code {code}"
+    async def _watch(self, process: asyncio.subprocess.Process, guard: Guard) -> None:
+        ending = asyncio.ensure_future(process.wait())
+        while not (await asyncio.wait({ending}, timeout=REAP_SECONDS))[0]:
+            reap_adopted(spared=(process.pid, guard.pid))
+        self.failure = f"the app's command ended with exit code {ending.result()}"
         print(self.failure, file=sys.stderr, flush=True)
         if self._ended is not None:
             self._ended()
@@ -104,16 +135,18 @@ class WebProcess:
     async def close(self) -> None:
         if self._watching is not None:
             self._watching.cancel()
-        process = self._process
-        if process is None:
+        process, guard = self._process, self._guard
+        if process is None or guard is None:
             return
         if process.returncode is None:
             kill_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), END_SECONDS)
-        # Whoever it left in its session goes too.
-        kill_group(process.pid, signal.SIGKILL)
-        await process.wait()
+            kill_group(process.pid, signal.SIGKILL)
+            await process.wait()
+        # Whoever it left behind goes too, in a session of their own or not.
+        end_leftovers(process.pid, spared=(guard.pid,))
+        guard.dismiss()
 
     def predict(self, requests: Sequence[Request]) -> List[Answer]:
         return [error_answer(404, "not_found", "cannot predict: this is an app") for _ in requests]
@@ -128,6 +161,26 @@ class WebProcess:
         """It answered before this replica listened. Raises CannotServe where it has ended since."""
         if self._process is None or self._process.returncode is not None:
             raise CannotServe("the app's command has ended")
+
+
+def own_folder(code_folder: str) -> str:
+    """Where an app keeps what is to stay; without a yard, beside its code."""
+    return os.environ.get(FOLDER_VARIABLE) or code_folder
+
+
+def _add_missing(source: str, target: str) -> None:
+    """Copies what is not there yet: what somebody changed there since is theirs. Raises OSError."""
+    if os.path.realpath(source) == os.path.realpath(target):
+        return
+    for place, _, names in os.walk(source):
+        into = os.path.join(target, os.path.relpath(place, source))
+        os.makedirs(into, exist_ok=True)
+        for name in names:
+            copy = os.path.join(into, name)
+            if not os.path.lexists(copy):
+                aside = f"{copy}.{secrets.token_hex(4)}"
+                shutil.copyfile(os.path.join(place, name), aside)
+                os.replace(aside, copy)
 
 
 def _free_port() -> int:

@@ -14,6 +14,7 @@ from modelyard.cli import (
     care,
     comparisons,
     console,
+    development,
     endpoints,
     environment,
     invocations,
@@ -49,6 +50,7 @@ app = typer.Typer(
 for noun in (
     yard,
     endpoints,
+    development,
     rollouts,
     scaling,
     metrics,

@@ -18,6 +18,7 @@ from modelyard.controller.metrics import Metrics
 from modelyard.controller.replicas import Replicas, description_of, is_ready, why_no_fork
 from modelyard.controller.secrets import mask, reveal
 from modelyard.controller.shadows import Shadows
+from modelyard.controller.surroundings import Surroundings
 from modelyard.domain.access import policy_document
 from modelyard.domain.endpoints import (
     ERRORS,
@@ -88,6 +89,7 @@ class EndpointsPass:
         packages: Path,
         clock: Clock,
         wake: Callable[[], None],
+        surroundings: Surroundings,
         published: Iterable[str] = (),
     ) -> None:
         """`published` are the endpoints that the table has, by `name_key`."""
@@ -104,6 +106,7 @@ class EndpointsPass:
         self._packages = packages
         self._clock = clock
         self._wake = wake
+        self._surroundings = surroundings
         self._revision = 0
         self._agenda = Agenda()
         self._agenda.add(*published)
@@ -292,6 +295,7 @@ class EndpointsPass:
                     self.autoscaler.forget(endpoint.name)
                     self._metrics.forget(endpoint.name)
                     self.shadows.forget(endpoint.name)
+                    self._surroundings.forget(endpoint)
                     self._event(endpoint.name, "deleted")
                     return True
         return False
@@ -319,7 +323,8 @@ class EndpointsPass:
             self.replicas.note_failed_start(order, error)
             return
         try:
-            order = replace(order, secrets=reveal(self._store, spec.secrets))
+            told = self._surroundings.variables(endpoint)
+            order = replace(order, secrets=reveal(self._store, spec.secrets), told=told)
         except ModelyardError as error:
             self.replicas.note_failed_start(order, error)
             return

@@ -25,6 +25,7 @@ from modelyard.controller.runs import RunsPass
 from modelyard.controller.schedules import SchedulesPass, Starter
 from modelyard.controller.sites import SitesPass
 from modelyard.controller.splitters import splitter_entries
+from modelyard.controller.surroundings import Surroundings
 from modelyard.controller.table import Publisher
 from modelyard.controller.tracking import TrackingPass, job_tracking
 from modelyard.controller.trainings import TrainingStarter
@@ -82,6 +83,7 @@ class Controller:
             home.packages,
             clock,
             self.wake,
+            Surroundings(home),
             self.publisher.table.entries,
         )
         self.metrics.ready = lambda: {

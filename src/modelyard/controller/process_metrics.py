@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from modelyard_worker.records import Identity, is_alive, read_json
 
+from modelyard.engines.families import family, portion_bytes
 from modelyard.engines.ports import ReplicaSight
 from modelyard.protocol.metrics import Label, ProcessMetrics
 from modelyard.settings import Home
@@ -35,7 +37,23 @@ def replica_metrics(sights: Iterable[ReplicaSight]) -> list[ProcessMetrics]:
     for sight in sorted(sights, key=lambda one: one.id):
         if sight.alive and sight.pid is not None:
             labels = (("endpoint", sight.endpoint), ("version", str(sight.version)), ("replica", sight.id))
-            found += _process_metrics(sight.pid, labels)
+            found += _family_metrics(sight.pid, labels)
+    return found
+
+
+def _family_metrics(pid: int, labels: tuple[Label, ...]) -> list[ProcessMetrics]:
+    """A replica's, with what it started: an app's program does the work."""
+    found = _process_metrics(pid, labels)
+    for one in family(pid)[1:]:
+        for mine, its in zip(found, _process_metrics(one, labels), strict=False):
+            found = [
+                replace(
+                    mine,
+                    cpu_seconds=mine.cpu_seconds + its.cpu_seconds,
+                    memory_bytes=mine.memory_bytes + portion_bytes(one),
+                    open_files=mine.open_files + its.open_files,
+                )
+            ]
     return found
 
 

@@ -15,6 +15,9 @@ KIND = "app"
 PORT = "$PORT"
 """In a command or a variable: the port that the app is to listen on, at 127.0.0.1."""
 
+FOLDER = "$FOLDER"
+"""In a command or a variable: the app's own folder, which stays; it begins with a copy of the code."""
+
 COMMAND_WORDS_MAX = 100
 
 TARGET_VISITORS = 100.0
@@ -103,7 +106,8 @@ def _jupyter(path: str) -> Program:
         # Who may come in, the gateway has seen to; a second login would only be in the way.
         "IdentityProvider.token": "",
         "ServerApp.password": "",
-        "ServerApp.root_dir": path,
+        # The code of a version is read-only; notebooks are there to be changed.
+        "ServerApp.root_dir": FOLDER if path == "." else f"{FOLDER}/{path}",
     }
     words = [f"--{name}={value}" for name, value in flags.items()]
     return Program((_PYTHON, "-m", "jupyterlab", *words), health="/api")

@@ -25,11 +25,13 @@ class ReplicaOrder:
     """Interpreter of the package's own environment; None for the yard's."""
     secrets: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     """Variables with values that are handed to the process and written down nowhere."""
+    told: dict[str, str] = field(default_factory=dict[str, str])
+    """Variables with what the yard says of itself; what the endpoint sets counts more."""
 
     @property
     def environment(self) -> dict[str, str]:
         """Every variable that the replica gets."""
-        return {**self.spec.environment, **self.secrets}
+        return {**self.told, **self.spec.environment, **self.secrets}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The client: every noun of a yard over its REST interface."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from modelyard.sdk.alarms import AlarmHistoryView, AlarmView, DeliveryView
 from modelyard.sdk.captures import CapturesView
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import Deployment, deploy_file, detect_files
+from modelyard.sdk.development import Development
 from modelyard.sdk.labels import project_of
 from modelyard.sdk.metrics import MetricsView
 from modelyard.sdk.packages import SUFFIX, Built, deploy_archive, export_archive, import_archive
@@ -198,6 +199,13 @@ class Client:
         if isinstance(chosen, Path) and chosen.suffix.lower() == SUFFIX:
             return deploy_archive(self._connection, chosen, project=project, name=name, progress=progress)
         return deploy_file(self._connection, chosen, project=project, name=name, prune=prune, progress=progress)
+
+    def develop(
+        self, file: "str | Path | None" = None, *, project: str | None = None, only: Sequence[str] = ()
+    ) -> Development:
+        """What a yard file (default: that of the present folder) has of endpoints, functions and apps, to be worked on
+        under names of their own; `only` names some of them."""
+        return Development(self._connection, Path(file or "."), project=project, only=only)
 
     def resources(self, kind: str | None = None, project: str | None = None) -> list[ResourceView]:
         """What is wished of kinds other than endpoints, by kind and name."""

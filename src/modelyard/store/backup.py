@@ -3,7 +3,7 @@
     backup.json              what this is, first of all
     db/NAME.db               each database as it was at one moment, taken by SQLite while others write
     artifacts/ab/cdef...     every artifact
-    dvc/..., invocations/..., runs/..., engine/jobs/...
+    dvc/..., invocations/..., runs/..., engine/jobs/..., apps/...
     mlflow/mlflow.db, mlflow/artifacts/...    the tracking server's, where there was one
     key, *.key                        only where they were asked for
 
@@ -11,6 +11,8 @@ Databases come first and files after them, so whatever a database names is there
 retention frees, and that waits meanwhile. Runs come before models, so a run that is not yet seen as ended may have
 registered its model already; the yard then finds so, as it does after a crash. The tracking server's database comes
 last: what it has beyond the yard's word for it is told to it again, which changes nothing.
+
+What apps keep in their folders is taken as it is at that moment, which may be in the middle of a change.
 
 What runs or can be made again is left out: replicas, packages laid out, inputs of runs, logs of the platform. Without
 its keys a backup lets nobody in and gives no secret away.
@@ -28,6 +30,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from modelyard.errors import Conflict, NotFound
 from modelyard.settings import Home
@@ -139,7 +142,7 @@ def _files(home: Home, with_keys: bool) -> Iterator[tuple[str, Path]]:
     for name in KEY_FILES if with_keys else ():
         if (home.root / name).exists():
             yield name, home.root / name
-    for folder in (home.artifacts, home.data_remotes, home.invocations, *_logged(home)):
+    for folder in (home.artifacts, home.data_remotes, home.invocations, home.apps, *_logged(home)):
         yield from _below(home, folder)
     ended = [job for job in sorted((home.engine / "jobs").glob("*")) if (job / "exit.json").exists()]
     for job in ended:
@@ -208,5 +211,15 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> int:
         member.size = found.st_size
         member.mtime = int(found.st_mtime)
         member.mode = found.st_mode & 0o777
-        tar.addfile(member, content)
+        tar.addfile(member, cast("BinaryIO", _OfSize(content)))
     return found.st_size
+
+
+class _OfSize:
+    """A file that somebody may be cutting short: a tar wants as many bytes as it was told, so nulls follow."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._content = content
+
+    def read(self, size: int) -> bytes:
+        return self._content.read(size).ljust(size, b"\0")

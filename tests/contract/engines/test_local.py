@@ -323,6 +323,35 @@ def test_a_replica_that_holds_more_memory_than_it_may_is_ended_and_says_so(run_l
     run_local(story)
 
 
+FAMILY = """
+import subprocess, sys
+class Predictor:
+    def __init__(self, config):
+        words = "held = bytearray(48 * 2**20); print('held', flush=True); import time; time.sleep(600)"
+        self.started = [subprocess.Popen([sys.executable, "-c", words]) for _ in range(2)]
+    def predict(self, payload): return payload
+"""
+
+
+def test_what_a_replica_started_counts_towards_its_memory(run_local: RunLocal) -> None:
+    async def story(harness: LocalHarness) -> None:
+        await harness.engine.start_replica(harness.replica_order("within", code=FAMILY, memory_bytes=512 * 2**20))
+        await until(lambda: harness.engine.output_tail("within", 5).count("held") == 2)
+        assert (await harness.engine.private_memory())["within"] > 96 * 2**20
+        harness.engine.take_changed()
+        assert sight(harness.engine, "within").alive
+        await harness.engine.start_replica(harness.replica_order("beyond", code=FAMILY, memory_bytes=80 * 2**20))
+
+        def ended() -> bool:
+            harness.engine.take_changed()
+            return not sight(harness.engine, "beyond").alive
+
+        await until(ended)
+        assert sight(harness.engine, "beyond").out_of_memory
+
+    run_local(story)
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_more_memory_than_the_limit_is_refused_where_it_is_wanted(run_local: RunLocal, fresh: bool) -> None:
     async def story(harness: LocalHarness) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelyard.domain.eviction import Memory
+from modelyard.engines.families import family, portion_bytes
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRIVATE = re.compile(r"^(?:Private_Dirty|Swap): +(\d+) kB$", re.MULTILINE)
@@ -80,15 +81,30 @@ def _of_groups() -> Iterator[Memory]:
 
 
 def private_bytes(pid: int, beyond: int = 0) -> int:
-    """Memory that a process holds and shares with nobody, swapped out or not; 0 where it is gone, and anything up to
-    `beyond` where it is certainly not more, which is quicker to know."""
+    """Memory that a process and its descendants hold and share with nobody else, swapped out or not; 0 where it is
+    gone, and anything up to `beyond` where it is certainly not more, which is quicker to know."""
+    pids = family(pid)
+    most = sum(_unfiled_bytes(one) for one in pids)
+    if most <= beyond:
+        return most
+    # A fork shares with the template what it has not written since, which nobody is charged for. What descendants
+    # share among themselves is charged to each in part.
+    return _own_bytes(pid) + sum(map(portion_bytes, pids[1:]))
+
+
+def _unfiled_bytes(pid: int) -> int:
+    """What it holds that is from no file, and still perhaps shared: no less than what is its own."""
     try:
         resident, shared = (int(field) for field in Path(f"/proc/{pid}/statm").read_text().split()[1:3])
-        if (resident - shared) * _PAGE_BYTES <= beyond:
-            # Not from files, and still perhaps shared with the template: no less than what is its own.
-            return (resident - shared) * _PAGE_BYTES
-        found = _PRIVATE.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())
     except (OSError, ValueError):
+        return 0
+    return (resident - shared) * _PAGE_BYTES
+
+
+def _own_bytes(pid: int) -> int:
+    try:
+        found = _PRIVATE.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except OSError:
         return 0
     return sum(int(kilobytes) * 1024 for kilobytes in found)
 

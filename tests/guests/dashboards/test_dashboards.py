@@ -1,0 +1,119 @@
+"""Real Streamlit, Gradio, Dash, Panel and JupyterLab, each an app behind a login, opened in Chromium: the page loads,
+its WebSocket or its stream works, a widget answers, an upload arrives."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocket, expect
+
+from tests.acceptance.browser import a_context, enter
+from tests.acceptance.conftest import a_yard, browser
+from tests.acceptance.yard import Yard, eventually
+
+__all__ = ["browser"]
+"""A fixture of another folder."""
+
+HERE = Path(__file__).parent
+APPS = ("streamlit", "gradio", "dash", "panel", "lab")
+BUILD_SECONDS = 600
+SLOW_MILLISECONDS = 60_000
+"""How long a page of these may take on a machine that does much else."""
+
+pytestmark = [pytest.mark.environments, pytest.mark.timeout(BUILD_SECONDS + 200)]
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """With all of them live, in one environment, which the lock names."""
+    code = tmp_path_factory.mktemp("dashboards") / "apps"
+    shutil.copytree(HERE / "apps", code)
+    shutil.copy(HERE / "requirements.txt", code)
+    with a_yard() as one:
+        one.client().deploy(code)
+        for name in APPS:
+            eventually(lambda name=name: is_live(one, name), BUILD_SECONDS, f"{name} is live")
+        yield one
+
+
+def is_live(yard: Yard, name: str) -> bool:
+    view = yard.client().endpoint(name)
+    assert view["state"] != "failed", view["sentence"]
+    return view["state"] == "live"
+
+
+@pytest.fixture
+def page(yard: Yard, browser: Browser) -> Iterator[Page]:
+    """A browser's window of somebody who has signed in at the yard, and at no app."""
+    context = a_context(browser)
+    context.set_default_timeout(SLOW_MILLISECONDS)
+    one = context.new_page()
+    enter(one, yard)
+    yield one
+    context.close()
+
+
+def open_app(page: Page, yard: Yard, name: str, path: str = "/") -> list[WebSocket]:
+    """Goes to an app's own origin, over the login; the list grows by the WebSockets that its page opens."""
+    opened: list[WebSocket] = []
+    page.on("websocket", opened.append)
+    page.goto(f"http://{name}.localhost:{urlsplit(yard.url).port}{path}")
+    assert urlsplit(page.url).hostname == f"{name}.localhost"
+    return opened
+
+
+def see(page: Page, text: str) -> None:
+    expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=SLOW_MILLISECONDS)
+
+
+def test_streamlit_keeps_a_session_knows_who_is_there_and_takes_an_upload(page: Page, yard: Yard) -> None:
+    opened = open_app(page, yard, "streamlit")
+    see(page, "seen by owner")
+    page.get_by_role("button", name="Count").click()
+    see(page, "counted 1")
+    page.get_by_role("button", name="Count").click()
+    see(page, "counted 2")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "rows.csv", "mimeType": "text/csv", "buffer": b"x" * 3 * 2**20}
+    )
+    see(page, f"{3 * 2**20} bytes of rows.csv")
+    assert [one.is_closed() for one in opened] == [False], "one WebSocket, open all the time"
+
+
+def test_gradio_streams_what_its_function_yields(page: Page, yard: Yard) -> None:
+    open_app(page, yard, "gradio")
+    page.get_by_label("Word").fill("parrot")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_label("Spelled")).to_have_value("so far parrot", timeout=SLOW_MILLISECONDS)
+
+
+def test_dash_calls_back(page: Page, yard: Yard) -> None:
+    open_app(page, yard, "dash")
+    see(page, "costs 200")
+    page.locator("#rooms").fill("7")
+    see(page, "costs 700")
+
+
+def test_panel_answers_over_its_websocket(page: Page, yard: Yard) -> None:
+    opened = open_app(page, yard, "panel")
+    see(page, "counted 0")
+    page.get_by_role("button", name="Count").click()
+    see(page, "counted 1")
+    assert [one.is_closed() for one in opened] == [False]
+
+
+def test_a_notebook_runs_and_what_it_serves_is_seen_below_proxy(page: Page, yard: Yard) -> None:
+    opened = open_app(page, yard, "lab", "/lab/tree/work.ipynb?reset")
+    page.locator(".jp-Notebook").wait_for()
+    expect(page.get_by_text("| Idle").first).to_be_visible(timeout=SLOW_MILLISECONDS)
+    page.locator(".jp-Notebook .jp-CodeCell").first.click()
+    page.keyboard.press("Shift+Enter")
+    printed = page.locator(".jp-OutputArea-output").get_by_text(re.compile(r"port \d+"))
+    printed.wait_for()
+    assert any("/api/kernels/" in one.url and not one.is_closed() for one in opened)
+    port = int(printed.inner_text().rpartition(" ")[2])
+    open_app(page, yard, "lab", f"/proxy/{port}/")
+    see(page, "what is being developed")
