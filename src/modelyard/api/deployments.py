@@ -362,9 +362,10 @@ def _check_kind(yard: Yard, resource: EndpointResource) -> None:
         found = yard.store.endpoints.get(resource.name)
     except NotFound:
         return
-    if found.kind != resource.kind:
+    kind = "function" if resource.spec.function is not None else resource.kind
+    if found.kind != kind:
         raise Conflict(
-            f"cannot deploy {name}: an {found.kind} has that name",
+            f"cannot deploy {kind}/{resource.name}: there is {found.kind}/{found.name}",
             f"`modelyard delete {found.kind}/{found.name}` first, or choose another name",
         )
 

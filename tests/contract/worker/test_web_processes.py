@@ -14,7 +14,7 @@ import http.server, os, subprocess, sys, time
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 left = subprocess.run([sys.executable, "-c", f"import subprocess; "
-    f"print(subprocess.Popen({SLEEP!r}, start_new_session=True, stdout=subprocess.DEVNULL).pid)"],
+    f"print(subprocess.Popen({SLEEP!r}, start_new_session=True, stdout=-3, stderr=-3).pid)"],
     capture_output=True, text=True, check=True).stdout.strip()
 near = subprocess.Popen(SLEEP)
 print("started", os.getpid(), near.pid, left, flush=True)

@@ -54,6 +54,18 @@ def test_a_tree_of_files_is_deployed_with_a_predictor(api: Api) -> None:
     assert (spec.replicas, spec.timeout_seconds, spec.environment, spec.model) == (2, 5.0, {"A": "b"}, None)
 
 
+def test_a_function_is_deployed_again_and_an_endpoint_does_not_take_its_name(api: Api) -> None:
+    code = api.tree({"mail.py": b"def handler(event, context): ..."})
+    predictor = {"path": "mail.py", "config": {}, "handler": "handler"}
+    function = {"name": "mail", "code": code, "predictor": predictor, "spec": {"function": {"concurrency": 1}}}
+    assert api.deploy(function).status_code == 200
+    again = api.deploy({**function, "spec": {"function": {"concurrency": 2}}})
+    assert (again.status_code, again.json()["outcomes"][0]["change"]) == (200, "updating")
+    api.register()
+    endpoint = {"name": "mail", "model": {"reference": "price"}}
+    assert "there is function/mail" in refusal(api.deploy(endpoint), 409, "conflict")["message"]
+
+
 def test_where_one_of_two_cannot_be_none_is_wished(api: Api) -> None:
     api.register()
     error = refusal(api.deploy(PRICE, {"name": "other", "model": {"reference": "prize"}}), 404, "not_found")
