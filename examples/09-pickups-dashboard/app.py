@@ -1,5 +1,9 @@
 """Where and when people were picked up: a map, the hours of the day, and who is looking."""
 
+# Its libraries are in an environment of its own, where no checker looks.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
 from pathlib import Path
 
 import altair as alt

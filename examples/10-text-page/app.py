@@ -1,5 +1,9 @@
 """A page that asks an endpoint which streams, in the name of whoever has it open."""
 
+# Its libraries are in an environment of its own, where no checker looks.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
 import os
 from collections.abc import Iterator
 

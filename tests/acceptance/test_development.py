@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Session:
 
 
 @contextmanager
-def session(yard: Yard, file: Path) -> Iterator[Session]:
+def session(yard: Yard, file: Path) -> Generator[Session]:
     one = Session(yard, file)
     try:
         yield one

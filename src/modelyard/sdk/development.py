@@ -110,11 +110,11 @@ def _as_developed(one: "EndpointResource") -> "EndpointResource":
     settings["ttl_seconds"] = TTL_SECONDS
     if not is_function:
         settings["replicas"] = 1
-    app = one.app
-    if app is not None:
+    app: dict[str, Any] | None = None
+    if one.app is not None:
         # A page that is open goes to the new version at once; hosts of its own are the real one's.
         settings["drain_seconds"] = 0.0
-        app = {**app, "hosts": []}
+        app = {**one.app, "hosts": []}
     return replace(one, name=check_name(one.name + SUFFIX, "name"), settings=settings, app=app)
 
 

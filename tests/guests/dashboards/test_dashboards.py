@@ -59,7 +59,7 @@ def page(yard: Yard, browser: Browser) -> Iterator[Page]:
 def open_app(page: Page, yard: Yard, name: str, path: str = "/") -> list[WebSocket]:
     """Goes to an app's own origin, over the login; the list grows by the WebSockets that its page opens."""
     opened: list[WebSocket] = []
-    page.on("websocket", opened.append)
+    page.on("websocket", lambda one: opened.append(one))  # noqa: PLW0108 (Playwright wants a function of Python's)
     page.goto(f"http://{name}.localhost:{urlsplit(yard.url).port}{path}")
     assert urlsplit(page.url).hostname == f"{name}.localhost"
     return opened

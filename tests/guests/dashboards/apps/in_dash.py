@@ -1,5 +1,9 @@
 """What people write in Dash: a layout, and a callback."""
 
+# Its libraries are in an environment of its own, where no checker looks.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
 from dash import Dash, Input, Output, dcc, html
 
 app = Dash(__name__)

@@ -1,5 +1,9 @@
 """What people write in Gradio: a function with a box for what goes in and one for what comes out, which streams."""
 
+# Its libraries are in an environment of its own, where no checker looks.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
 from collections.abc import Iterator
 
 import gradio as gr

@@ -1,5 +1,9 @@
 """What people write in Streamlit: a widget, something kept for the session, an upload, and who is there."""
 
+# Its libraries are in an environment of its own, where no checker looks.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+
 import streamlit as st
 
 st.title("Pickups")
