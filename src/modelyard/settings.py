@@ -112,6 +112,11 @@ class Home:
         return self.root / "packages"
 
     @property
+    def model_copies(self) -> Path:
+        """Copies of models that lie in buckets, a folder per digest; harmless to remove."""
+        return self.root / "model-copies"
+
+    @property
     def imports(self) -> Path:
         """An empty file for each package that was imported, by digest; its time is when."""
         return self.root / "imports"
@@ -334,6 +339,10 @@ class CareSettings:
 
     replicas_bytes_max: float = 0.0
     """What all replicas together may hold for themselves before endpoints go to zero likewise; 0 sets no bound."""
+
+    model_copies_bytes_max: float = 20 * 2**30
+    """What copies of models that lie in buckets may take on this disk, all endpoints together; those used longest ago
+    go. Who is asked for a model that is gone brings it again."""
 
     log_bytes_max: float = 16 * 2**20
     """A log that is larger becomes the earlier part of itself; one earlier part is kept."""

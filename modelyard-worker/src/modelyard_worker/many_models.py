@@ -4,6 +4,7 @@ A model is a bare file that a loader knows, or whatever the package's `model_fn`
 functions). A predictor class gets the models to ask for itself (`model_cache.Models`), and is served as any class is.
 """
 
+import contextlib
 import os
 import shutil
 import tarfile
@@ -11,12 +12,16 @@ import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from modelyard_worker.limits import private_bytes
-from modelyard_worker.model_cache import ModelCache
-from modelyard_worker.model_folder import DOOR_SAYS, NEWEST, ModelFolder, is_archive
+from modelyard_worker.model_cache import Counts, ModelCache
+from modelyard_worker.model_folder import DOOR_SAYS, NEWEST, ModelFolder, Models, is_archive
+from modelyard_worker.records import write_json
 from modelyard_worker.request import Refusal, Request
 from modelyard_worker.rows import READABLE_TYPES
 from modelyard_worker.schemas import describe_rows
 from modelyard_worker.servable import Answer, Servable
+
+BUCKETS = "s3://"
+"""What begins so lies in a bucket. One endpoint has all its models in buckets, or all on this machine."""
 
 SHOWN_MAX = 200
 """Models that a description names."""
@@ -29,19 +34,51 @@ class ModelsOrder(NamedTuple):
     """Which models an endpoint serves, as an order states it."""
 
     dir: Optional[str] = None
-    """Folder that has them."""
+    """Folder that has them, or an `s3://` URL."""
     paths: Optional[Dict[str, str]] = None
-    """Name -> file or folder of one that lies elsewhere."""
+    """Name -> file, folder or URL of one that lies elsewhere."""
     cache_size: Optional[int] = None
     """Most that are loaded at once in one process."""
     memory_bytes: Optional[int] = None
     """What those loaded may take together."""
+    objects: Optional[str] = None
+    """Folder for copies of those that lie in a bucket."""
+    objects_bytes_max: int = 0
+    """What all of it may take."""
+    counts: Optional[str] = None
+    """File that says what is loaded, for whoever counts it; nowhere where None."""
 
 
 def model_cache(order: ModelsOrder, load: Callable[[str], Any]) -> "ModelCache[Any]":
     """The models of an order, none of them loaded yet; archives are unpacked before `load` sees them."""
-    folder = ModelFolder(order.dir, order.paths)
-    return ModelCache(folder, Unpacking(load), order.cache_size, order.memory_bytes, private_bytes)
+    cache: ModelCache[Any] = ModelCache(_models_of(order), load, order.cache_size, order.memory_bytes, private_bytes)
+    load_with(cache, load)
+    if order.counts is not None:
+        cache.changed = lambda counts: _write_counts(order.counts or "", counts)
+    return cache
+
+
+def _write_counts(path: str, counts: Counts) -> None:
+    # A full disk must not make a prediction fail for the sake of a count.
+    with contextlib.suppress(OSError):
+        write_json(path, counts._asdict(), durable=False)
+
+
+def load_with(cache: "ModelCache[Any]", load: Callable[[str], Any]) -> None:
+    """From here on models are made by `load`."""
+    unpacking = Unpacking(load)
+    cache.load, cache.let_go = unpacking, unpacking.remove
+
+
+def _models_of(order: ModelsOrder) -> Models:
+    paths = order.paths or {}
+    if order.objects is None or not any(one.startswith(BUCKETS) for one in (order.dir or "", *paths.values())):
+        return ModelFolder(order.dir, paths)
+    # The client for buckets takes megabytes, which replicas without one are to do without.
+    from modelyard_worker.model_bucket import ModelBucket
+    from modelyard_worker.object_cache import ObjectCache
+
+    return ModelBucket(order.dir, paths, ObjectCache(order.objects, order.objects_bytes_max))
 
 
 class ManyModels:
@@ -68,12 +105,14 @@ class ManyModels:
         """Nothing is to be let go of."""
 
     def describe(self) -> Dict[str, Any]:
-        return {**describe_rows(None, READABLE_TYPES), "models": self._cache.folder.names()[:SHOWN_MAX]}
+        described = describe_rows(None, READABLE_TYPES)
+        with contextlib.suppress(OSError):
+            described["models"] = self._cache.folder.names()[:SHOWN_MAX]
+        return described
 
     def probe(self) -> None:
         """Raises OSError where the folder cannot be read. That it is empty is no failure: models may come."""
-        if self._cache.folder.root is not None:
-            os.listdir(self._cache.folder.root)
+        self._cache.folder.check()
 
     def _servable_for(self, request: Request) -> Servable:
         name = request.meta.model
@@ -88,8 +127,8 @@ class ManyModels:
 
 
 class Unpacking:
-    """Calls `load` with a file or folder; of an archive, with a folder of what was in it, which is removed when it is
-    unpacked anew."""
+    """Calls `load` with a file or folder; of an archive, with a folder of what was in it, which stays until the model
+    is let go of or unpacked anew."""
 
     def __init__(self, load: Callable[[str], Any]) -> None:
         self._load = load
@@ -105,11 +144,15 @@ class Unpacking:
         except BaseException:
             shutil.rmtree(into, ignore_errors=True)
             raise
-        before = self._unpacked.get(path)
+        self.remove(path)
         self._unpacked[path] = into
+        return model
+
+    def remove(self, path: str) -> None:
+        """What was unpacked of an archive; harmless where nothing was."""
+        before = self._unpacked.pop(path, None)
         if before is not None:
             shutil.rmtree(before, ignore_errors=True)
-        return model
 
 
 def unpack(archive: str, into: str) -> None:

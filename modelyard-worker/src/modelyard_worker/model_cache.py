@@ -11,8 +11,9 @@ import time
 from collections import OrderedDict
 from typing import Any, Callable, Dict, Generic, List, NamedTuple, Optional, Tuple, TypeVar
 
+from modelyard_worker import model_folder
 from modelyard_worker.batching import report
-from modelyard_worker.model_folder import NEWEST, ModelFolder, NoModel, Place, Stamp, stamp_of
+from modelyard_worker.model_folder import NEWEST, NoModel, Place, Stamp
 
 LOOK_SECONDS = 0.5
 """A model's file is looked at no oftener."""
@@ -39,10 +40,14 @@ class Counts(NamedTuple):
 
 
 class _Entry(Generic[ModelT]):
-    __slots__ = ("changing", "held_bytes", "looked_at", "model", "place", "stamp")
+    __slots__ = ("changing", "held_bytes", "looked_at", "model", "path", "place", "stamp")
 
-    def __init__(self, place: Place, model: ModelT, stamp: Optional[Stamp], held_bytes: int, now: float) -> None:
+    def __init__(
+        self, place: Place, path: str, model: ModelT, stamp: Optional[Stamp], held_bytes: int, now: float
+    ) -> None:
         self.place = place
+        self.path = path
+        """Where it was loaded from."""
         self.model = model
         self.stamp = stamp
         self.held_bytes = held_bytes
@@ -56,7 +61,7 @@ class ModelCache(Generic[ModelT]):
 
     def __init__(
         self,
-        folder: ModelFolder,
+        folder: model_folder.Models,
         load: Callable[[str], ModelT],
         models_max: Optional[int] = None,
         bytes_max: Optional[int] = None,
@@ -67,6 +72,10 @@ class ModelCache(Generic[ModelT]):
         takes."""
         self.folder = folder
         self.load = load
+        self.let_go: Callable[[str], None] = lambda _: None
+        """Called with the path of a model that is loaded no more."""
+        self.changed: Callable[[Counts], None] = lambda _: None
+        """Called when a model was loaded or let go of, by one thread at a time."""
         self._models_max = models_max or MODELS_MAX
         self._bytes_max = bytes_max
         self._private_bytes = private_bytes
@@ -107,11 +116,17 @@ class ModelCache(Generic[ModelT]):
         with self._lock:
             entries = list(self._entries.items())
         for key, entry in entries:
-            if stamp_of(entry.place.path) is None:
-                with self._lock:
-                    if self._entries.get(key) is entry:
-                        del self._entries[key]
+            if self.folder.stamp(entry.place) is None:
+                self._drop(key, entry)
                 print(f"model {key} is let go of: its file is gone", flush=True)
+
+    def _drop(self, key: str, entry: "Optional[_Entry[ModelT]]") -> None:
+        with self._lock:
+            if entry is None or self._entries.get(key) is not entry:
+                return
+            del self._entries[key]
+            self.changed(self.counts())
+        self.let_go(entry.path)
 
     def _look(self, name: str, version: str, now: float) -> ModelT:
         self._drop_removed(now)
@@ -120,7 +135,8 @@ class ModelCache(Generic[ModelT]):
         except NoModel:
             with self._lock:
                 key, _ = self._asked.pop((name, version), ("", 0.0))
-                self._entries.pop(key, None)
+                entry = self._entries.get(key)
+            self._drop(key, entry)
             raise
         with self._lock:
             if len(self._asked) >= 4 * MODELS_MAX:
@@ -141,7 +157,7 @@ class ModelCache(Generic[ModelT]):
         if now - entry.looked_at < LOOK_SECONDS and entry.place == place:
             return False
         entry.looked_at = now
-        stamp = stamp_of(place.path)
+        stamp = self.folder.stamp(place)
         if entry.place == place and stamp == entry.stamp:
             entry.changing = None
             return False
@@ -153,11 +169,12 @@ class ModelCache(Generic[ModelT]):
             entry = self._entries.get(place.key)
             if entry is not None and entry is not before:
                 return self._used(place.key, entry)  # another thread has just loaded it
-        stamp = stamp_of(place.path)
-        held = self._private_bytes()
+        stamp = self.folder.stamp(place)
         began = time.monotonic()
         try:
-            model = self.load(place.path)
+            with self.folder.brought(place) as path:
+                held = self._private_bytes()
+                model = self.load(path)
         except Exception as error:
             if before is None:
                 raise
@@ -166,12 +183,15 @@ class ModelCache(Generic[ModelT]):
             return self._used(place.key, before)
         size = max(self._private_bytes() - held, stamp[1] if stamp is not None else 0)
         with self._lock:
-            self._entries[place.key] = _Entry(place, model, stamp, size, now)
+            self._entries[place.key] = _Entry(place, path, model, stamp, size, now)
             self._entries.move_to_end(place.key)
             self._loads += 1
             again = "loaded again" if before is not None else "loaded"
             print(f"model {place.key} {again} in {time.monotonic() - began:.3f} s", flush=True)
             self._make_room(place.key)
+            self.changed(self.counts())
+        if before is not None and before.path != path:
+            self.let_go(before.path)
         return model
 
     def _make_room(self, newest: str) -> None:
@@ -180,6 +200,7 @@ class ModelCache(Generic[ModelT]):
             key = next(one for one in self._entries if one != newest)
             entry = self._entries.pop(key)
             self._evictions += 1
+            self.let_go(entry.path)
             print(f"model {key} is let go of: others were asked for later ({entry.held_bytes} bytes)", flush=True)
 
     def _is_full(self) -> bool:

@@ -6,12 +6,14 @@
     eu/price.joblib       model `eu/price`
     price.tar.gz          an archive as SageMaker's TargetModel names it; also `price`
 
-A name may end with a version: `price/2`. Names come from requests, so they never lead out of the folder.
+A name may end with a version: `price/2`. Names come from requests, so they never lead out of the folder. What folders
+and files there are, a tree says: that of the disk, or the keys of a bucket (`model_bucket`).
 """
 
+import contextlib
 import os
 import re
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import ContextManager, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple
 
 from modelyard_worker.request import Refusal
 
@@ -60,12 +62,65 @@ Stamp = Tuple[int, int, int]
 """Changes when a file does: newest change in nanoseconds, bytes, number of files."""
 
 
+class Models(Protocol):
+    """Where models are found by name."""
+
+    def find(self, name: str, version: str = NEWEST) -> Place:
+        """Raises NoModel; another Refusal where that cannot be told now."""
+        ...
+
+    def names(self) -> List[str]:
+        """Every model, sorted; of very many the first that are found. Raises OSError."""
+        ...
+
+    def stamp(self, place: Place) -> Optional[Stamp]:
+        """What is there; None where nothing is."""
+        ...
+
+    def brought(self, place: Place) -> ContextManager[str]:
+        """The model's file or folder on this machine, which stays at least as long as it is held. Raises OSError."""
+        ...
+
+    def check(self) -> None:
+        """Raises OSError where models cannot be looked for. That there are none is no failure: some may come."""
+        ...
+
+
+class Tree(Protocol):
+    """Folders and files, by paths with slashes."""
+
+    def exists(self, path: str) -> bool: ...
+
+    def is_folder(self, path: str) -> bool: ...
+
+    def scan(self, path: str) -> List[Tuple[str, bool]]:
+        """Names in a folder, and whether each is a file. Raises OSError where there is no such folder."""
+        ...
+
+
+class Disk:
+    """The tree of this machine's files."""
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
+    def is_folder(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def scan(self, path: str) -> List[Tuple[str, bool]]:
+        with os.scandir(path) as entries:
+            return [(one.name, one.is_file()) for one in entries]
+
+
 class ModelFolder:
     """The models below `root`, and those that `paths` names, wherever they lie."""
 
-    def __init__(self, root: Optional[str], paths: Optional[Dict[str, str]] = None) -> None:
+    def __init__(
+        self, root: Optional[str], paths: Optional[Dict[str, str]] = None, tree: Optional[Tree] = None
+    ) -> None:
         self.root = root
         self.paths = dict(paths or {})
+        self._tree: Tree = tree or Disk()
 
     def find(self, name: str, version: str = NEWEST) -> Place:
         """Raises NoModel."""
@@ -84,13 +139,24 @@ class ModelFolder:
         """Every model, sorted; of very many the first that are found."""
         return sorted({*self.paths, *(self._listed() if self.root is not None else ())})
 
+    def stamp(self, place: Place) -> Optional[Stamp]:
+        return stamp_of(place.path)
+
+    def brought(self, place: Place) -> ContextManager[str]:
+        """It is here."""
+        return contextlib.nullcontext(place.path)
+
+    def check(self) -> None:
+        if self.root is not None:
+            self._tree.scan(self.root)
+
     def _find(self, name: str, version: str) -> Optional[Place]:
         path = self.paths.get(name) or self._path_of(name)
         if path is None:
             return None
-        versions = _versions(path)
+        versions = self._versions(path)
         if not versions:
-            return Place(name, None, path) if version in (NEWEST, "1") and not _is_group(path) else None
+            return Place(name, None, path) if version in (NEWEST, "1") and not self._is_group(path) else None
         number = max(versions) if version == NEWEST else _number(version)
         return Place(name, number, versions[number]) if number in versions else None
 
@@ -99,34 +165,52 @@ class ModelFolder:
         if self.root is None:
             return None
         path = os.path.join(self.root, *name.split("/"))
-        if os.path.exists(path):
+        if self._tree.exists(path):
             return path
         folder, stem = os.path.split(path)
-        try:
-            with os.scandir(folder) as entries:
-                found = [one.path for one in entries if one.is_file() and _stem(one.name) == stem]
-        except OSError:
-            return None
-        return min(found) if found else None
+        found = [one for one, is_file in self._scan(folder) if is_file and stem_of(one) == stem]
+        return os.path.join(folder, min(found)) if found else None
 
     def _listed(self) -> Iterator[str]:
-        root, seen = self.root or "", 0
-        for folder, folders, files in os.walk(root):
-            below = os.path.relpath(folder, root)
-            prefix = "" if below == "." else f"{below}/".replace(os.sep, "/")
-            names = [_stem(one) for one in files if not one.startswith(".")]
-            for one in list(folders):
+        seen = 0
+        waiting = [("", self.root or "")]
+        while waiting:
+            prefix, folder = waiting.pop()
+            for one, is_file in self._scan(folder):
                 path = os.path.join(folder, one)
                 if one.startswith("."):
-                    folders.remove(one)
-                elif _versions(path) or _is_model(path):
-                    folders.remove(one)
-                    names.append(one)
-            for one in names:
+                    continue
+                if not is_file and not self._versions(path) and not self._is_model(path):
+                    waiting.append((f"{prefix}{one}/", path))
+                    continue
                 seen += 1
                 if seen > ENTRIES_LOOKED_AT_MAX:
                     return
-                yield prefix + one
+                yield prefix + (stem_of(one) if is_file else one)
+
+    def _scan(self, path: str) -> List[Tuple[str, bool]]:
+        """Empty where there is no such folder."""
+        try:
+            return self._tree.scan(path)
+        except OSError:
+            return []
+
+    def _versions(self, path: str) -> Dict[int, str]:
+        """The folders in it whose names are numbers; none where anything else lies beside them."""
+        found = [one for one, _ in self._scan(path) if not one.startswith(".")]
+        if not all(_VERSION.fullmatch(one) for one in found):
+            return {}
+        return {int(one): os.path.join(path, one) for one in found}
+
+    def _is_group(self, path: str) -> bool:
+        """Whether a folder only has other folders in it, and so is part of names rather than a model."""
+        return self._tree.is_folder(path) and not any(is_file for _, is_file in self._scan(path))
+
+    def _is_model(self, path: str) -> bool:
+        """Whether a folder is listed as one model, and not as several whose files lie together in it."""
+        found = [one for one in self._scan(path) if not one[0].startswith(".")]
+        files = [one for one, is_file in found if is_file]
+        return len(files) == 1 or any(one in _MARKERS for one in files) or 0 < len(files) < len(found)
 
 
 def check_name(name: str) -> None:
@@ -161,45 +245,12 @@ def is_archive(path: str) -> bool:
     return path.lower().endswith(ARCHIVES)
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
+    """A file's name before its extension."""
     for ending in ARCHIVES:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return os.path.splitext(name)[0]
-
-
-def _versions(path: str) -> Dict[int, str]:
-    """The folders in it whose names are numbers; none where anything else lies beside them."""
-    try:
-        with os.scandir(path) as entries:
-            found = [one for one in entries if not one.name.startswith(".")]
-    except OSError:
-        return {}
-    if not all(_VERSION.fullmatch(one.name) for one in found):
-        return {}
-    return {int(one.name): one.path for one in found}
-
-
-def _is_group(path: str) -> bool:
-    """Whether a folder only has other folders in it, and so is part of names rather than a model."""
-    if not os.path.isdir(path):
-        return False
-    try:
-        with os.scandir(path) as entries:
-            return not any(one.is_file() for one in entries)
-    except OSError:
-        return True
-
-
-def _is_model(path: str) -> bool:
-    """Whether a folder is listed as one model, and not as several whose files lie together in it."""
-    try:
-        with os.scandir(path) as entries:
-            found = [one for one in entries if not one.name.startswith(".")]
-    except OSError:
-        return False
-    files = [one.name for one in found if one.is_file()]
-    return len(files) == 1 or any(one in _MARKERS for one in files) or 0 < len(files) < len(found)
 
 
 def _number(version: str) -> int:

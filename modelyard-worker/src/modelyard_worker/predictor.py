@@ -27,7 +27,7 @@ from modelyard_worker.handler import Handler
 from modelyard_worker.inference import WithTensors
 from modelyard_worker.lambda_context import handler_variables, set_variables
 from modelyard_worker.loaders import SHARE, Loader, loader_for, loader_named
-from modelyard_worker.many_models import ManyModels, ModelsOrder, Unpacking, model_cache
+from modelyard_worker.many_models import ManyModels, ModelsOrder, load_with, model_cache
 from modelyard_worker.model_cache import Models
 from modelyard_worker.packages import Package, PredictorSpec, TrackerSpec
 from modelyard_worker.predictor_class import PredictorClass
@@ -116,7 +116,7 @@ def _class_with_models(
     instance: Any = _construct(kind, package, None, threads, loaded, Models(cache))
     if own_method(kind, "load_model") is not None:
         # Its instance was made with the client already; what it loads from here on, it loads by its own method.
-        cache.load = Unpacking(instance.load_model)
+        load_with(cache, instance.load_model)
     tracker = package.predictor.tracker if package.predictor is not None else None
     servable = PredictorClass(kind, instance, serving, tracker)
     servable.wants = ("model", *servable.wants)

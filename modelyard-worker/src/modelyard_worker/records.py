@@ -9,6 +9,7 @@ Each process has a folder of its own:
     process.json  its identity; written by the process itself as its first act
     exit.json     how it ended; written by the process, or by the one that waited for it
     output.log    what it printed; opened for appending; whoever reads it is bothered by nothing in it
+    models.json   of a replica with many models: how many it has loaded and let go of; written whenever that changes
 """
 
 import json
@@ -20,6 +21,7 @@ ORDER = "order.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 OUTPUT = "output.log"
+MODEL_COUNTS = "models.json"
 
 TAIL_BYTES_MAX = 256 * 2**10
 """How far from its end a file's last lines are looked for."""

@@ -28,7 +28,7 @@ from modelyard_worker.many_models import ModelsOrder
 from modelyard_worker.orders import ReplicaOrder, read_order
 from modelyard_worker.packages import read_package
 from modelyard_worker.predictor import Loaded, load_servable
-from modelyard_worker.records import write_exit, write_identity
+from modelyard_worker.records import MODEL_COUNTS, write_exit, write_identity
 from modelyard_worker.servable import Servable, Serving
 from modelyard_worker.service import Service
 from modelyard_worker.stamps import stamp_output
@@ -61,7 +61,8 @@ def serve_replica(order: ReplicaOrder, folder: str, loaded: Optional[Loaded] = N
         hold_to(order.memory_bytes)
     try:
         package = read_package(order.package)
-        models = ModelsOrder(**order.models) if order.models is not None else None
+        counts = os.path.join(folder, MODEL_COUNTS)
+        models = ModelsOrder(**order.models, counts=counts) if order.models is not None else None
         servable = load_servable(package, _serving(order), order.numeric_threads, loaded, models)
         loop = _new_loop()
         loop.run_until_complete(servable.open())

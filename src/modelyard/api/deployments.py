@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter
+from modelyard_worker.object_store import is_object_url
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from modelyard.api.asked import Asked
@@ -42,6 +43,8 @@ from modelyard.protocol.routes import RESERVED_NAMES
 
 _ADDRESSED = frozenset({ENDPOINT, *ANSWERS_AS_ENDPOINT})
 """Kinds whose names are the first part of a path: Cortex's clients post to `/NAME`."""
+
+_PLACE_OF_MODELS = r"^(/|s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/|$))"
 
 RESOURCES_MAX = 100
 SHAPE_ENDPOINT = f"{SHAPE}endpoint"
@@ -109,8 +112,8 @@ class AsynchronousWish(Strict):
 class ModelFolderWish(Strict):
     """Many models behind one endpoint, as `domain.model_folders.ModelFolder` has it."""
 
-    dir: Annotated[str | None, Field(pattern="^/")] = None
-    paths: dict[str, Annotated[str, Field(pattern="^/")]] = {}
+    dir: Annotated[str | None, Field(pattern=_PLACE_OF_MODELS)] = None
+    paths: dict[str, Annotated[str, Field(pattern=_PLACE_OF_MODELS)]] = {}
     cache_size: Annotated[int | None, Field(ge=1, le=MODELS_LOADED_MAX)] = None
     memory_bytes: Annotated[int | None, Field(ge=1)] = None
 
@@ -417,7 +420,10 @@ def _check_models(resource: EndpointResource, models: ModelFolderWish) -> None:
         raise InvalidValue(f"{cannot}: both `model` and `models` are given", "give one of them")
     if models.dir is None and not models.paths:
         raise InvalidValue(f"{cannot}: `models` names neither a folder nor a path", "give `dir`")
-    if models.dir is not None and not Path(models.dir).is_dir():
+    places = [*([models.dir] if models.dir is not None else []), *models.paths.values()]
+    if len({is_object_url(one) for one in places}) > 1:
+        raise InvalidValue(f"{cannot}: some of `models` lie in buckets and some do not", "have all in one or the other")
+    if models.dir is not None and not is_object_url(models.dir) and not Path(models.dir).is_dir():
         raise InvalidValue(f"{cannot}: there is no folder {models.dir}", "name one on the yard's machine")
 
 

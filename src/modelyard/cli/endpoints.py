@@ -375,6 +375,7 @@ def predict(
     content_type: Annotated[str | None, typer.Option("--content-type", "-t", help="What the data is.")] = None,
     accept: Annotated[str | None, typer.Option(help="What the answer should be.")] = None,
     variant: Annotated[str | None, typer.Option(help="Who of several is to answer.")] = None,
+    model: Annotated[str | None, typer.Option(help="One of an endpoint's many models: NAME or NAME/VERSION.")] = None,
     queued: Annotated[bool, typer.Option("--async", help="Queue it, and say its id.")] = False,
     output: Output = Format.PRETTY,
 ) -> None:
@@ -385,10 +386,10 @@ def predict(
     with open_client() as client:
         _kind, found = client.resolve(name, ("endpoint", SPLITTER))
         if queued:
-            accepted = client.predict_async(found, body, content_type=sent_type)
+            accepted = client.predict_async(found, body, content_type=sent_type, model=model)
             say_json(accepted) if output is Format.JSON else say(accepted["id"])
             return
-        answer = client.predict(found, body, content_type=sent_type, accept=accept, variant=variant)
+        answer = client.predict(found, body, content_type=sent_type, accept=accept, variant=variant, model=model)
     if isinstance(answer, bytes):
         sys.stdout.buffer.write(answer)
     elif isinstance(answer, str) and output is Format.PRETTY:

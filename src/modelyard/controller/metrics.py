@@ -13,7 +13,7 @@ from typing import Any
 
 from modelyard.clock import Clock
 from modelyard.controller.periodic import Periodic
-from modelyard.controller.process_metrics import platform_metrics, replica_metrics
+from modelyard.controller.process_metrics import model_metrics, platform_metrics, replica_metrics
 from modelyard.domain.metrics import RESOLUTIONS, Figures, MetricRecord
 from modelyard.domain.names import name_key
 from modelyard.engines.ports import Engine
@@ -267,6 +267,7 @@ class Metrics:
         for gateway in self._gateways.values():
             for status, count in gateway.control_answers.items():
                 answers[status] = answers.get(status, 0) + count
+        sights = self._engine.replicas()
         living = [self._gateways[one] for one in self._ids.values() if one in self._gateways]
         return exposition(
             YardMetrics(
@@ -278,7 +279,8 @@ class Metrics:
                 variants=variants_of(table),
                 alarms=self.alarms(),
                 processes=platform_metrics(self._home),
-                replicas=replica_metrics(self._engine.replicas()),
+                replicas=replica_metrics(sights),
+                models=model_metrics(self._home, sights),
             )
         )
 

@@ -1,15 +1,16 @@
-"""What the kernel counts of the yard's processes: read from /proc when somebody asks, and never otherwise."""
+"""What is counted of the yard's processes: read when somebody asks, and never otherwise. What the kernel counts is in
+/proc, and which models a replica of many has loaded in that replica's folder."""
 
 import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from modelyard_worker.records import Identity, is_alive, read_json
+from modelyard_worker.records import MODEL_COUNTS, Identity, is_alive, read_json
 
 from modelyard.engines.families import family, portion_bytes
 from modelyard.engines.ports import ReplicaSight
-from modelyard.protocol.metrics import Label, ProcessMetrics
+from modelyard.protocol.metrics import Label, ModelMetrics, ProcessMetrics
 from modelyard.settings import Home
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,8 +37,7 @@ def replica_metrics(sights: Iterable[ReplicaSight]) -> list[ProcessMetrics]:
     found: list[ProcessMetrics] = []
     for sight in sorted(sights, key=lambda one: one.id):
         if sight.alive and sight.pid is not None:
-            labels = (("endpoint", sight.endpoint), ("version", str(sight.version)), ("replica", sight.id))
-            found += _family_metrics(sight.pid, labels)
+            found += _family_metrics(sight.pid, _labels(sight))
     return found
 
 
@@ -55,6 +55,21 @@ def _family_metrics(pid: int, labels: tuple[Label, ...]) -> list[ProcessMetrics]
                 )
             ]
     return found
+
+
+def model_metrics(home: Home, sights: Iterable[ReplicaSight]) -> list[ModelMetrics]:
+    """Of living replicas that serve many models and have loaded any."""
+    found: list[ModelMetrics] = []
+    for sight in sorted(sights, key=lambda one: one.id):
+        counts = read_json(str(home.engine / "replicas" / sight.id / MODEL_COUNTS)) if sight.alive else None
+        if counts is not None:
+            numbers = (int(counts.get(name) or 0) for name in ("loads", "evictions", "loaded", "held_bytes"))
+            found.append(ModelMetrics(_labels(sight), *numbers))
+    return found
+
+
+def _labels(sight: ReplicaSight) -> tuple[Label, ...]:
+    return ("endpoint", sight.endpoint), ("version", str(sight.version)), ("replica", sight.id)
 
 
 def _process_metrics(pid: int, labels: tuple[Label, ...]) -> list[ProcessMetrics]:

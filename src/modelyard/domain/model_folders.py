@@ -10,9 +10,9 @@ class ModelFolder:
     into the folder is served, what is taken out is not."""
 
     dir: str | None = None
-    """Absolute path of the folder that has them."""
+    """Absolute path of the folder that has them, or `s3://BUCKET/PREFIX`."""
     paths: dict[str, str] = field(default_factory=dict[str, str])
-    """Name -> absolute path, of models that lie elsewhere."""
+    """Name -> absolute path or URL, of models that lie elsewhere."""
     cache_size: int | None = None
     """Most models that one process has loaded; the least recently used go."""
     memory_bytes: int | None = None

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-TARGET_MODEL = b"x-amzn-sagemaker-target-model"
+from modelyard.protocol import routes
+
+TARGET_MODEL = routes.TARGET_MODEL.encode()
 
 
 class AskedModel(NamedTuple):

@@ -100,15 +100,15 @@ class ModelPathFields(_Schema):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._@+=-]*$")]
     """What requests call it."""
     path: Annotated[str, Field(min_length=1)]
-    """Its file or folder, relative to the yard file."""
+    """Its file or folder, relative to the yard file, or its `s3://` URL."""
     signature_key: str | None = None
     """Cortex's, for TensorFlow; a saved model's own default is asked."""
 
 
 class ModelsFields(_Schema):
     dir: Annotated[str, Field(min_length=1)] | None = None
-    """A folder of models, relative to the yard file: files, folders, folders of numbered versions. What changes in
-    it is served as it changes."""
+    """A folder of models, relative to the yard file, or `s3://BUCKET/PREFIX`: files, folders, folders of numbered
+    versions. What changes in it is served as it changes."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """One model alone, for a predictor that asks for it without a name."""
     paths: Annotated[list[ModelPathFields], Field(min_length=1, max_length=MODEL_PATHS_MAX)] | None = None
@@ -118,7 +118,8 @@ class ModelsFields(_Schema):
     memory: MemoryBytes = None
     """What the models that one replica has loaded may take together."""
     disk_cache_size: Annotated[Count, Field(le=MODELS_LOADED_MAX)] | None = None
-    """Cortex's; models are read where they lie."""
+    """Cortex's; what copies of models in buckets may take on the disk is a setting of the yard,
+    `MODELYARD_MODEL_COPIES_BYTES_MAX`."""
 
 
 class PredictorFields(_Schema):

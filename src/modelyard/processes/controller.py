@@ -20,14 +20,15 @@ from modelyard.store.sqlite import open_store
 async def serve(home: Home) -> None:
     log = start_log("controller")
     store = open_store(home)
-    engine = LocalEngine(home)
+    care = care_from(os.environ)
+    engine = LocalEngine(home, model_copies_bytes_max=care.model_copies_bytes_max)
     controller = Controller(
         home,
         store,
         FileArtifacts(home.artifacts),
         engine,
         SystemClock(),
-        care_from(os.environ),
+        care,
         mail_from(os.environ),
         tracking_from(os.environ),
     )

@@ -59,6 +59,17 @@ class ProcessMetrics:
     open_files: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModelMetrics:
+    """One replica of an endpoint with many models, as it counts them since it started."""
+
+    labels: tuple[Label, ...]
+    loads: int
+    evictions: int
+    loaded: int
+    held_bytes: int
+
+
 @dataclass(slots=True)
 class YardMetrics:
     """Everything."""
@@ -72,6 +83,7 @@ class YardMetrics:
     """(alarm, endpoint, state)."""
     processes: Sequence[ProcessMetrics] = ()
     replicas: Sequence[ProcessMetrics] = ()
+    models: Sequence[ModelMetrics] = ()
     variants: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     """(name that it answers under, name of the variant) of each endpoint that is one, by `name_key`."""
 
@@ -162,6 +174,8 @@ def _lines(yard: YardMetrics) -> Iterator[str]:
     yield from _whole("modelyard_table_number", "Number of the table in use.", yard.table_number)
     yield from _process("modelyard_process", "the platform's processes", yard.processes)
     yield from _process("modelyard_replica", "replicas", yard.replicas)
+    for name, kind, text, part in _MODELS:
+        yield from _family(name, kind, text, [(one.labels, float(getattr(one, part))) for one in yard.models])
 
 
 def _place(yard: YardMetrics, one: EndpointMetrics) -> tuple[Label, ...]:
@@ -185,6 +199,13 @@ _GAUGES = (
     ("modelyard_queued_requests", "Requests that wait in the gateways.", "queued"),
     ("modelyard_in_flight_requests", "Requests inside replicas.", "in_flight"),
     ("modelyard_ready_replicas", "Replicas that take requests.", "ready"),
+)
+
+_MODELS = (
+    ("modelyard_model_loads_total", "counter", "Models that were loaded, of endpoints with many.", "loads"),
+    ("modelyard_model_evictions_total", "counter", "Models that made room for others.", "evictions"),
+    ("modelyard_loaded_models", "gauge", "Models that are loaded, of endpoints with many.", "loaded"),
+    ("modelyard_loaded_models_bytes", "gauge", "Memory that loaded models were seen to take.", "held_bytes"),
 )
 
 Sample = tuple[tuple[Label, ...], float]

@@ -81,6 +81,9 @@ attempt it is, how long it may take, and the path of the file that has its body.
 TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
 """SageMaker's header that names who is to answer, whatever the weights are."""
 
+TARGET_MODEL = "x-amzn-sagemaker-target-model"
+"""SageMaker's header that names one of the models of an endpoint with many; `NAME/VERSION` names a version of it."""
+
 WEBHOOK = "x-modelyard-webhook"
 """An address that is told the end of this invocation; from whoever holds a key."""
 

@@ -11,7 +11,15 @@ from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import RESOURCE_KINDS, check_model_name, check_name, name_key, resolve
 from modelyard.domain.replays import REQUESTS_DEFAULT, TOLERANCE, Report
 from modelyard.errors import NotFound
-from modelyard.protocol.routes import API, ASYNC_INVOCATIONS, ENDPOINTS, HEALTH, INVOCATIONS, TARGET_VARIANT
+from modelyard.protocol.routes import (
+    API,
+    ASYNC_INVOCATIONS,
+    ENDPOINTS,
+    HEALTH,
+    INVOCATIONS,
+    TARGET_MODEL,
+    TARGET_VARIANT,
+)
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -265,15 +273,16 @@ class Client:
         content_type: str | None = None,
         accept: str | None = None,
         variant: str | None = None,
+        model: str | None = None,
         limit_seconds: float | None = None,
     ) -> Any:
         """Asks an endpoint. Bytes are sent as they are, everything else as JSON, arrays and data frames included.
-        `variant` names who of several is to answer.
+        `variant` names who of several is to answer; `model` one of an endpoint's many models, `NAME` or `NAME/VERSION`.
 
         Returns values where the answer is JSON, else text or bytes.
         """
         body, sent_type = request_body(data, content_type)
-        asked = {"accept": accept, TARGET_VARIANT: variant}
+        asked = {"accept": accept, TARGET_VARIANT: variant, TARGET_MODEL: model}
         headers = {"content-type": sent_type, **{key: value for key, value in asked.items() if value}}
         path = f"{ENDPOINTS}{_part(name)}{INVOCATIONS}"
         return answer_value(self._connection.ask("POST", path, body, headers, limit_seconds))
@@ -362,12 +371,18 @@ class Client:
         return self._connection.get(f"/endpoints/{_part(name)}/scaling", {"limit": limit})
 
     def predict_async(
-        self, name: str, data: Any, *, content_type: str | None = None, inference_id: str | None = None
+        self,
+        name: str,
+        data: Any,
+        *,
+        content_type: str | None = None,
+        model: str | None = None,
+        inference_id: str | None = None,
     ) -> dict[str, Any]:
         """Queues an invocation, on disk when this returns: `id` and where its result will be. With an id of one's own
         it may be repeated without being another."""
         body, kind = request_body(data, content_type)
-        headers = {"content-type": kind}
+        headers = {"content-type": kind, **({TARGET_MODEL: model} if model is not None else {})}
         if inference_id is not None:
             headers["x-amzn-sagemaker-inference-id"] = inference_id
         path = f"{ENDPOINTS}{_part(name)}{ASYNC_INVOCATIONS}"

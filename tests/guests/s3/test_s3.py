@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import joblib
+import numpy as np
 import pytest
 from modelyard_worker.object_store import PART_BYTES, ObjectStore, parse_place
+from sklearn.dummy import DummyRegressor
 
+from modelyard.errors import NotFound
 from tests.acceptance.yard import Yard, eventually
 from tests.guests.s3.conftest import BUCKET
 
@@ -162,3 +166,48 @@ def test_a_transform_whose_store_is_not_to_be_written_says_so(yard: Yard, store:
     ended = yard.client().wait_transform(view["id"], limit_seconds=60)
     assert ended["status"] == "Failed"
     assert "the server answered with status 404 (s3://no-such-bucket/out/a.jsonl.out)" in str(ended["failure_reason"])
+
+
+def scraped(yard: Yard) -> str:
+    return httpx.get(f"{yard.url}/metrics", headers={"x-api-key": yard.key}, timeout=15).text
+
+
+def put_model(store: ObjectStore, folder: Path, key: str, value: float) -> None:
+    joblib.dump(DummyRegressor(strategy="constant", constant=value).fit(np.array([[0.0]]), [0.0]), folder / "model")
+    put(store, folder, key, (folder / "model").read_bytes())
+
+
+def test_an_endpoint_serves_the_models_of_a_prefix_and_follows_it(
+    yard: Yard, store: ObjectStore, tmp_path: Path
+) -> None:
+    put_model(store, tmp_path, "prices/rome.joblib", 1.0)
+    put_model(store, tmp_path, "prices/eu/paris/3/model.joblib", 3.0)
+    (tmp_path / "modelyard.yaml").write_text(
+        f"- name: prices\n  models: {{dir: s3://{BUCKET}/prices, cache_size: 1}}\n"
+    )
+    client = yard.client()
+    client.deploy(tmp_path, project="shop")
+    client.wait_endpoint("prices", limit_seconds=60)
+
+    def ask(model: str) -> object:
+        return client.predict("prices", [[0.0]], model=model)
+
+    assert (ask("rome"), ask("eu/paris")) == ([1.0], [3.0])
+    with pytest.raises(NotFound, match="there is no model tokyo"):
+        ask("tokyo")
+    put_model(store, tmp_path, "prices/eu/paris/4/model.joblib", 4.0)
+    put_model(store, tmp_path, "prices/rome.joblib", 2.0)
+    eventually(lambda: ask("rome") == [2.0] and ask("eu/paris") == [4.0], saying="what changed is served")
+    with store.open("DELETE", parse_place(f"s3://{BUCKET}/prices/rome.joblib")):
+        pass
+
+    def is_gone() -> bool:
+        try:
+            ask("rome")
+        except NotFound:
+            return True
+        return False
+
+    eventually(is_gone, saying="what vanished is gone")
+    evictions = 'modelyard_model_evictions_total{endpoint="prices",version="1"'
+    assert any(line.startswith(evictions) for line in scraped(yard).splitlines())

@@ -18,7 +18,7 @@ from modelyard.engines.local.replicas import Replicas
 from modelyard.engines.local.templates import LINGER_SECONDS, SHARE_MODEL_BYTES, Templates
 from modelyard.engines.ports import JobOrder, Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import StartFailed
-from modelyard.settings import Home
+from modelyard.settings import CareSettings, Home
 
 KILL_SECONDS = 5.0
 """How long killed processes may take to be gone."""
@@ -39,6 +39,7 @@ class LocalEngine:
         linger_seconds: float = LINGER_SECONDS,
         probe_seconds: float = PROBE_SECONDS,
         gpus: tuple[str, ...] | None = None,
+        model_copies_bytes_max: float = CareSettings.model_copies_bytes_max,
     ) -> None:
         """`gpus` are those that are handed out; None asks the machine."""
         self.changed = asyncio.Event()
@@ -48,7 +49,13 @@ class LocalEngine:
         self._jobs = Jobs(home.engine / "jobs", self.changed.set)
         found = gpus_of_machine() if gpus is None else gpus
         self._replicas = Replicas(
-            home.engine / "replicas", home.replica_sockets, self._templates, self.changed.set, probe_seconds, found
+            home.engine / "replicas",
+            home.replica_sockets,
+            self._templates,
+            self.changed.set,
+            probe_seconds,
+            found,
+            copies={"objects": str(home.model_copies), "objects_bytes_max": int(model_copies_bytes_max)},
         )
 
     # -- replicas ----------------------------------------------------------------------------------------------------

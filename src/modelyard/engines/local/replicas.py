@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,10 @@ class Replicas:
         probe_seconds: float = PROBE_SECONDS,
         gpus: tuple[str, ...] = (),
         groups: ControlGroups | None = None,
+        copies: Mapping[str, Any] | None = None,
     ) -> None:
-        """Finds what an earlier controller left: living replicas are watched again, ended ones are facts still."""
+        """Finds what an earlier controller left: living replicas are watched again, ended ones are facts still.
+        `copies` says where those of models in buckets are kept, as `many_models.ModelsOrder` has it."""
         self._folder = folder
         self._sockets = sockets
         self._templates = templates
@@ -115,6 +117,7 @@ class Replicas:
         self._probe_seconds = probe_seconds
         self._gpus = gpus
         self._groups = groups or ControlGroups()
+        self._copies = dict(copies or {})
         self._memory = MemoryWatch()
         self._limits_looked_at = 0.0
         self._known: dict[str, _Replica] = {}
@@ -283,7 +286,7 @@ class Replicas:
             max_in_flight=spec.max_in_flight,
             max_body_bytes=spec.max_body_bytes,
             memory_bytes=spec.memory_bytes,
-            models=model_folder_document(spec.models) if spec.models is not None else None,
+            models={**model_folder_document(spec.models), **self._copies} if spec.models is not None else None,
             drain_seconds=spec.drain_seconds,
             timeout_seconds=spec.timeout_seconds,
         )
