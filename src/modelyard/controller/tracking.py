@@ -23,7 +23,7 @@ from modelyard_worker.records import read_json
 from modelyard.clock import Clock
 from modelyard.controller.job_tokens import URL_VARIABLE
 from modelyard.domain.job_tokens import job_token
-from modelyard.domain.runs import Run
+from modelyard.domain.runs import Run, RunStatus
 from modelyard.domain.tracking import METRICS_PER_BATCH_MAX, NAME_LENGTH_MAX, Point, Progress
 from modelyard.errors import ModelyardError, NotFound, NotReady, StoreFailed
 from modelyard.protocol.routes import MLFLOW
@@ -39,6 +39,9 @@ RUNS_TOLD_MAX = 200
 
 BATCHES_TOLD_MAX = 20
 """Batches of one run in one pass."""
+
+LAST_WORDS_SECONDS = 5.0
+"""How long what a lost run logged may still be added to."""
 
 AWAY_SECONDS = 10.0
 """How long a server that could not be reached is left alone."""
@@ -132,7 +135,7 @@ class TrackingPass:
         """Whether there is more to read of it."""
         before = self._store.tracking.progress(run.id)
         data, more = _new_lines(Path(metrics_file(str(self._folder / run.id / "ml"))), before.read_bytes)
-        read_all = run.ended and not more
+        read_all = self._said_all(run) and not more
         points = self._points(run.id, data)
         if not data and read_all == before.read_all:
             return more
@@ -143,6 +146,13 @@ class TrackingPass:
         if read_all:
             self._counts.pop(run.id, None)
         return more
+
+    def _said_all(self, run: Run) -> bool:
+        """Whether nothing is added to its file any more. Where the wrapper was killed, the reader of what the script
+        printed outlives it for a moment and adds the last of it."""
+        if not run.ended or run.status is not RunStatus.LOST:
+            return run.ended
+        return self._clock.now() >= (run.ended_at or 0.0) + LAST_WORDS_SECONDS
 
     def _points(self, run: str, data: bytes) -> list[Point]:
         counts = self._counts.get(run)

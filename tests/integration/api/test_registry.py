@@ -61,6 +61,10 @@ def test_what_requires_approval_is_refused_until_somebody_approved_it(api: Api) 
     assert view["approval"]["state"] == "approved"
     assert view["approval"]["at"]
     assert api.deploy(strict).status_code == 200
+    rejected = {"state": "rejected", "by": "ada", "note": "leaks"}
+    assert api.ask("PUT", "/api/v1/models/price/versions/1/approval", json=rejected).status_code == 200
+    assert "it was rejected by ada" in str(refusal(api.deploy(strict), 409, "conflict")["message"])
+    assert api.deploy(PRICE).status_code == 200
     tree = {"name": "loose", "model": {"tree": api.tree({"model.json": b"{}"})}, "spec": {"require_approval": True}}
     refusal(api.deploy(tree), 409, "conflict")
     refusal(api.ask("PUT", "/api/v1/models/price/versions/1/approval", json={"state": "perhaps"}), 400, "invalid_value")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from modelyard_worker.job_environment import metrics_file
 
 from modelyard.clock import ManualClock
-from modelyard.controller.tracking import AWAY_SECONDS, REFUSED_SECONDS, TrackingPass
+from modelyard.controller.tracking import AWAY_SECONDS, LAST_WORDS_SECONDS, REFUSED_SECONDS, TrackingPass
 from modelyard.domain.runs import Run, RunSpec, RunStatus, RunStep
 from modelyard.domain.tracking import Point
 from modelyard.errors import NotReady, StoreFailed
@@ -111,6 +111,19 @@ def test_a_run_that_begins_and_ends_between_two_looks_is_told_of_all_the_same(st
     stage.look()
     assert (stage.tracker.points, stage.tracker.ended) == ([(run, 0, 1.0)], [run])
     assert stage.store.tracking.unsent(10) == []
+
+
+def test_what_a_lost_run_logs_after_its_end_was_seen_is_kept_and_told_too(stage: Stage) -> None:
+    run = stage.start()
+    stage.log(run, 1.0)
+    stage.store.runs.move(run, RunStatus.LOST, RunStep.COMPLETED, stage.clock.now())
+    stage.tracking.look()
+    stage.log(run, 2.0)
+    stage.clock.advance(LAST_WORDS_SECONDS)
+    stage.tracking.look()
+    assert stage.tracker.points == [(run, 0, 1.0), (run, 1, 2.0)]
+    assert stage.tracker.ended == [run]
+    assert stage.store.tracking.unread() == []
 
 
 def test_a_server_that_is_away_is_told_everything_when_it_is_back(stage: Stage) -> None:
