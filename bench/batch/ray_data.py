@@ -17,6 +17,10 @@ import numpy as np
 import ray
 import xgboost
 
+SHARE = {"num_cpus": 0.25}
+"""Of Ray's count of cores, for each task and actor. By default a task that reads takes a whole one: on one core it
+waits for ever for what the actor has of it. What they really take, the system's scheduler decides."""
+
 
 class Score:
     def __init__(self, model: str) -> None:
@@ -34,10 +38,9 @@ def main(model: str, given: str, target: str, cores: int) -> None:
 
     options: Any = pyarrow.csv.ReadOptions(autogenerate_column_names=True)
     began = time.perf_counter()
-    scored = library.data.read_csv(given, read_options=options).map_batches(
-        Score, fn_constructor_args=(model,), batch_size=8000, concurrency=1 if cores == 1 else cores - 1, num_cpus=0.5
-    )
-    scored.write_csv(target)
+    rows = library.data.read_csv(given, read_options=options, ray_remote_args=SHARE)
+    scored = rows.map_batches(Score, fn_constructor_args=(model,), batch_size=8000, concurrency=cores, **SHARE)
+    scored.write_csv(target, ray_remote_args=SHARE)
     seconds = time.perf_counter() - began
     records = sum(part.read_bytes().count(b"\n") - 1 for part in Path(target).glob("*.csv"))
     print(json.dumps({"records": records, "seconds": seconds}))

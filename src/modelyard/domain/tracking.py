@@ -73,8 +73,10 @@ def params_of(run: Run) -> dict[str, str]:
 
 
 def allowed_name(name: str) -> str:
-    """What MLflow takes as a metric's or a parameter's name: `ndcg@5` is `ndcg_5` there."""
-    return re.sub(r"[^\w./ :-]", "_", name).strip("/. ")[:NAME_LENGTH_MAX] or "_"
+    """What MLflow takes as a metric's or a parameter's name: `ndcg@5` is `ndcg_5` there, and `a//b` is `a/b`: names are
+    paths to it, each written in one way only."""
+    parts = re.sub(r"[^\w./ :-]", "_", name).split("/")
+    return "/".join(one for one in parts if one.strip(". "))[:NAME_LENGTH_MAX].strip("/. ") or "_"
 
 
 def tags_of(run: Run) -> dict[str, str]:
