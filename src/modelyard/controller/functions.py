@@ -27,9 +27,11 @@ class FunctionStarter:
         """By key; a yard may have thousands of endpoints, so only those that changed are read again."""
 
     def resources(self) -> list[Resource]:
-        self._revision, changed = self._store.endpoints.changed_since(self._revision)
+        revision, changed = self._store.endpoints.changed_since(self._revision)
         if changed:
             found = self._store.endpoints.find(changed)
+            # Not before they were read: a change that was passed over would end its schedule.
+            self._revision = revision
             for key in changed:
                 resource = scheduled_function(found[key]) if key in found else None
                 if resource is None:
