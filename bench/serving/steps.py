@@ -1,7 +1,7 @@
 """`python -m bench.serving.steps`: what each step of a replica takes by itself, in the process that asks.
 
-The best of many tries, which other work on the machine disturbs least, and how many pages the kernel had to map in
-each: what the two cases cost where nothing but the step itself runs.
+CPU time, the best of many tries, which other work on the machine disturbs least, and how many pages the kernel had to
+map in each.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from modelyard_worker.answers import write_answer
 from modelyard_worker.frames import END, REQUEST, Decoder, pack, pack_meta
 from modelyard_worker.payloads import read_array
 from modelyard_worker.predictor_class import PredictorClass
-from modelyard_worker.request import Request, read_meta
+from modelyard_worker.request import Metas, Request, read_meta
 from modelyard_worker.servable import Serving
 from rich.console import Console
 from rich.table import Table
@@ -28,11 +29,13 @@ from rich.table import Table
 from bench.serving.cases import CASES_BY_NAME, asked
 from bench.serving.shapes import PLAIN
 from bench.serving.work import BATCH_ROWS_MAX
+from modelyard.gateway.traces import Tracer
 
 TRIES = 100
 WARM_UP = 5
 JSON = "application/json"
 FRAME_BYTES_MAX = 2**20
+TRACED = 100
 
 Step = tuple[str, Callable[[], Any]]
 
@@ -61,10 +64,10 @@ class Caller:
 def main() -> int:
     table = Table(title="Steps, each alone", title_justify="left")
     table.add_column("step")
-    table.add_column("best us", justify="right")
+    table.add_column("CPU us", justify="right")
     table.add_column("pages mapped", justify="right")
     floats = PLAIN.body(asked(CASES_BY_NAME["floats"]))
-    for name, step in [*_steps_of_floats(floats), *_steps_of_a_batch()]:
+    for name, step in [*_steps_of_floats(floats), *_steps_of_a_batch(), *_steps_of_traces()]:
         best, faults = measured(step)
         table.add_row(name, f"{best * 1e6:,.0f}", f"{faults:.0f}")
     Console(width=100).print(table)
@@ -72,15 +75,15 @@ def main() -> int:
 
 
 def measured(step: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds of the quickest of TRIES, and pages that were mapped in one, of the mean."""
+    """CPU seconds of the cheapest of TRIES, and how many pages were mapped in each of them."""
     for _ in range(WARM_UP):
         step()
     before = _faults()
     took: list[float] = []
     for _ in range(TRIES):
-        began = time.perf_counter()
+        began = time.process_time()
         step()
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     return min(took), (_faults() - before) / TRIES
 
 
@@ -129,6 +132,26 @@ def _steps_of_a_batch() -> list[Step]:
         (f"batch: read {rows} bodies", lambda: [read_array(JSON, body) for _ in range(rows)]),
         (f"batch: {rows} bodies read, the call, {rows} answers written", lambda: servable.predict(requests)),
         (f"batch: put {rows} answers into frames", lambda: batching.deliver(requests, answers)),
+    ]
+
+
+def _steps_of_traces() -> list[Step]:
+    """What a request does for its trace: in the gateway twice the ids, and a meta that is not the same bytes as the one
+    before, so that the gateway packs and the replica reads it."""
+    asked_with: Any = SimpleNamespace(request_id=b"29b2941600000000000012d8", headers=[(b"content-type", b"text/csv")])
+    tracer, metas = Tracer(), Metas()
+    parent = tracer.trace_of(asked_with).traceparent
+    packed, known = pack_meta({"type": JSON, "traceparent": parent}), pack_meta({"type": JSON})
+
+    def traced() -> None:
+        tracer.trace_of(asked_with)
+        tracer.trace_of(asked_with)
+        pack_meta({"type": JSON, "traceparent": parent})
+        metas.read(packed)
+
+    return [
+        (f"traces on: ids and metas of {TRACED} requests", lambda: [traced() for _ in range(TRACED)]),
+        (f"traces off: metas of {TRACED} requests", lambda: [metas.read(known) for _ in range(TRACED)]),
     ]
 
 

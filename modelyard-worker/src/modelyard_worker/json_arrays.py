@@ -11,6 +11,9 @@ from typing import Any, Optional
 LARGE_BYTES = 8 * 1024
 """Below this the ordinary way is as quick."""
 
+COUNTED_BYTES = 64 * 1024
+"""Of a body, how much is looked through at once."""
+
 _OPENING = ord("[")
 _FLOAT_SIGNS = (b".", b"e", b"E")
 """Any of these is in a text that has a float. Without one the array is of integers; simdjson would make it floats."""
@@ -50,7 +53,7 @@ def _array(document: Any, body: bytes) -> Optional[Any]:
 
     first = document[0]
     values = np.frombuffer(document.as_buffer(of_type="d"), np.float64)
-    opened = int(np.count_nonzero(np.frombuffer(body, np.uint8) == _OPENING))
+    opened = _count_opened(body)
     if opened == 1:
         return values
     # The buffer tells no rows apart: they are of one length, and nothing lies deeper, or the array is not this one.
@@ -60,3 +63,12 @@ def _array(document: Any, body: bytes) -> Optional[Any]:
     if any(len(row) != width for row in document):
         return None
     return values.reshape(len(document), width)
+
+
+def _count_opened(body: bytes) -> int:
+    import numpy as np
+
+    codes = np.frombuffer(body, np.uint8)
+    # In pieces, for what is compared would be as large as the body, and so in no cache when it is counted.
+    pieces = (codes[begin : begin + COUNTED_BYTES] for begin in range(0, len(codes), COUNTED_BYTES))
+    return sum(int(np.count_nonzero(piece == _OPENING)) for piece in pieces)
