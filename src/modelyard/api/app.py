@@ -24,6 +24,7 @@ from modelyard.api import (
     metrics,
     mlflow_models,
     models,
+    overview,
     packages,
     providers,
     replays,
@@ -53,6 +54,7 @@ from modelyard.version import VERSION
 
 _NOUNS = (
     status,
+    overview,
     artifacts,
     deployments,
     endpoints,

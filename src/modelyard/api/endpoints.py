@@ -25,13 +25,11 @@ from modelyard.domain.apps import KIND as APP
 from modelyard.domain.deployments import Change, Outcome, previous_ready
 from modelyard.domain.endpoints import (
     BY_LENGTH_MAX,
-    ERRORS,
     Endpoint,
-    EndpointState,
     EndpointStatus,
     EndpointVersion,
     ReplicaStatus,
-    VersionState,
+    told_of,
 )
 from modelyard.domain.hosts import LOCAL
 from modelyard.domain.idleness import Requests, expires_at
@@ -153,7 +151,7 @@ def endpoint_view(
 ) -> EndpointView:
     """The wish and what was last seen of it, as one. `origin` is where the client reached the yard."""
     wished = endpoint.wished
-    state, sentence = _state(endpoint, seen)
+    said = told_of(endpoint, seen)
     requests = requests or Requests()
     expiry = None if endpoint.deleting else expires_at(wished.spec.ttl_seconds, wished.created_at, requests)
     return EndpointView(
@@ -162,11 +160,11 @@ def endpoint_view(
         project=endpoint.project,
         model=wished.spec.model,
         model_asked=wished.spec.model_asked,
-        state=state.value,
-        sentence=sentence,
+        state=said.state.value,
+        sentence=said.sentence,
         ready=seen.ready if seen else 0,
         requested=_requested(endpoint, seen),
-        up_to_date=seen.up_to_date if seen and not _is_before(endpoint, seen) else 0,
+        up_to_date=seen.up_to_date if seen and said.current else 0,
         serving_version=seen.serving_version if seen else None,
         wished_version=wished.number,
         created_at=iso(endpoint.versions[0].created_at),
@@ -195,27 +193,6 @@ def _url(origin: str, endpoint: Endpoint) -> str:
 def _requested(endpoint: Endpoint, seen: EndpointStatus | None) -> int:
     spec = endpoint.governing.spec
     return spec.replicas if spec.autoscaling is None or seen is None else seen.requested
-
-
-def _state(endpoint: Endpoint, seen: EndpointStatus | None) -> tuple[EndpointState, str]:
-    if endpoint.deleting:
-        return (
-            EndpointState.DELETING,
-            seen.sentence if seen and seen.state is EndpointState.DELETING else "to be deleted",
-        )
-    if seen is None or _is_before(endpoint, seen):
-        return (
-            EndpointState.UPDATING,
-            f"version {endpoint.wished.number} was accepted; the controller has not looked yet",
-        )
-    return seen.state, seen.sentence
-
-
-def _is_before(endpoint: Endpoint, seen: EndpointStatus) -> bool:
-    """Whether the status was written before the newest deploy, so that its verdict is about an older version."""
-    settled = seen.state is EndpointState.LIVE or seen.state in ERRORS
-    wished = endpoint.wished
-    return settled and wished.state is VersionState.NEW and seen.updated_at < wished.created_at
 
 
 def _version_view(one: EndpointVersion) -> VersionView:

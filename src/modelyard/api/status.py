@@ -13,8 +13,6 @@ from modelyard.clock import iso
 from modelyard.domain.disk import Disk
 from modelyard.version import VERSION
 
-RUNS_COUNTED_MAX = 100_000
-
 
 @dataclass(frozen=True, slots=True)
 class ProcessView:
@@ -61,7 +59,7 @@ def routes(yard: Yard) -> APIRouter:
             counts={
                 "endpoints": yard.store.endpoints.count(),
                 "models": yard.store.models.count(),
-                "runs": len(yard.store.runs.select(limit=RUNS_COUNTED_MAX)),
+                "runs": yard.store.runs.count(),
             },
             disk=_disk_view(disk_of(yard)),
         )

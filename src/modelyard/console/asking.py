@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from modelyard.console import formats
 from modelyard.console.coordinates import RANKS
+from modelyard.console.headlines import page_of
 from modelyard.console.static import address
 from modelyard.protocol.browsers import own_origin, presented_session
 from modelyard.protocol.routes import CONSOLE, SECURE_SESSION_COOKIE, SESSION_COOKIE
@@ -119,7 +120,13 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    words: dict[str, Any] = {"console": CONSOLE, "address": address, "tone": formats.tone, "coordinate_ranks": RANKS}
+    words: dict[str, Any] = {
+        "console": CONSOLE,
+        "address": address,
+        "tone": formats.tone,
+        "page_of": page_of,
+        "coordinate_ranks": RANKS,
+    }
     made.globals.update(words)
     filters: dict[str, Callable[..., Any]] = {
         "ago": formats.ago,

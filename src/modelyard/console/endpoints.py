@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from modelyard.console.charts import Chart, Point, Series, time_chart, with_gaps, with_noughts
 from modelyard.console.formats import seconds_of, seconds_text
-from modelyard.console.paging import one_page
+from modelyard.console.headlines import headline_list
 from modelyard.console.trying import Form, form_of
 from modelyard.console.visits import Answer, Page, Visit
 from modelyard.errors import NotFound, NotReady
@@ -40,23 +40,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def endpoint_list(client: Client, visit: Visit) -> dict[str, Any]:
-    text, state, project = visit.asked("q").lower(), visit.asked("state"), visit.asked("project")
-    everything = client.endpoints()
-    found = [
-        one
-        for one in everything
-        if text in f"{one['name']} {one['model'] or ''}".lower()
-        and state in ("", one["state"])
-        and project in ("", one["project"])
-    ]
-    shown, paging = one_page(found, visit)
-    return {
-        "endpoints": shown,
-        "paging": paging,
-        "all_count": len(everything),
-        "states": sorted({one["state"] for one in everything}),
-        "projects": sorted({one["project"] for one in everything}),
-    }
+    return headline_list(client, visit, "endpoint")
 
 
 def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The first page: what is wrong, what runs, what is idle and since when, what holds the memory."""
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelyard.console.formats import seconds_of
+from modelyard.console.headlines import page_of
 from modelyard.console.visits import Page, Visit
+from modelyard.protocol.views import HeadlineView
+from modelyard.sdk.alarms import AlarmView
 from modelyard.sdk.client import Client
-from modelyard.sdk.views import EndpointView, ProcessView, RunView
+from modelyard.sdk.views import ProcessView, RunView
 
 RUNS_SHOWN = 10
 EVENTS_SHOWN = 15
@@ -21,32 +24,23 @@ IDLE_SECONDS = 3600.0
 RECENT_SECONDS = 86400.0
 """A run that failed longer ago is history, not something to look after now."""
 
-_WRONG_STATES = ("error", "error (out of memory)", "compute unavailable")
 _WRONG_STATUSES = ("Failed", "Lost")
 
 
 def overview(client: Client, visit: Visit) -> dict[str, Any]:
     """Everything that the page's template shows; it grows with nothing that there may be thousands of."""
     status = client.status()
-    endpoints = client.endpoints()
+    served = client.overview(idle_seconds=IDLE_SECONDS, limit=WRONG_SHOWN)
     runs = client.runs(limit=RUNS_SHOWN)
-    wrong = what_is_wrong(endpoints, runs, status["processes"], visit.now)
-    wrong += [
-        Wrong(f"alarm {one['name']}", one["sentence"], f"/alarms/{one['name']}")
-        for one in client.alarms()
-        if one["state"] == "alarm"
-    ]
-    idle = idle_endpoints(endpoints, visit.now)
+    alarms = [one for one in client.alarms() if one["state"] == "alarm"]
+    wrong = what_is_wrong(served.wrong, runs, alarms, status["processes"], visit.now)
     return {
         "status": status,
         "wrong": wrong[:WRONG_SHOWN],
-        "wrong_more": max(0, len(wrong) - WRONG_SHOWN),
-        "states": Counter(one["state"] for one in endpoints).most_common(),
-        "endpoints": newest_asked(endpoints)[:LIVE_SHOWN],
-        "endpoint_count": len(endpoints),
-        "replica_count": sum(one["ready"] for one in endpoints),
-        "idle": idle[:IDLE_SHOWN],
-        "idle_count": len(idle),
+        "wrong_more": max(0, len(wrong) + served.wrong_count - len(served.wrong) - WRONG_SHOWN),
+        "served": served,
+        "asked": served.asked[:LIVE_SHOWN],
+        "idle": served.idle[:IDLE_SHOWN],
         "runs": runs,
         "models": client.models()[:RUNS_SHOWN],
         "events": client.events(limit=EVENTS_SHOWN),
@@ -77,7 +71,11 @@ class Wrong:
 
 
 def what_is_wrong(
-    endpoints: list[EndpointView], runs: list[RunView], processes: list[ProcessView], now: float
+    served: Sequence[HeadlineView],
+    runs: Sequence[RunView],
+    alarms: Sequence[AlarmView],
+    processes: Sequence[ProcessView],
+    now: float,
 ) -> list[Wrong]:
     """The gravest first."""
     wrong = [
@@ -85,11 +83,7 @@ def what_is_wrong(
         for one in processes
         if not one["alive"]
     ]
-    wrong += [
-        Wrong(f"endpoint {one['name']}", f"{one['state']}: {one['sentence']}", f"/endpoints/{one['name']}")
-        for one in endpoints
-        if one["state"] in _WRONG_STATES
-    ]
+    wrong += [Wrong(f"{one.kind} {one.name}", f"{one.state}: {one.sentence}", page_of(one)) for one in served]
     wrong += [
         Wrong(
             f"run {one['id']}",
@@ -99,22 +93,7 @@ def what_is_wrong(
         for one in runs
         if one["status"] in _WRONG_STATUSES and now - seconds_of(one["ended_at"] or one["created_at"]) < RECENT_SECONDS
     ]
-    return wrong
-
-
-def idle_endpoints(endpoints: list[EndpointView], now: float) -> list[EndpointView]:
-    """Those that nobody has asked for an hour and that keep replicas all the same, the longest idle first."""
-
-    def since(one: EndpointView) -> float:
-        return seconds_of(one["last_request_at"] or one["created_at"])
-
-    found = [one for one in endpoints if one["ready"] and now - since(one) >= IDLE_SECONDS]
-    return sorted(found, key=since)
-
-
-def newest_asked(endpoints: list[EndpointView]) -> list[EndpointView]:
-    """Those that were asked last first; those that never were, by name."""
-    return sorted(endpoints, key=lambda one: -seconds_of(one["last_request_at"]) if one["last_request_at"] else 0.0)
+    return wrong + [Wrong(f"alarm {one['name']}", one["sentence"], f"/alarms/{one['name']}") for one in alarms]
 
 
 def best_metric(run: RunView) -> str:

@@ -16,6 +16,8 @@ _RowT = TypeVar("_RowT")
 @dataclass(frozen=True, slots=True)
 class Paging:
     total: int
+    offset: int
+    """Rows before this page."""
     first: int
     """From 1; 0 of nothing."""
     last: int
@@ -26,21 +28,33 @@ class Paging:
 
 def one_page(rows: Sequence[_RowT], visit: Visit, size: int = ROWS) -> tuple[Sequence[_RowT], Paging]:
     """The rows of the page that is asked for as `page`, from 1. One beyond the end is the last."""
+    paging = paging_of(len(rows), visit, size)
+    return rows[paging.offset : paging.last], paging
+
+
+def offset_asked(visit: Visit, size: int = ROWS) -> int:
+    """How many rows lie before the page that is asked for, were there so many."""
     asked = visit.asked("page", "1")
     wanted = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else 1
-    last = max(1, -(-len(rows) // size))
-    page = min(max(wanted, 1), last)
-    begin = (page - 1) * size
-    shown = rows[begin : begin + size]
+    return (max(wanted, 1) - 1) * size
+
+
+def paging_of(total: int, visit: Visit, size: int = ROWS) -> Paging:
+    """Of a list of which only one page is read."""
+    last = max(1, -(-total // size))
+    page = min(offset_asked(visit, size) // size + 1, last)
+    offset = (page - 1) * size
+    end = min(offset + size, total)
 
     def query(number: int) -> str:
         kept = [(name, value) for name, values in visit.query.items() if name != "page" for value in values if value]
         return urlencode([*kept, ("page", str(number))])
 
-    return shown, Paging(
-        total=len(rows),
-        first=begin + 1 if shown else 0,
-        last=begin + len(shown),
+    return Paging(
+        total=total,
+        offset=offset,
+        first=offset + 1 if total else 0,
+        last=end,
         earlier=query(page - 1) if page > 1 else None,
         later=query(page + 1) if page < last else None,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelyard.domain.access import Policy
 from modelyard.domain.apps import KIND as APP
@@ -266,6 +266,43 @@ class EndpointStatus:
     """What the serving version takes and gives, as JSON; empty until one of its replicas has said."""
     shadow: dict[str, Any] | None = None
     """What comparing answers came to (`domain.shadows.Comparison`), while the wished version is a shadow."""
+
+
+class Told(NamedTuple):
+    """What is said of an endpoint, in one word and one sentence."""
+
+    state: EndpointState
+    sentence: str
+    current: bool = True
+    """False where what was seen is about an older wish, or nothing was seen yet."""
+
+
+def told(
+    seen: Told | None, seen_at: float, *, wished: int, wished_state: VersionState, wished_at: float, deleting: bool
+) -> Told:
+    """What the controller saw at its last look, unless more has been wished since. `wished` is the number of the
+    version that is wished."""
+    settled = seen is not None and (seen.state is EndpointState.LIVE or seen.state in ERRORS)
+    before = settled and wished_state is VersionState.NEW and seen_at < wished_at
+    if deleting:
+        sentence = seen.sentence if seen is not None and seen.state is EndpointState.DELETING else "to be deleted"
+        return Told(EndpointState.DELETING, sentence, not before)
+    if seen is None or before:
+        sentence = f"version {wished} was accepted; the controller has not looked yet"
+        return Told(EndpointState.UPDATING, sentence, current=False)
+    return seen
+
+
+def told_of(endpoint: Endpoint, seen: EndpointStatus | None) -> Told:
+    wished = endpoint.wished
+    return told(
+        Told(seen.state, seen.sentence) if seen else None,
+        seen.updated_at if seen else 0.0,
+        wished=wished.number,
+        wished_state=wished.state,
+        wished_at=wished.created_at,
+        deleting=endpoint.deleting,
+    )
 
 
 def endpoint_spec_from(document: dict[str, Any]) -> EndpointSpec:

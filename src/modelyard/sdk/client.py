@@ -20,6 +20,7 @@ from modelyard.protocol.routes import (
     TARGET_MODEL,
     TARGET_VARIANT,
 )
+from modelyard.protocol.views import HeadlinesView, OverviewView, view_from
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 Kind = str
 """`endpoint`, `model`, `run`, `transform`, `tuning`, or one of `domain.names.RESOURCE_KINDS`."""
 
+IDLE_SECONDS = 3600.0
 LIVE_SECONDS = 300.0
 GONE_SECONDS = 120.0
 LOG_LINES = 100
@@ -127,6 +129,25 @@ class Client:
 
     def status(self) -> StatusView:
         return self._connection.get("/status")
+
+    def overview(self, *, idle_seconds: float = IDLE_SECONDS, limit: int = 20) -> OverviewView:
+        """What runs, what is wrong, what nobody has asked for `idle_seconds`: the first few of each."""
+        asked = {"idle_seconds": idle_seconds, "limit": limit}
+        return view_from(OverviewView, self._connection.get("/overview", asked))
+
+    def headlines(
+        self,
+        *,
+        text: str = "",
+        states: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        project: str = "",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> HeadlinesView:
+        """Endpoints, apps and functions by name, a line each: those with `text` in the name or the model's."""
+        asked = {"text": text, "state": states, "kind": kinds, "project": project, "limit": limit, "offset": offset}
+        return view_from(HeadlinesView, self._connection.get("/headlines", asked))
 
     def healthy(self) -> bool:
         """Whether the yard answers at all."""

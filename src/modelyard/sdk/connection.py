@@ -1,7 +1,7 @@
 """One HTTP connection to a yard: requests as JSON, errors raised again as the yard meant them."""
 
 import ssl
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ REQUEST_SECONDS = 60.0
 ERROR_BYTES_MAX = 1 * 2**20
 """How much of an answer that is an error is read."""
 
-Params = Mapping[str, str | int | bool | None]
+Params = Mapping[str, str | int | float | bool | Sequence[str] | None]
 
 
 class Connection:
@@ -144,5 +144,5 @@ class Connection:
             raise YardDown(f"cannot reach a yard at {self.address.url}: {reason}", UP) from error
 
 
-def _given(params: Params | None) -> dict[str, str | int | bool]:
+def _given(params: Params | None) -> dict[str, str | int | float | bool | Sequence[str]]:
     return {name: value for name, value in (params or {}).items() if value is not None}

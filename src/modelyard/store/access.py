@@ -8,6 +8,9 @@ from modelyard.domain.access import OWNER, Grant, Principal
 from modelyard.domain.users import Session, User, user_principal
 from modelyard.store.counters import count_up, counted
 
+RECOGNISED_MAX = 4096
+"""Credentials that one process remembers."""
+
 
 class Known(NamedTuple):
     """Who is known by a digest."""
@@ -16,6 +19,27 @@ class Known(NamedTuple):
     expires_at: float | None
     host: str | None = None
     """The one host where it counts; None is the yard's own."""
+
+
+class Recognised:
+    """Who was recognised since the last change of who may do what, so that a page of many requests looks each person up
+    once. It forgets all at a change, and never holds whom nobody knows: a stranger's guesses fill nothing."""
+
+    def __init__(self) -> None:
+        # One value, so that no thread ever sees who was known with another's revision.
+        self._at: tuple[int, dict[str, Known]] = (0, {})
+
+    def get(self, digest: str, revision: int) -> Known | None:
+        known_revision, known = self._at
+        return known.get(digest) if revision == known_revision else None
+
+    def put(self, digest: str, revision: int, found: Known) -> None:
+        known_revision, known = self._at
+        if revision < known_revision:
+            return
+        if revision > known_revision or len(known) >= RECOGNISED_MAX:
+            self._at = known_revision, known = revision, {}
+        known[digest] = found
 
 
 def access_changed(connection: Connection) -> None:

@@ -19,14 +19,19 @@ from modelyard.domain.deployments import (
 from modelyard.domain.endpoints import (
     Endpoint,
     EndpointSpec,
+    EndpointState,
     EndpointStatus,
     EndpointVersion,
+    Told,
     VersionState,
     endpoint_spec_from,
     endpoint_status_from,
     kept_versions,
+    kind_of,
     origin_from,
+    told,
 )
+from modelyard.domain.headlines import SENTENCE_LENGTH_MAX, Headline
 from modelyard.domain.idleness import Requests
 from modelyard.domain.names import name_key, not_found
 from modelyard.domain.traffic import Progress, progress_from, steering_from
@@ -40,8 +45,14 @@ from modelyard.store.tables import (
     removed_endpoints,
 )
 
+_OF_STATUS = ("state", "sentence", "ready", "requested", "serving", "updated_at")
+
 _KEYS_AT_ONCE = 500
 """SQLite takes no more than some thousand parameters in one statement."""
+
+# Looking a member up by value, a thousand times for a page, costs more in the enum itself.
+_STATES = {one.value: one for one in EndpointState}
+_VERSION_STATES = {one.value: one for one in VersionState}
 
 
 class SqlEndpoints:
@@ -95,6 +106,22 @@ class SqlEndpoints:
         with self._yard.read() as connection:
             return connection.scalar(select(func.count()).select_from(endpoints)) or 0
 
+    def headlines(self) -> list[Headline]:
+        wanted = (
+            select(
+                *(endpoints.c[name] for name in ("key", "name", "project", "kind", "model")),
+                *(endpoints.c[name] for name in ("wished", "wished_state", "wished_at")),
+                endpoints.c.deleting_at.is_not(None).label("deleting"),
+                *(endpoint_statuses.c[name] for name in _OF_STATUS),
+                endpoint_requests.c.last_at,
+            )
+            .outerjoin(endpoint_statuses, endpoint_statuses.c.endpoint_key == endpoints.c.key)
+            .outerjoin(endpoint_requests, endpoint_requests.c.endpoint_key == endpoints.c.key)
+            .order_by(endpoints.c.key)
+        )
+        with self._yard.read() as connection:
+            return [_headline(*row) for row in connection.execute(wanted)]
+
     def changed_since(self, revision: int) -> tuple[int, list[str]]:
         rows_of = select(endpoints.c.key, endpoints.c.revision).where(endpoints.c.revision > revision)
         with self._yard.read() as connection:
@@ -142,7 +169,7 @@ class SqlEndpoints:
             for some in _portions(by_key):
                 connection.execute(delete(endpoint_statuses).where(endpoint_statuses.c.endpoint_key.in_(some)))
                 known = connection.scalars(select(endpoints.c.key).where(endpoints.c.key.in_(some))).all()
-                rows = [{"endpoint_key": key, "status": asdict(by_key[key])} for key in known]
+                rows = [_status_row(key, by_key[key]) for key in known]
                 if rows:
                     connection.execute(insert(endpoint_statuses), rows)
 
@@ -197,10 +224,73 @@ def _present_statuses(connection: Connection, keys: Collection[str]) -> dict[str
     return found
 
 
+def _status_row(key: str, status: EndpointStatus) -> dict[str, Any]:
+    return {
+        "endpoint_key": key,
+        "status": asdict(status),
+        "state": status.state.value,
+        "sentence": status.sentence[:SENTENCE_LENGTH_MAX],
+        "ready": status.ready,
+        "requested": status.requested,
+        "serving": status.serving_version,
+        "updated_at": status.updated_at,
+    }
+
+
+def _headline(
+    key: str,
+    name: str,
+    project: str,
+    kind: str,
+    model: str | None,
+    wished: int,
+    wished_state: str,
+    wished_at: float,
+    deleting: bool,
+    state: str | None,
+    sentence: str,
+    ready: int | None,
+    requested: int | None,
+    serving: int | None,
+    updated_at: float | None,
+    last_at: float | None,
+) -> Headline:
+    said = told(
+        None if state is None else Told(_STATES[state], sentence),
+        updated_at or 0.0,
+        wished=wished,
+        wished_state=_VERSION_STATES[wished_state],
+        wished_at=wished_at,
+        deleting=deleting,
+    )
+    counts = (ready or 0, requested or 0, serving, wished)
+    return Headline(key, name, project, kind, model, said.state, said.sentence, *counts, wished_at, last_at)
+
+
 def note_change(connection: Connection, key: str) -> None:
-    """To be called by whatever changes an endpoint or a version of it, in the same transaction."""
-    revision = count_up(connection, "endpoints")
-    connection.execute(update(endpoints).where(endpoints.c.key == key).values(revision=revision))
+    """To be called by whatever changes an endpoint or a version of it, in the same transaction. Without
+    effect where it is gone."""
+    newest = connection.execute(
+        select(endpoint_versions)
+        .where(endpoint_versions.c.endpoint_key == key)
+        .order_by(endpoint_versions.c.number.desc())
+        .limit(1)
+    ).first()
+    if newest is None:
+        return
+    spec = endpoint_spec_from(newest.spec)
+    connection.execute(
+        update(endpoints)
+        .where(endpoints.c.key == key)
+        .values(
+            revision=count_up(connection, "endpoints"),
+            kind=kind_of(spec),
+            model=spec.model,
+            wished=newest.number,
+            wished_state=newest.state,
+            wished_at=newest.created_at,
+        )
+    )
 
 
 def put_access(connection: Connection, name: str, access: Policy | None) -> None:
@@ -295,7 +385,8 @@ def put_version(
             origin=asdict(outcome.origin(by)),
         )
     )
-    _forget_old_versions(connection, key)
+    if outcome.change is not Change.CREATING:
+        _forget_old_versions(connection, key)
     note_change(connection, key)
 
 

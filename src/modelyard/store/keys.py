@@ -18,7 +18,7 @@ from modelyard.domain.users import (
     key_principal,
 )
 from modelyard.errors import Conflict
-from modelyard.store.access import Known, access_changed, access_revision, person, session_principal
+from modelyard.store.access import Known, Recognised, access_changed, access_revision, person, session_principal
 from modelyard.store.database import Database
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
 from modelyard.store.tables import api_keys, entry_codes, job_tokens, links, owner_keys, sessions, users
@@ -30,11 +30,13 @@ class SqlKeys:
 
     def __init__(self, yard: Database) -> None:
         self._yard = yard
+        self._recognised = Recognised()
 
     def put_owner(self, digest: str, now: float) -> None:
         with self._yard.write() as connection:
             connection.execute(delete(owner_keys))
             connection.execute(insert(owner_keys).values(digest=digest, created_at=now))
+            access_changed(connection)
 
     def is_owner(self, digest: str) -> bool:
         with self._yard.read() as connection:
@@ -43,18 +45,14 @@ class SqlKeys:
 
     def principal(self, digest: str, now: float) -> Principal | None:
         with self._yard.read() as connection:
-            if connection.scalar(select(owner_keys.c.digest).where(owner_keys.c.digest == digest)) is not None:
-                return OWNER
-            key = connection.execute(select(api_keys).where(api_keys.c.digest == digest)).first()
-            if key is not None:
-                return key_principal(_key(key), _person(connection, key.owner_key), now)
-            mine = (job_tokens.c.digest == digest) & (job_tokens.c.expires_at > now)
-            token = connection.execute(select(job_tokens).where(mine)).first()
-            if token is not None:
-                return job_principal(_job_token(token))
-            good = (sessions.c.digest == digest) & (sessions.c.expires_at > now) & sessions.c.host.is_(None)
-            session = connection.execute(select(sessions).where(good)).first()
-            return session_principal(_session(session), _person(connection, session.user_key)) if session else None
+            revision = access_revision(connection)
+            known = self._recognised.get(digest, revision)
+            if known is None:
+                known = _known(connection, digest, now)
+                if known is None:
+                    return None
+                self._recognised.put(digest, revision, known)
+        return known.principal if known.expires_at is None or known.expires_at > now else None
 
     def credentials(self, now: float) -> dict[str, Known]:
         with self._yard.read() as connection:
@@ -204,6 +202,23 @@ class SqlKeys:
         with self._yard.write() as connection:
             for digest, at in digests.items():
                 connection.execute(update(api_keys).where(api_keys.c.digest == digest).values(last_used_at=at))
+
+
+def _known(connection: Connection, digest: str, now: float) -> Known | None:
+    """Who that is at the yard's own address."""
+    if connection.scalar(select(owner_keys.c.digest).where(owner_keys.c.digest == digest)) is not None:
+        return Known(OWNER, None)
+    row = connection.execute(select(api_keys).where(api_keys.c.digest == digest)).first()
+    if row is not None:
+        principal = key_principal(_key(row), _person(connection, row.owner_key), now)
+        return Known(principal, row.expires_at) if principal is not None else None
+    row = connection.execute(select(job_tokens).where(job_tokens.c.digest == digest)).first()
+    if row is not None:
+        return Known(job_principal(_job_token(row)), row.expires_at)
+    own = (sessions.c.digest == digest) & sessions.c.host.is_(None)
+    row = connection.execute(select(sessions).where(own)).first()
+    principal = session_principal(_session(row), _person(connection, row.user_key)) if row is not None else None
+    return Known(principal, row.expires_at) if row is not None and principal is not None else None
 
 
 def _person(connection: Connection, email: str | None) -> Principal | None:

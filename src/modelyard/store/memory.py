@@ -35,6 +35,7 @@ from modelyard.domain.endpoints import (
     VersionState,
     kept_versions,
 )
+from modelyard.domain.headlines import Headline, headline
 from modelyard.domain.idleness import Requests
 from modelyard.domain.invocations import (
     DEAD,
@@ -160,6 +161,13 @@ class MemoryEndpoints:
 
     def count(self) -> int:
         return len(self._endpoints)
+
+    def headlines(self) -> list[Headline]:
+        with self._lock:
+            return [
+                headline(one, self._statuses.get(key), self._requests.get(key, Requests()))
+                for key, one in sorted(self._endpoints.items())
+            ]
 
     def changed_since(self, revision: int) -> tuple[int, list[str]]:
         with self._lock:
@@ -498,6 +506,9 @@ class MemoryRuns:
             and (training is None or name_key(one.spec.training) == name_key(training))
         ]
         return wanted[:limit]
+
+    def count(self) -> int:
+        return len(self._runs)
 
     def unfinished(self) -> list[Run]:
         with self._lock:

@@ -15,6 +15,7 @@ from modelyard.domain.audit import Audited
 from modelyard.domain.autoscaling import Recommendation
 from modelyard.domain.deployments import Change, Outcome, Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointStatus, VersionState
+from modelyard.domain.headlines import Headline
 from modelyard.domain.idleness import Requests
 from modelyard.domain.invocations import Invocation, InvocationStatus, WebhookDelivery
 from modelyard.domain.metrics import Figures, MetricRecord
@@ -96,6 +97,10 @@ class Endpoints(Protocol):
         ...
 
     def count(self) -> int: ...
+
+    def headlines(self) -> list[Headline]:
+        """Of all, by name, without reading a document."""
+        ...
 
     def changed_since(self, revision: int) -> tuple[int, list[str]]:
         """The keys of the endpoints that came or changed after `revision`, and the revision to ask with next; 0 gives
@@ -217,6 +222,8 @@ class Runs(Protocol):
     def select(self, project: str | None = None, training: str | None = None, limit: int = 100) -> list[Run]:
         """Newest first."""
         ...
+
+    def count(self) -> int: ...
 
     def unfinished(self) -> list[Run]:
         """Oldest first."""

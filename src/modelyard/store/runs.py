@@ -63,6 +63,10 @@ class SqlRuns:
         with self._queue.read() as connection:
             return [_run(row) for row in connection.execute(wanted)]
 
+    def count(self) -> int:
+        with self._queue.read() as connection:
+            return connection.scalar(select(func.count()).select_from(runs)) or 0
+
     def unfinished(self) -> list[Run]:
         going_on = [status.value for status in RunStatus if status not in ENDED]
         wanted = select(runs).where(runs.c.status.in_(going_on)).order_by(runs.c.sequence)

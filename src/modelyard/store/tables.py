@@ -23,9 +23,15 @@ endpoints = Table(
     Column("deleting_at", Float),
     Column("access", JSON),
     Column("revision", Integer, nullable=False, server_default="1"),
+    Column("kind", String),
+    Column("model", String),
+    Column("wished", Integer),
+    Column("wished_state", String),
+    Column("wished_at", Float),
     Index("endpoints_by_revision", "revision"),
 )
-"""`revision` is the counter's value at the endpoint's last change, its versions' included."""
+"""`revision` is the counter's value at the endpoint's last change, its versions' included. What follows it repeats the
+newest version, for `domain.headlines`."""
 
 counters = Table(
     "counters",
@@ -63,7 +69,14 @@ endpoint_statuses = Table(
     yard,
     Column("endpoint_key", String, ForeignKey("endpoints.key"), primary_key=True),
     Column("status", JSON, nullable=False),
+    Column("state", String),
+    Column("sentence", String),
+    Column("ready", Integer),
+    Column("requested", Integer),
+    Column("serving", Integer),
+    Column("updated_at", Float),
 )
+"""What follows `status` repeats parts of it, for `domain.headlines`."""
 
 removed_endpoints = Table(
     "removed_endpoints",

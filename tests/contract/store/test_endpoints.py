@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from modelyard.domain.deployments import Change, Wanted
@@ -10,7 +12,10 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     VersionState,
 )
+from modelyard.domain.functions import Function
+from modelyard.domain.headlines import headline
 from modelyard.domain.idleness import Requests
+from modelyard.domain.names import name_key
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
 A, B, C = EndpointSpec("a"), EndpointSpec("b", replicas=2, environment={"X": "1"}), EndpointSpec("c")
@@ -251,3 +256,28 @@ def test_a_deletion_of_a_version_that_is_no_longer_wished_does_nothing(store):
     deploy_all(store, "a")
     assert not store.endpoints.delete("a", 9.0, version=7).deleting
     assert store.endpoints.delete("a", 9.0, version=1).deleting
+
+
+def test_headlines_say_what_the_documents_say(store):
+    function = EndpointSpec("f", function=Function("main.handler"))
+    for name, spec in (("price", EndpointSpec("a", model="price:3")), ("Greet", function), ("new", A), ("gone", A)):
+        deploy(store, name, spec)
+    long = "cannot start: " + "x" * 1000
+    error = EndpointStatus(EndpointState.ERROR, long, 1, 0, 1, 0, 5.0)
+    store.endpoints.put_statuses({"price": STATUS, "greet": error, "gone": STATUS})
+    deploy(store, "greet", replace(function, replicas=2), now=4.0)
+    deploy(store, "price", EndpointSpec("a", model="price:4"), now=9.0)
+    store.endpoints.mark_version("price", 2, VersionState.READY, None)
+    store.endpoints.delete("gone", 10.0)
+    store.endpoints.put_requests({"price": Requests(8.0)})
+    statuses, requests = store.endpoints.statuses(), store.endpoints.requests()
+    assert store.endpoints.headlines() == [
+        headline(one, statuses.get(key), requests.get(key, Requests()))
+        for key, one in sorted((name_key(one.name), one) for one in store.endpoints.select())
+    ]
+    assert [(one.name, one.kind, one.state, one.model) for one in store.endpoints.headlines()] == [
+        ("gone", "endpoint", "deleting", None),
+        ("Greet", "function", "error", None),
+        ("new", "endpoint", "updating", None),
+        ("price", "endpoint", "updating", "price:4"),
+    ]

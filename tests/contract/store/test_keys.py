@@ -9,6 +9,7 @@ from modelyard.domain.users import ApiKey, EntryCode, Session, User
 from modelyard.errors import NotFound
 from modelyard.store.access import Known
 from modelyard.store.limits import LINKS_MAX, SESSIONS_MAX
+from modelyard.store.sqlite import open_store
 
 CALLS, SEES = Grant(Role.CALLER, "shop"), Grant(Role.VIEWER)
 
@@ -170,3 +171,27 @@ def test_a_job_has_one_token_at_a_time_until_its_run_ends_or_it_expires(store):
     store.keys.end_job_token("r-1")
     assert store.keys.revision() != before
     assert store.keys.principal("second", 3.0) is None
+
+
+def test_who_was_recognised_is_not_any_more_once_another_process_says_so(home):
+    """Each process remembers whom it recognised."""
+    here, elsewhere = open_store(home), open_store(home)
+    elsewhere.users.add(User("ada@example.org", "Ada", 1.0, grants=(SEES,)), "hash")
+    here.keys.put_owner("owner", 1.0)
+    here.keys.put_session("session", Session("s-1", "ada@example.org", 1.0, 100.0, "10.0.0.1", "a browser"))
+
+    def role(digest="session", now=2.0):
+        found = here.keys.principal(digest, now)
+        return found and found.grants
+
+    assert role() == (SEES,)
+    assert role(now=100.0) is None
+    elsewhere.users.change("ada@example.org", lambda one: replace(one, grants=(CALLS,)))
+    assert role() == (CALLS,)
+    elsewhere.users.change("ada@example.org", lambda one: replace(one, disabled=True))
+    assert role() is None
+    assert here.keys.principal("owner", 2.0) == OWNER
+    elsewhere.keys.put_owner("another", 3.0)
+    assert here.keys.principal("owner", 4.0) is None
+    for store in (here, elsewhere):
+        store.close()

@@ -1,18 +1,23 @@
 """Pages of the console with much to show, and by whom they may be seen."""
 
 import re
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
 
 from modelyard.console.pages import NOUNS
+from modelyard.console.paging import ROWS
 from modelyard.console.static import FILES, address
 from modelyard.domain.endpoints import EndpointState, EndpointStatus
+from modelyard.store.migrate import database_path
 from tests.integration.api.yard_over_http import URL, Api
 
 ENDPOINTS = 1000
-SECONDS_MAX = 0.1
+YARDSTICKS_MAX = 3
 BYTES_MAX = 200_000
 TRIES = 7
 
@@ -27,14 +32,24 @@ def visit(api: Api, *paths: str) -> list[httpx.Response]:
     return api.talk(go)
 
 
-@pytest.fixture
-def crowded(api: Api) -> Api:
-    """A yard with a thousand endpoints, each with a name as long as names may be."""
+COPIES = (
+    """INSERT INTO endpoints SELECT ?1, ?1, project, deleting_at, revision, access, kind, model, wished,
+        wished_state, wished_at FROM endpoints WHERE key = ?2""",
+    """INSERT INTO endpoint_versions SELECT ?1, number, spec, created_at, state, reason, origin,
+        out_of_memory, progress, steering FROM endpoint_versions WHERE endpoint_key = ?2""",
+)
+"""Deploying a thousand would take longer than all else here."""
+
+
+def yard_of(count: int, home: Path) -> Api:
+    """A yard on a disk with so many endpoints, each with a name as long as names may be."""
+    api = Api(home, on_disk=True)
     api.register()
-    names = [f"{'price-of-what-is-sold-in-the-northern-regions-':x<58}{number:05d}" for number in range(ENDPOINTS)]
-    for start in range(0, ENDPOINTS, 100):
-        wanted = [{"name": name, "model": {"reference": "price"}} for name in names[start : start + 100]]
-        assert api.deploy(*wanted).status_code == 200
+    names = [f"{'price-of-what-is-sold-in-the-northern-regions-':x<58}{number:05d}" for number in range(count)]
+    assert api.deploy({"name": names[0], "model": {"reference": "price"}}).status_code == 200
+    with closing(sqlite3.connect(database_path(api.home, "yard"))) as connection, connection:
+        for copy in COPIES:
+            connection.executemany(copy, [(name, names[0]) for name in names[1:]])
     api.clock.advance(1)
     broken = "cannot start: OSError: no licence for the tokenizer\nTraceback (most recent call last):\n  ..."
     api.store.endpoints.put_statuses(
@@ -48,26 +63,43 @@ def crowded(api: Api) -> Api:
     return api
 
 
-@pytest.mark.parametrize("path", ["", "/endpoints", "/endpoints?q=00999", "/endpoints?page=10"])
-def test_a_thousand_endpoints_are_shown_in_a_tenth_of_a_second_and_in_few_bytes(crowded: Api, path: str) -> None:
-    link = crowded.post("/links").json()["url"]
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    return yard_of(ENDPOINTS, tmp_path_factory.mktemp("crowded"))
 
-    async def go(client: httpx.AsyncClient) -> tuple[list[float], int]:
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    """As many as one page of a list shows."""
+    return yard_of(ROWS, tmp_path_factory.mktemp("small"))
+
+
+def best_of_tries(api: Api, path: str) -> tuple[float, int]:
+    """CPU seconds of all threads together, which other programs on the machine do not lengthen, and bytes."""
+    link = api.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> tuple[float, int]:
         await client.get(link)
-        took: list[float] = []
         page = await client.get(f"/console{path}")
+        took: list[float] = []
         for _ in range(TRIES):
-            began = time.thread_time()
+            began = time.process_time()
             page = await client.get(f"/console{path}")
-            took.append(time.thread_time() - began)
+            took.append(time.process_time() - began)
             assert page.status_code == 200
-        return took, len(page.content)
+        return min(took), len(page.content)
 
-    began = time.process_time()
-    took, size = crowded.talk(go)
-    # All threads together: whatever else this machine does, it does not count.
-    mean = (time.process_time() - began) / (len(took) + 1)
-    assert mean < SECONDS_MAX, mean
+    return api.talk(go)
+
+
+@pytest.mark.parametrize("path", ["", "/endpoints"])
+def test_a_page_costs_little_more_with_a_thousand_endpoints_than_with_those_it_shows(
+    crowded: Api, small: Api, path: str
+) -> None:
+    took, size = best_of_tries(crowded, path)
+    yardstick, _ = best_of_tries(small, path)
+    print(f"/console{path}: {took * 1000:.1f} ms of CPU with {ENDPOINTS}, {yardstick * 1000:.1f} ms with {ROWS}")
+    assert took < YARDSTICKS_MAX * yardstick
     assert size + sum(len(answer.content) for answer in files(crowded)) < BYTES_MAX, size
 
 

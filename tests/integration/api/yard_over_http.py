@@ -18,7 +18,10 @@ from modelyard.sdk.in_process import InProcess
 from modelyard.settings import Home
 from modelyard.store.artifacts import FileArtifacts
 from modelyard.store.memory import MemoryStore
+from modelyard.store.migrate import migrate
+from modelyard.store.ports import Store
 from modelyard.store.private_files import make_private
+from modelyard.store.sqlite import open_store
 
 KEY = "the-owner's-key"
 URL = "http://127.0.0.1:8400"
@@ -28,12 +31,14 @@ MODEL = b'{"learner":{"feature_names":[]},"version":[3,0,0]}'
 class Api:
     """Asks as a client of the yard would."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, on_disk: bool = False) -> None:
         self.pokes = 0
         self.clock = ManualClock()
-        self.store = MemoryStore()
         self.home = Home(root)
         self.home.make()
+        if on_disk:
+            migrate(self.home)
+        self.store: Store = open_store(self.home) if on_disk else MemoryStore()
         make_private(self.home.token_key, os.urandom(TOKEN_KEY_BYTES))
         self.artifacts = FileArtifacts(self.home.artifacts)
         self.store.keys.put_owner(hashlib.sha256(KEY.encode()).hexdigest(), self.clock.now())

@@ -1,4 +1,4 @@
--- What the revisions up to r0012 lead to, as SQLite writes it down. Made by contributing/schemas.py;
+-- What the revisions up to r0013 lead to, as SQLite writes it down. Made by contributing/schemas.py;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -7,7 +7,7 @@ CREATE TABLE endpoints (
 	"key" VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
 	project VARCHAR NOT NULL, 
-	deleting_at FLOAT, revision INTEGER DEFAULT '1' NOT NULL, access JSON, 
+	deleting_at FLOAT, revision INTEGER DEFAULT '1' NOT NULL, access JSON, kind VARCHAR, model VARCHAR, wished INTEGER, wished_state VARCHAR, wished_at FLOAT, 
 	PRIMARY KEY ("key")
 );
 CREATE TABLE endpoint_versions (
@@ -22,7 +22,7 @@ CREATE TABLE endpoint_versions (
 );
 CREATE TABLE endpoint_statuses (
 	endpoint_key VARCHAR NOT NULL, 
-	status JSON NOT NULL, 
+	status JSON NOT NULL, state VARCHAR, sentence VARCHAR, ready INTEGER, requested INTEGER, serving INTEGER, updated_at FLOAT, 
 	PRIMARY KEY (endpoint_key), 
 	FOREIGN KEY(endpoint_key) REFERENCES endpoints ("key")
 );

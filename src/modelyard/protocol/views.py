@@ -1,0 +1,88 @@
+"""Answers of the interface, each declared once: `api` returns them, `sdk` reads them. Times are RFC 3339 in UTC."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar, get_args, get_type_hints
+
+_ViewT = TypeVar("_ViewT")
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineView:
+    """An endpoint, an app or a function in one line of a list."""
+
+    kind: str
+    name: str
+    project: str
+    model: str | None
+    state: str
+    """A value of `domain.endpoints.EndpointState`."""
+    sentence: str
+    """Its beginning, where it is long."""
+    ready: int
+    requested: int
+    serving_version: int | None
+    wished_version: int
+    wished_at: str
+    """When it was deployed last."""
+    last_request_at: str | None
+    """To within some seconds; null where it was never asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlinesView:
+    total: int
+    """Of those that are like what is asked for; `headlines` has one part of them."""
+    count: int
+    """Of all."""
+    states: dict[str, int]
+    """How many of all are in each."""
+    projects: list[str]
+    headlines: list[HeadlineView]
+    """By name."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewView:
+    """What a yard serves, at a glance. Each list has its first few, beside how many there are."""
+
+    count: int
+    ready: int
+    """Replicas."""
+    states: dict[str, int]
+    kinds: dict[str, int]
+    asked: list[HeadlineView]
+    """Those that were asked last first."""
+    wrong: list[HeadlineView]
+    """Each with its whole sentence."""
+    wrong_count: int
+    idle: list[HeadlineView]
+    """Those that nobody has asked for long and that keep replicas all the same, the longest idle first."""
+    idle_count: int
+
+
+def view_from(kind: type[_ViewT], document: dict[str, Any]) -> _ViewT:
+    """A view out of its JSON document. What a newer yard says beside it is left out."""
+    return kind(
+        **{
+            name: value if views is None or value is None else _views(views, value)
+            for name, views in _fields(kind).items()
+            if (value := document.get(name, _MISSING)) is not _MISSING
+        }
+    )
+
+
+@cache
+def _fields(kind: type[Any]) -> dict[str, type[Any] | None]:
+    """Its fields by name, each with the view that it holds or holds a list of, if it holds any."""
+    hints = get_type_hints(kind)
+    return {
+        one.name: next(filter(is_dataclass, (hints[one.name], *get_args(hints[one.name]))), None)
+        for one in fields(kind)
+    }
+
+
+def _views(kind: type[Any], value: Any) -> Any:
+    return [view_from(kind, one) for one in value] if isinstance(value, list) else view_from(kind, value)
