@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +20,7 @@ from modelyard.api.secrets import secret_notes
 from modelyard.api.splitters import check_not_split
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
-from modelyard.domain.apps import KIND as APP
+from modelyard.domain.access import policy_document
 from modelyard.domain.deployments import Change, Outcome, previous_ready
 from modelyard.domain.endpoints import (
     BY_LENGTH_MAX,
@@ -31,7 +30,7 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     told_of,
 )
-from modelyard.domain.hosts import LOCAL
+from modelyard.domain.hosts import own_address
 from modelyard.domain.idleness import Requests, expires_at
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
@@ -89,6 +88,8 @@ class EndpointView:
     url: str
     is_function: bool
     """Whether it is a handler in Lambda's contract."""
+    access: dict[str, Any] | None
+    """Who may call it (`domain.access.Policy`); null leaves it to the yard."""
     replicas: list[ReplicaView]
     versions: list[VersionView]
     notes: list[str]
@@ -133,14 +134,6 @@ class Refresh(BaseModel):
     by: By = None
 
 
-def _origin(endpoint: Endpoint, origin: str) -> str:
-    """Where an app is visited: at the first of its own host names, else below localhost at the yard's port."""
-    app = endpoint.wished.spec.app
-    own = app.hosts[0] if app is not None and app.hosts else f"{name_key(endpoint.name)}.{LOCAL}"
-    split = urlsplit(origin)
-    return f"{split.scheme}://{own}" + (f":{split.port}" if split.port is not None else "")
-
-
 def endpoint_view(
     endpoint: Endpoint,
     seen: EndpointStatus | None,
@@ -173,6 +166,7 @@ def endpoint_view(
         expires_at=None if expiry is None else iso(expiry),
         url=_url(origin, endpoint),
         is_function=endpoint.wished.spec.function is not None,
+        access=policy_document(endpoint.access) if endpoint.access is not None else None,
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(one) for one in endpoint.versions],
         notes=secret_notes(wished.spec, seen, secrets),
@@ -183,8 +177,9 @@ def endpoint_view(
 
 
 def _url(origin: str, endpoint: Endpoint) -> str:
-    if endpoint.kind == APP:
-        return _origin(endpoint, origin)
+    app = endpoint.wished.spec.app
+    if app is not None:
+        return own_address(origin, endpoint.name, app.hosts)
     if endpoint.wished.spec.function is not None:
         return f"{origin}{FUNCTIONS}{endpoint.name}"
     return f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}"

@@ -1,6 +1,7 @@
 """What every page does: ask the yard as the browser would, and leave with a policy that lets nothing else in."""
 
 import asyncio
+import shlex
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,10 +12,10 @@ from starlette.responses import HTMLResponse, Response
 
 from modelyard.console import formats
 from modelyard.console.coordinates import RANKS
-from modelyard.console.headlines import page_of
+from modelyard.console.places import place_of
 from modelyard.console.static import address
 from modelyard.protocol.browsers import own_origin, presented_session
-from modelyard.protocol.routes import CONSOLE, SECURE_SESSION_COOKIE, SESSION_COOKIE
+from modelyard.protocol.routes import CONSOLE
 from modelyard.sdk.client import Client
 
 if TYPE_CHECKING:
@@ -66,9 +67,29 @@ def is_secure(request: Request) -> bool:
     return request.headers.get("x-forwarded-proto") == "https"
 
 
-def session_cookie(request: Request) -> str:
-    """The cookie's name: over TLS one that only this host can set, and only over TLS."""
-    return SECURE_SESSION_COOKIE if is_secure(request) else SESSION_COOKIE
+def cookie_name(request: Request, name: str) -> str:
+    """Over TLS one that only this host can set, and only over TLS."""
+    return f"__Host-{name}" if is_secure(request) else name
+
+
+def set_cookie(
+    request: Request, response: Response, name: str, value: str, seconds: float, *, lax: bool = False
+) -> None:
+    """From here on the browser has a cookie that no script can use, and no other site. `lax` sends it along, too, where
+    another site leads the browser to one of our pages."""
+    response.set_cookie(
+        cookie_name(request, name),
+        value,
+        max_age=int(seconds),
+        path="/",
+        httponly=True,
+        samesite="lax" if lax else "strict",
+        secure=is_secure(request),
+    )
+
+
+def drop_cookie(request: Request, response: Response, name: str) -> None:
+    response.delete_cookie(cookie_name(request, name), path="/", secure=is_secure(request), httponly=True)
 
 
 def render(template: str, values: dict[str, Any], status: int = 200) -> Response:
@@ -124,7 +145,7 @@ def _templates() -> "Environment":
         "console": CONSOLE,
         "address": address,
         "tone": formats.tone,
-        "page_of": page_of,
+        "place_of": place_of,
         "coordinate_ranks": RANKS,
     }
     made.globals.update(words)
@@ -138,7 +159,9 @@ def _templates() -> "Environment":
         "percent": formats.percent,
         "first_line": formats.first_line,
         "took": formats.took,
+        "policy": formats.policy_text,
         "part": partial(quote, safe=""),
+        "shell": shlex.quote,
     }
     made.filters.update(filters)
     return made

@@ -25,8 +25,6 @@ EXAMPLE = """\
   autoscaling: {min_replicas: 0, max_replicas: 4}
 """
 
-_PAGES = {"endpoint": "/endpoints/", "alarm": "/alarms/"}
-
 
 def deploy_form(client: Client, visit: Visit) -> dict[str, Any]:  # noqa: ARG001 (what a page's content takes)
     return {
@@ -34,7 +32,6 @@ def deploy_form(client: Client, visit: Visit) -> dict[str, Any]:  # noqa: ARG001
         "project": visit.typed("project"),
         "prune": bool(visit.typed("prune")),
         "outcomes": None,
-        "pages_of": _PAGES,
     }
 
 

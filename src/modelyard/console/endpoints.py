@@ -3,14 +3,17 @@ there are so many, a form to try it, its log."""
 
 import json
 import shlex
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from modelyard.console.charts import Chart, Point, Series, time_chart, with_gaps, with_noughts
 from modelyard.console.formats import seconds_of, seconds_text
 from modelyard.console.headlines import headline_list
+from modelyard.console.places import PLACES
+from modelyard.console.reports import reports
 from modelyard.console.trying import Form, form_of
-from modelyard.console.visits import Answer, Page, Visit
+from modelyard.console.visits import Action, Answer, Content, Page, Visit
 from modelyard.errors import NotFound, NotReady
 from modelyard.sdk.client import Client
 from modelyard.sdk.metrics import MetricsView
@@ -20,6 +23,10 @@ LINES_SHOWN = 100
 LINES_SEARCHED = 10_000
 """As many as the yard hands out at once."""
 
+LINES_OF_REPORTS = 1000
+"""Of a function's log, in which its last reports are looked for."""
+
+REPORTS_SHOWN = 10
 DECISIONS_SHOWN = 8
 VERSIONS_SHOWN = 20
 EVENTS_SHOWN = 10
@@ -51,8 +58,10 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
     span = span if span in SPANS else "15m" if young else "1h"
     measured = client.metrics(name, since=span)
     invocations = client.invocations(name, limit=INVOCATIONS_SHOWN)
+    lines = list(client.endpoint_logs(name, lines=LINES_OF_REPORTS if endpoint["is_function"] else LINES_SHOWN))
     return {
         "endpoint": endpoint,
+        "place": PLACES[endpoint["kind"]],
         "history": client.history(name),
         "versions_shown": VERSIONS_SHOWN,
         "span": span,
@@ -63,12 +72,14 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
         "form": _form(client, name, endpoint),
         "curl": curl_line(client.url, endpoint),
         "python": python_lines(client.url, endpoint),
+        "try_path": urlsplit(endpoint["url"]).path,
         "invocations": invocations,
         "dead": sum(one.get("status") == "failed" for one in invocations),
         "alarms": client.alarms(endpoint=name),
         "captures": client.captures(name),
-        "lines": list(client.endpoint_logs(name, lines=LINES_SHOWN)),
-        "events": client.events(kind="endpoint", name=endpoint["name"], limit=EVENTS_SHOWN),
+        "lines": lines[-LINES_SHOWN:],
+        "reports": reports(lines)[-REPORTS_SHOWN:][::-1] if endpoint["is_function"] else [],
+        "events": client.events(kind=endpoint["kind"], name=endpoint["name"], limit=EVENTS_SHOWN),
     }
 
 
@@ -84,6 +95,7 @@ def _form(client: Client, name: str, endpoint: EndpointView) -> Form:
 def log_page(client: Client, visit: Visit) -> dict[str, Any]:
     """The last lines that are wanted: by words, level, replica, time, request."""
     name, text = visit.names["name"], visit.asked("q")
+    endpoint = client.endpoint(name)
     lines = client.endpoint_logs(
         name,
         lines=LINES_SEARCHED if text else 1000,
@@ -94,7 +106,8 @@ def log_page(client: Client, visit: Visit) -> dict[str, Any]:
     )
     shown = [line for line in lines if text.lower() in line.lower()]
     return {
-        "endpoint": client.endpoint(name),
+        "endpoint": endpoint,
+        "place": PLACES[endpoint["kind"]],
         "lines": shown[-1000:],
         "levels": LEVELS,
         "narrowed": any(visit.asked(one) for one in ("q", "replica", "level", "since", "request")),
@@ -144,61 +157,43 @@ def python_lines(url: str, endpoint: EndpointView) -> str:
     )
 
 
-def roll_back(client: Client, visit: Visit) -> Answer:
+def roll_back(client: Client, visit: Visit) -> None:
     client.rollback(visit.names["name"], visit.typed_number("to", "a version") if visit.typed("to") else None)
-    return _own(visit)
 
 
-def refresh(client: Client, visit: Visit) -> Answer:
-    client.refresh(visit.names["name"])
-    return _own(visit)
-
-
-def pause(client: Client, visit: Visit) -> Answer:
-    client.pause(visit.names["name"])
-    return _own(visit)
-
-
-def resume(client: Client, visit: Visit) -> Answer:
-    client.resume(visit.names["name"])
-    return _own(visit)
-
-
-def promote(client: Client, visit: Visit) -> Answer:
+def promote(client: Client, visit: Visit) -> None:
     client.promote_endpoint(visit.names["name"], step=bool(visit.typed("step")))
-    return _own(visit)
 
 
-def redrive(client: Client, visit: Visit) -> Answer:
-    client.redrive_invocations(visit.names["name"])
-    return _own(visit)
+def pages_at(place: str, list_template: str, listed: Content) -> tuple[Page, ...]:
+    """The pages of what serves at `place`: the list, one, its log. What a button did is seen on the same page."""
+
+    def staying(do: Callable[[Client, Visit], object]) -> Action:
+        def act(client: Client, visit: Visit) -> Answer:
+            do(client, visit)
+            return f"{place}/{quote(visit.names['name'], safe='')}"
+
+        return act
+
+    def delete(client: Client, visit: Visit) -> Answer:
+        visit.confirm(visit.names["name"])
+        client.delete_endpoint(visit.names["name"], wait=False)
+        return place
+
+    actions = {
+        "rollback": staying(roll_back),
+        "refresh": staying(lambda client, visit: client.refresh(visit.names["name"])),
+        "pause": staying(lambda client, visit: client.pause(visit.names["name"])),
+        "resume": staying(lambda client, visit: client.resume(visit.names["name"])),
+        "promote": staying(promote),
+        "redrive": staying(lambda client, visit: client.redrive_invocations(visit.names["name"])),
+        "delete": delete,
+    }
+    return (
+        Page(place, list_template, listed),
+        Page(f"{place}/{{name}}", "endpoint.html", endpoint_page, actions),
+        Page(f"{place}/{{name}}/logs", "logs.html", log_page),
+    )
 
 
-def delete(client: Client, visit: Visit) -> Answer:
-    visit.confirm(visit.names["name"])
-    client.delete_endpoint(visit.names["name"], wait=False)
-    return "/endpoints"
-
-
-def _own(visit: Visit) -> str:
-    return f"/endpoints/{quote(visit.names['name'])}"
-
-
-PAGES = (
-    Page("/endpoints", "endpoints.html", endpoint_list),
-    Page(
-        "/endpoints/{name}",
-        "endpoint.html",
-        endpoint_page,
-        {
-            "rollback": roll_back,
-            "refresh": refresh,
-            "pause": pause,
-            "resume": resume,
-            "promote": promote,
-            "redrive": redrive,
-            "delete": delete,
-        },
-    ),
-    Page("/endpoints/{name}/logs", "logs.html", log_page),
-)
+PAGES = pages_at("/endpoints", "endpoints.html", endpoint_list)

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from modelyard.console.asking import HEADERS, ask, has_session, is_secure, render
+from modelyard.console.asking import HEADERS, ask, drop_cookie, has_session, is_secure, render, set_cookie
 from modelyard.console.sessions import PASSWORD, login_page
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.browsers import own_origin
-from modelyard.protocol.routes import APP_COOKIE, CONSOLE, ENTRANCE, ENTRY_COOKIE, SECURE_APP_COOKIE
+from modelyard.protocol.routes import APP_COOKIE, CONSOLE, ENTRANCE, ENTRY_COOKIE
 
 if TYPE_CHECKING:
     from modelyard.sdk.in_process import InProcess
@@ -59,17 +59,8 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             return RedirectResponse(next_of(request.query_params.get("next", "")), 303, headers=HEADERS)
         target = f"{ENTRANCE}/entered?{urlencode({'next': next_of(request.query_params.get('next', ''))})}"
         response = RedirectResponse(target, 303, headers=HEADERS)
-        secure = is_secure(request)
-        response.set_cookie(
-            _cookie(request),
-            opened["session"],
-            max_age=int(opened["seconds"]),
-            path="/",
-            httponly=True,
-            samesite="lax",
-            secure=secure,
-        )
-        response.delete_cookie(ENTRY_COOKIE, path=f"{ENTRANCE}/", secure=secure, httponly=True)
+        set_cookie(request, response, APP_COOKIE, opened["session"], opened["seconds"], lax=True)
+        response.delete_cookie(ENTRY_COOKIE, path=f"{ENTRANCE}/", secure=is_secure(request), httponly=True)
         return response
 
     async def leave(request: Request) -> Response:
@@ -77,7 +68,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         with contextlib.suppress(NotFound):
             await ask(request, yard(), _leave, own_page=True)
         response = render("missing.html", {"message": "You are signed out here.", "hint": None})
-        response.delete_cookie(_cookie(request), path="/", secure=is_secure(request), httponly=True)
+        drop_cookie(request, response, APP_COOKIE)
         return response
 
     return [
@@ -102,10 +93,6 @@ def _at(request: Request, host: str) -> str:
 
 def _pass_on(target: str, name: str) -> Response:
     return render("passing.html", {"target": target, "host": name})
-
-
-def _cookie(request: Request) -> str:
-    return SECURE_APP_COOKIE if is_secure(request) else APP_COOKIE
 
 
 def _leave(client: Any) -> None:

@@ -130,6 +130,21 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{number(share * 100)} %"
 
 
+def policy_text(document: Mapping[str, Any] | None) -> str:
+    """Who may come in, as `domain.access.Policy` has it."""
+    if document is None:
+        return "everybody on this machine; elsewhere whoever has a key to it"
+    groups = ", ".join(document["groups"])
+    words = {
+        "public": "everybody",
+        "key": "whoever has a key to it",
+        "login": "whoever has signed in",
+        "groups": f"people of {groups}",
+    }
+    addresses = f", from {', '.join(document['addresses'])}" if document.get("addresses") else ""
+    return words[document["way"]] + addresses
+
+
 def first_line(text: str | None) -> str:
     return (text or "").partition("\n")[0]
 

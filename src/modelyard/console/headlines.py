@@ -1,20 +1,10 @@
 """Lists of what serves: endpoints, apps, functions, a line each."""
 
 from typing import Any
-from urllib.parse import quote
 
 from modelyard.console.paging import ROWS, offset_asked, paging_of
 from modelyard.console.visits import Visit
-from modelyard.protocol.views import HeadlineView
 from modelyard.sdk.client import Client
-
-PLACES = {"endpoint": "/endpoints", "app": "/apps", "function": "/functions"}
-"""Lists of each kind, below `/console`."""
-
-
-def page_of(one: HeadlineView) -> str:
-    """Its own page."""
-    return f"{PLACES[one.kind]}/{quote(one.name, safe='')}"
 
 
 def headline_list(client: Client, visit: Visit, *kinds: str) -> dict[str, Any]:

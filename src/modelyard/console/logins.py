@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from modelyard.console.asking import HEADERS, ask, is_secure
+from modelyard.console.asking import HEADERS, ask, cookie_name, drop_cookie, set_cookie
 from modelyard.console.sessions import PASSWORD, go_on, login_page, next_page, with_session
 from modelyard.errors import ModelyardError, Unauthorized
 from modelyard.protocol.routes import CONSOLE, LOGIN
@@ -29,15 +29,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             return await login_page(request, yard(), target, f"{error.message}. {error.hint or ''}")
         response = RedirectResponse(begun["url"], 303, headers=HEADERS)
         # Lax: the provider sends the browser back, which is another site's doing.
-        response.set_cookie(
-            _cookie(request),
-            begun["binding"],
-            max_age=int(begun["seconds"]),
-            path="/",
-            httponly=True,
-            samesite="lax",
-            secure=is_secure(request),
-        )
+        set_cookie(request, response, COOKIE, begun["binding"], begun["seconds"], lax=True)
         return response
 
     async def callback(request: Request) -> Response:
@@ -45,7 +37,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         answer = {
             "code": given.get("code", ""),
             "state": given.get("state", ""),
-            "binding": request.cookies.get(_cookie(request), ""),
+            "binding": request.cookies.get(cookie_name(request, COOKIE), ""),
             "issuer": given.get("iss"),
         }
         try:
@@ -57,11 +49,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         target = PASSWORD if opened["must_change_password"] else next_page(opened["next"])
         # Not a redirect: the browser would take it for the provider's doing still, and keep the session's cookie back.
         response = with_session(request, go_on(target), opened)
-        response.delete_cookie(_cookie(request), path="/", secure=is_secure(request), httponly=True)
+        drop_cookie(request, response, COOKIE)
         return response
 
     return [Route(f"{LOGIN}/{{provider}}", begin), Route(f"{LOGIN}/{{provider}}/callback", callback)]
-
-
-def _cookie(request: Request) -> str:
-    return f"__Host-{COOKIE}" if is_secure(request) else COOKIE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.console.formats import seconds_of
-from modelyard.console.headlines import page_of
+from modelyard.console.places import place_of
 from modelyard.console.visits import Page, Visit
 from modelyard.protocol.views import HeadlineView
 from modelyard.sdk.alarms import AlarmView
@@ -83,7 +83,9 @@ def what_is_wrong(
         for one in processes
         if not one["alive"]
     ]
-    wrong += [Wrong(f"{one.kind} {one.name}", f"{one.state}: {one.sentence}", page_of(one)) for one in served]
+    wrong += [
+        Wrong(f"{one.kind} {one.name}", f"{one.state}: {one.sentence}", place_of(one.kind, one.name)) for one in served
+    ]
     wrong += [
         Wrong(
             f"run {one['id']}",

@@ -12,21 +12,28 @@ from starlette.routing import BaseRoute, Route
 from modelyard.clock import Clock
 from modelyard.console import (
     alarms,
+    apps,
     audit,
     deploying,
     endpoints,
     entrance,
     events,
+    functions,
+    gateways,
     jobs,
     logins,
     models,
     overview,
+    packages,
     people,
     resources,
     runs,
     secrets,
     sessions,
+    sites,
+    starting,
     static,
+    surplus,
 )
 from modelyard.console.asking import HEADERS, ask, has_session, page_text, read_files, render
 from modelyard.console.visits import Action, Page, Visit
@@ -38,7 +45,11 @@ from modelyard.sdk.client import Client
 if TYPE_CHECKING:
     from modelyard.sdk.in_process import InProcess
 
-NOUNS = (overview, endpoints, deploying, runs, models, jobs, resources, alarms, events, people, secrets, audit)
+NOUNS = (
+    *(overview, endpoints, apps, functions, gateways, sites, deploying, runs, models, jobs, packages),
+    # Before the resources: theirs is the page of every kind that has none of its own.
+    *(starting, resources, alarms, events, people, secrets, audit, surplus),
+)
 
 QUERY_FIELDS_MAX = 200
 """Of the address of a page."""

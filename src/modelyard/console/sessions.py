@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from modelyard.console.asking import HEADERS, ask, is_secure, read_form, render, session_cookie
+from modelyard.console.asking import HEADERS, ask, drop_cookie, read_form, render, set_cookie
 from modelyard.errors import ModelyardError, Unauthorized
-from modelyard.protocol.routes import CONSOLE, LOGIN, MLFLOW
+from modelyard.protocol.routes import CONSOLE, LOGIN, MLFLOW, SESSION_COOKIE
 
 if TYPE_CHECKING:
     from modelyard.sdk.access import OpenedView
@@ -68,7 +68,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             elsewhere = None
         # A form may not lead to another site, by the policy of its page; a page of ours goes on to it.
         response = go_on(elsewhere) if elsewhere else RedirectResponse(LOGIN, 303, headers=HEADERS)
-        response.delete_cookie(session_cookie(request), path="/", secure=is_secure(request), httponly=True)
+        drop_cookie(request, response, SESSION_COOKIE)
         return response
 
     return [
@@ -113,16 +113,7 @@ def go_on(url: str) -> Response:
 
 
 def with_session(request: Request, response: Response, opened: "OpenedView") -> Response:
-    """From here on the browser has a cookie that no script and no other site can use."""
-    response.set_cookie(
-        session_cookie(request),
-        opened["session"],
-        max_age=int(opened["seconds"]),
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=is_secure(request),
-    )
+    set_cookie(request, response, SESSION_COOKIE, opened["session"], opened["seconds"])
     return response
 
 

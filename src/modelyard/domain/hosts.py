@@ -1,8 +1,11 @@
 """Host names: of the yard, of apps and sites, which of them browsers take for one site, and which are this machine."""
 
 import re
+from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
 
+from modelyard.domain.names import name_key
 from modelyard.errors import InvalidValue
 
 HOST_LENGTH_MAX = 253
@@ -54,3 +57,11 @@ def is_loopback(host: str) -> bool:
         return host == LOCAL or host.endswith(f".{LOCAL}")
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
     return (mapped or found).is_loopback
+
+
+def own_address(origin: str, name: str, hosts: Sequence[str] = ()) -> str:
+    """Where an app or a site is visited: at the first of its own host names, else below localhost at the yard's port.
+    `origin` is where the yard is."""
+    own = hosts[0] if hosts else f"{name_key(name)}.{LOCAL}"
+    split = urlsplit(origin)
+    return f"{split.scheme}://{own}" + (f":{split.port}" if split.port is not None else "")

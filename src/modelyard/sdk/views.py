@@ -89,6 +89,8 @@ class EndpointView(TypedDict):
     url: str
     is_function: bool
     """Whether it is a handler in Lambda's contract."""
+    access: dict[str, Any] | None
+    """Who may call it (`domain.access.Policy`); None leaves it to the yard."""
     replicas: list[ReplicaView]
     versions: list[VersionView]
     notes: list[str]

@@ -123,8 +123,19 @@ def test_an_empty_yard_has_every_page(api: Api, path: str) -> None:
     assert "Traceback" not in page.text
 
 
+BY_KIND = ("/apps/x", "/functions/x/logs", "/sites/x", "/gateways/x", "/packages/x", "/resources/training/x")
+
+
 def test_what_is_not_there_is_said_on_a_page(api: Api) -> None:
-    for path in ("/runs/x", "/models/x", "/models/x/1", "/jobs/tunings/x", "/resources/nonsense/x", "/alarms/x"):
+    for path in (
+        "/runs/x",
+        "/models/x",
+        "/models/x/1",
+        "/jobs/tunings/x",
+        "/resources/nonsense/x",
+        "/alarms/x",
+        *BY_KIND,
+    ):
         (page,) = visit(api, path)
         assert page.status_code == 404, path
         assert "cannot find" in page.text

@@ -1,0 +1,39 @@
+"""Packages: code, model and environment of what serves; one with its files, what it is made of, whether it is whole."""
+
+import json
+from typing import Any
+
+from modelyard.console.paging import one_page
+from modelyard.console.visits import Answer, Page, Visit
+from modelyard.sdk.client import Client
+
+FILES_SHOWN = 500
+
+
+def package_list(client: Client, visit: Visit) -> dict[str, Any]:
+    text = visit.asked("q").lower()
+    found = client.packages()
+    like = [one for one in found if text in f"{one['digest']} {' '.join(one['endpoints'])}".lower()]
+    shown, paging = one_page(like, visit)
+    return {"packages": shown, "paging": paging, "all_count": len(found)}
+
+
+def package_page(client: Client, visit: Visit) -> dict[str, Any]:
+    inspected = client.package(visit.names["reference"])
+    return {
+        "package": inspected["package"],
+        "files": inspected["files"][:FILES_SHOWN],
+        "lock": inspected["lock"],
+        "document": json.dumps(inspected["package"]["document"], indent=2, ensure_ascii=False),
+        "differences": None,
+    }
+
+
+def verify(client: Client, visit: Visit) -> Answer:
+    return {"differences": client.verify_package(visit.names["reference"])}
+
+
+PAGES = (
+    Page("/packages", "packages.html", package_list),
+    Page("/packages/{reference}", "package.html", package_page, {"verify": verify}),
+)

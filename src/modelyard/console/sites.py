@@ -1,0 +1,30 @@
+"""Sites: the list, and the page of one: where it is, who may see it, its versions."""
+
+from typing import Any
+
+from modelyard.console.paging import one_page
+from modelyard.console.resources import actions_on, shown_resource
+from modelyard.console.visits import Page, Visit
+from modelyard.domain.hosts import own_address
+from modelyard.domain.sites import KIND
+from modelyard.sdk.client import Client
+
+
+def site_list(client: Client, visit: Visit) -> dict[str, Any]:
+    text = visit.asked("q").lower()
+    found = client.resources(KIND)
+    shown, paging = one_page([one for one in found if text in one["name"].lower()], visit)
+    addresses = {one["name"]: own_address(client.url, one["name"], one["spec"]["hosts"]) for one in shown}
+    return {"sites": shown, "addresses": addresses, "paging": paging, "all_count": len(found)}
+
+
+def site_page(client: Client, visit: Visit) -> dict[str, Any]:
+    shown = shown_resource(client, KIND, visit.names["name"])
+    resource = shown["resource"]
+    return {**shown, "address_of": own_address(client.url, resource["name"], resource["spec"]["hosts"])}
+
+
+PAGES = (
+    Page("/sites", "sites.html", site_list),
+    Page("/sites/{name}", "site.html", site_page, actions_on(KIND)),
+)

@@ -1,0 +1,72 @@
+"""Every command that a page of the console shows is one that the program takes, with its words and options."""
+
+import shlex
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import cast
+
+import click
+import pytest
+import typer
+from jinja2 import Environment, nodes
+
+import modelyard.console
+from modelyard.cli.main import app
+
+TEMPLATES = Path(modelyard.console.__file__).parent / "templates"
+NAME = "endpoint/price"
+"""In place of what only a yard can fill in."""
+
+
+def shown() -> Iterator[tuple[str, str]]:
+    for path in sorted(TEMPLATES.glob("*.html")):
+        parsed = Environment(autoescape=True).parse(path.read_text())
+        for call in parsed.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "command":
+                yield from ((path.name, text) for text in lines(call.args[0]))
+
+
+def lines(node: nodes.Node) -> list[str]:
+    """Of the list that a page hands to `command`, every line that it may hold."""
+    if isinstance(node, nodes.List):
+        return [text for item in node.items for text in texts(item)]
+    if isinstance(node, nodes.Add):
+        return lines(node.left) + lines(node.right)
+    if isinstance(node, nodes.CondExpr):
+        return lines(node.expr1) + (lines(node.expr2) if node.expr2 else [])
+    raise AssertionError(f"a list is expected, not {node}")
+
+
+def texts(node: nodes.Node) -> list[str]:
+    """What an expression may come to."""
+    if isinstance(node, nodes.Const):
+        return [str(node.value)]
+    if isinstance(node, nodes.Concat):
+        return ["".join(parts) for parts in product(*map(texts, node.nodes))]
+    if isinstance(node, nodes.CondExpr):
+        return texts(node.expr1) + (texts(node.expr2) if node.expr2 else [""])
+    return [NAME]
+
+
+COMMANDS = sorted({one for one in shown() if one[1] != NAME})
+
+
+def test_most_pages_show_a_command() -> None:
+    assert len({page for page, _ in COMMANDS}) > 20
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_a_command_on_a_page_of_the_console_is_taken_by_the_program(page: str, line: str) -> None:
+    program, *words = shlex.split(line)
+    assert program == "modelyard"
+    command: click.Command = cast("click.Group", typer.main.get_command(app))
+    context = click.Context(command)
+    while isinstance(command, click.Group):
+        name, found, words = command.resolve_command(context, words) if words else (None, None, [])
+        if found is None:
+            break
+        command = found
+        if not isinstance(command, click.Group):
+            # Raises what a person would read who typed it.
+            command.make_context(name, list(words), parent=context)

@@ -1,0 +1,112 @@
+"""Pages of apps, sites, functions and gateways: what they show, and what their buttons do."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from modelyard.console.reports import Report, reports
+from modelyard.domain.apps import AppSettings
+from modelyard.domain.deployments import Wanted
+from modelyard.domain.endpoints import EndpointSpec
+from modelyard.domain.functions import Function
+from tests.integration.api.yard_over_http import URL, Api
+
+REPORT = (
+    "2026-01-01T00:00:00Z greet-1 INFO REPORT RequestId: {}\tDuration: {:.2f} ms\tBilled Duration: 4 ms\t"
+    "Memory Size: 256 MB\tMax Memory Used: 41 MB"
+)
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Api:
+    api = Api(tmp_path / "home")
+    api.register()
+    assert api.deploy({"name": "price", "model": {"reference": "price"}}).status_code == 200
+    package = api.store.endpoints.get("price").wished.spec.package
+    served = {"greet": EndpointSpec(package, function=Function()), "board": EndpointSpec(package, app=AppSettings())}
+    api.store.deployments.apply("shop", Wanted(served), api.clock.now())
+    tree = api.tree({"index.html": b"<h1>trends</h1>"})
+    routes = [
+        {"key": "GET /trend", "target": {"function": "greet"}, "needs_key": True},
+        {"key": "POST /price", "target": {"endpoint": "price"}, "cache_seconds": 5.0},
+    ]
+    gateway = {"routes": routes, "plans": {"gold": {"rate": 5.0, "quota": 100}}, "stages": {"$default": {}, "dev": {}}}
+    for kind, name, spec in (
+        ("site", "page", {"tree": tree}),
+        ("gateway", "front", gateway),
+        ("site", "page", {"tree": tree, "spa": True, "access": "login"}),
+    ):
+        assert api.deploy({"kind": kind, "name": name, "spec": spec}).status_code == 200
+    return api
+
+
+def talk(api: Api, *asked: tuple[str, dict[str, str] | None]) -> list[httpx.Response]:
+    """Pages, and forms that are sent to them."""
+    link = api.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
+        await client.get(link)
+        return [
+            await (client.get(f"/console{path}") if form is None else client.post(f"/console{path}", data=form))
+            for path, form in asked
+        ]
+
+    return api.talk(go, headers={"origin": URL})
+
+
+def test_each_kind_has_its_list_and_its_page(yard: Api) -> None:
+    paths = ("/endpoints", "/apps", "/functions", "/apps/board", "/functions/greet", "/sites/page", "/gateways/front")
+    endpoints, apps, functions, app, function, site, gateway = (
+        one.text for one in talk(yard, *((p, None) for p in paths))
+    )
+    assert "/console/endpoints/price" in endpoints
+    assert "greet" not in endpoints
+    assert "/console/apps/board" in apps
+    assert "/console/functions/greet" in functions
+    assert 'href="http://board.localhost:8400"' in app
+    assert "Try it" not in app
+    assert 'data-url="/functions/greet"' in function
+    assert "Event, as JSON" in function
+    assert 'href="http://page.localhost:8400"' in site
+    assert "whoever has signed in" in site
+    assert 'href="/console/functions/greet"' in gateway
+    assert "http://127.0.0.1:8400/gateways/front/dev" in gateway
+
+
+def test_a_site_goes_back_to_an_earlier_version_and_what_serves_stays_where_it_is(yard: Api) -> None:
+    rolled, refreshed, deleted = talk(
+        yard,
+        ("/sites/page/rollback", {"to": "1"}),
+        ("/functions/greet/refresh", {}),
+        ("/gateways/front/delete", {"confirm": "front"}),
+    )
+    assert [one.status_code for one in (rolled, refreshed, deleted)] == [303] * 3
+    assert rolled.headers["location"] == "/console/sites/page"
+    assert refreshed.headers["location"] == "/console/functions/greet"
+    assert deleted.headers["location"] == "/console/gateways"
+    assert not yard.store.resources.get("site", "page").wished.spec["spa"]
+    assert yard.store.endpoints.get("greet").wished.number == 2
+    assert not yard.store.resources.select("gateway")
+
+
+def test_a_package_is_looked_at_and_verified(yard: Api) -> None:
+    digest = yard.store.endpoints.get("price").wished.spec.package
+    shown, verified = talk(yard, (f"/packages/{digest}", None), (f"/packages/{digest}/verify", {}))
+    assert "model.json" in shown.text
+    assert "It is whole" in verified.text
+
+
+def test_what_nothing_needs_is_shown_before_it_is_deleted(yard: Api) -> None:
+    shown, done = talk(yard, ("/surplus", None), ("/surplus/collect", {}))
+    assert shown.status_code == 200
+    assert "were deleted" in done.text
+
+
+def test_reports_of_a_functions_log_become_figures() -> None:
+    first = REPORT.format("r-1", 2.5) + "\tInit Duration: 80.00 ms"
+    lines = ["START RequestId: r-1", first, "printed by hand", REPORT.format("r-2", 3000) + "\tStatus: timeout"]
+    assert reports(lines) == [
+        Report("r-1", 0.0025, 41e6, 256e6, 0.08, timed_out=False),
+        Report("r-2", 3.0, 41e6, 256e6, None, timed_out=True),
+    ]
