@@ -1,7 +1,7 @@
 """What the yard serves, at a glance and in long lists. Reads no documents, so that thousands are told of as quickly as
 one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -77,7 +77,7 @@ def routes(yard: Yard) -> APIRouter:
     return router
 
 
-def _seen(yard: Yard) -> list[Headline]:
+def _seen(yard: Yard) -> Sequence[Headline]:
     found = yard.store.endpoints.headlines()
     return found if sees_everything() else [one for one in found if sees(one.kind, one.name, one.project)]
 

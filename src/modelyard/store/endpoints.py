@@ -1,6 +1,6 @@
 """Endpoints in the database: wishes, versions, what was last seen of them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -106,21 +106,8 @@ class SqlEndpoints:
         with self._yard.read() as connection:
             return connection.scalar(select(func.count()).select_from(endpoints)) or 0
 
-    def headlines(self) -> list[Headline]:
-        wanted = (
-            select(
-                *(endpoints.c[name] for name in ("key", "name", "project", "kind", "model")),
-                *(endpoints.c[name] for name in ("wished", "wished_state", "wished_at")),
-                endpoints.c.deleting_at.is_not(None).label("deleting"),
-                *(endpoint_statuses.c[name] for name in _OF_STATUS),
-                endpoint_requests.c.last_at,
-            )
-            .outerjoin(endpoint_statuses, endpoint_statuses.c.endpoint_key == endpoints.c.key)
-            .outerjoin(endpoint_requests, endpoint_requests.c.endpoint_key == endpoints.c.key)
-            .order_by(endpoints.c.key)
-        )
-        with self._yard.read() as connection:
-            return [_headline(*row) for row in connection.execute(wanted)]
+    def headlines(self) -> Sequence[Headline]:
+        return self._yard.standing("headlines", _load_headlines)
 
     def changed_since(self, revision: int) -> tuple[int, list[str]]:
         rows_of = select(endpoints.c.key, endpoints.c.revision).where(endpoints.c.revision > revision)
@@ -235,6 +222,22 @@ def _status_row(key: str, status: EndpointStatus) -> dict[str, Any]:
         "serving": status.serving_version,
         "updated_at": status.updated_at,
     }
+
+
+def _load_headlines(connection: Connection) -> Sequence[Headline]:
+    wanted = (
+        select(
+            *(endpoints.c[name] for name in ("key", "name", "project", "kind", "model")),
+            *(endpoints.c[name] for name in ("wished", "wished_state", "wished_at")),
+            endpoints.c.deleting_at.is_not(None).label("deleting"),
+            *(endpoint_statuses.c[name] for name in _OF_STATUS),
+            endpoint_requests.c.last_at,
+        )
+        .outerjoin(endpoint_statuses, endpoint_statuses.c.endpoint_key == endpoints.c.key)
+        .outerjoin(endpoint_requests, endpoint_requests.c.endpoint_key == endpoints.c.key)
+        .order_by(endpoints.c.key)
+    )
+    return tuple(_headline(*row) for row in connection.execute(wanted))
 
 
 def _headline(

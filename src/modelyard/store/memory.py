@@ -162,7 +162,7 @@ class MemoryEndpoints:
     def count(self) -> int:
         return len(self._endpoints)
 
-    def headlines(self) -> list[Headline]:
+    def headlines(self) -> Sequence[Headline]:
         with self._lock:
             return [
                 headline(one, self._statuses.get(key), self._requests.get(key, Requests()))

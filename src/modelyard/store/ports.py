@@ -98,7 +98,7 @@ class Endpoints(Protocol):
 
     def count(self) -> int: ...
 
-    def headlines(self) -> list[Headline]:
+    def headlines(self) -> Sequence[Headline]:
         """Of all, by name, without reading a document."""
         ...
 

@@ -271,7 +271,7 @@ def test_headlines_say_what_the_documents_say(store):
     store.endpoints.delete("gone", 10.0)
     store.endpoints.put_requests({"price": Requests(8.0)})
     statuses, requests = store.endpoints.statuses(), store.endpoints.requests()
-    assert store.endpoints.headlines() == [
+    assert list(store.endpoints.headlines()) == [
         headline(one, statuses.get(key), requests.get(key, Requests()))
         for key, one in sorted((name_key(one.name), one) for one in store.endpoints.select())
     ]
