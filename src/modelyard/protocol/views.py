@@ -1,12 +1,11 @@
 """Answers of the interface, each declared once: `api` returns them, `sdk` reads them. Times are RFC 3339 in UTC."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 _ViewT = TypeVar("_ViewT")
-
-_MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +64,25 @@ class OverviewView:
 
 def view_from(kind: type[_ViewT], document: dict[str, Any]) -> _ViewT:
     """A view out of its JSON document. What a newer yard says beside it is left out."""
-    return kind(
-        **{
-            name: value if views is None or value is None else _views(views, value)
-            for name, views in _fields(kind).items()
-            if (value := document.get(name, _MISSING)) is not _MISSING
-        }
-    )
+    make: Callable[..., _ViewT] = kind
+    known = {name: view for name, view in _fields(kind).items() if name in document}
+    return make(**{name: _value(view, document[name]) for name, view in known.items()})
+
+
+def _value(view: type[Any] | None, value: Any) -> Any:
+    if view is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [view_from(view, one) for one in cast("list[dict[str, Any]]", value)]
+    return view_from(view, value)
 
 
 @cache
 def _fields(kind: type[Any]) -> dict[str, type[Any] | None]:
     """Its fields by name, each with the view that it holds or holds a list of, if it holds any."""
     hints = get_type_hints(kind)
-    return {
-        one.name: next(filter(is_dataclass, (hints[one.name], *get_args(hints[one.name]))), None)
-        for one in fields(kind)
-    }
+    return {one.name: _view_in(hints[one.name]) for one in fields(kind)}
 
 
-def _views(kind: type[Any], value: Any) -> Any:
-    return [view_from(kind, one) for one in value] if isinstance(value, list) else view_from(kind, value)
+def _view_in(hint: Any) -> type[Any] | None:
+    return next((one for one in (hint, *get_args(hint)) if isinstance(one, type) and is_dataclass(one)), None)

@@ -31,7 +31,10 @@ def yard(tmp_path: Path) -> Api:
         {"key": "GET /trend", "target": {"function": "greet"}, "needs_key": True},
         {"key": "POST /price", "target": {"endpoint": "price"}, "cache_seconds": 5.0},
     ]
-    gateway = {"routes": routes, "plans": {"gold": {"rate": 5.0, "quota": 100}}, "stages": {"$default": {}, "dev": {}}}
+    assert api.ask("PUT", "/api/v1/secrets/SHOP_KEY", json={"value": "a-key-of-the-shop"}).status_code == 200
+    keys = [{"name": "shop", "secret": "SHOP_KEY", "plan": "gold"}]
+    gateway: dict[str, object] = {"routes": routes, "keys": keys, "stages": {"$default": {}, "dev": {}}}
+    gateway["plans"] = {"gold": {"rate": 5.0, "quota": 100}}
     for kind, name, spec in (
         ("site", "page", {"tree": tree}),
         ("gateway", "front", gateway),
@@ -72,6 +75,8 @@ def test_each_kind_has_its_list_and_its_page(yard: Api) -> None:
     assert "whoever has signed in" in site
     assert 'href="/console/functions/greet"' in gateway
     assert "http://127.0.0.1:8400/gateways/front/dev" in gateway
+    assert "5 a second, 100 a day" in gateway
+    assert "a-key-of-the-shop" not in gateway
 
 
 def test_a_site_goes_back_to_an_earlier_version_and_what_serves_stays_where_it_is(yard: Api) -> None:
@@ -98,8 +103,9 @@ def test_a_package_is_looked_at_and_verified(yard: Api) -> None:
 
 
 def test_what_nothing_needs_is_shown_before_it_is_deleted(yard: Api) -> None:
-    shown, done = talk(yard, ("/surplus", None), ("/surplus/collect", {}))
-    assert shown.status_code == 200
+    page, shown, done = talk(yard, ("/surplus", None), ("/surplus/look", {}), ("/surplus/collect", {}))
+    assert "Look for it" in page.text
+    assert "Nothing: all that lies there is needed" in shown.text or "Delete" in shown.text
     assert "were deleted" in done.text
 
 
