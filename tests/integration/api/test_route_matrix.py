@@ -1,8 +1,9 @@
 """Every route as every principal: who is let through is what the route declares, and nothing else decides."""
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,13 +66,13 @@ def filled(path: str) -> dict[str, str]:
     return {str(name): NAMES.get(str(name), str(name)) for name in re.findall(r"\{(\w+)\}", path)}
 
 
-def answer(authorize: Callable[[Request], None], place: Place, who: Principal | None) -> int:
+async def answer(authorize: Callable[[Request], Awaitable[None]], place: Place, who: Principal | None) -> int:
     method, path = place
     route = SimpleNamespace(path=f"/api/v1{path}")
     request = Request({"type": "http", "method": method, "route": route, "path_params": filled(path), "headers": []})
     token = PRINCIPAL.set(who)
     try:
-        authorize(request)
+        await authorize(request)
     except (Unauthorized, Forbidden, NotFound) as refusal:
         return {Unauthorized: UNKNOWN, Forbidden: FORBIDDEN, NotFound: HIDDEN}[type(refusal)]
     finally:
@@ -89,14 +90,18 @@ def places(api: Api, monkeypatch: pytest.MonkeyPatch) -> set[Place]:
 
 def test_every_route_as_every_principal(api: Api, places: set[Place]) -> None:
     authorize = authorizer(api.yard)
-    wrong: list[str] = []
-    for place in sorted(places):
-        for name, who in PRINCIPALS.items():
-            found = answer(authorize, place, who)
-            wanted = DONE if place in OPEN else expected(NEEDS[place], who)
-            if found != wanted:
-                wrong.append(f"{' '.join(place)} as {name}: {found}, not {wanted}")
-    assert not wrong
+
+    async def ask_all() -> list[str]:
+        wrong: list[str] = []
+        for place in sorted(places):
+            for name, who in PRINCIPALS.items():
+                found = await answer(authorize, place, who)
+                wanted = DONE if place in OPEN else expected(NEEDS[place], who)
+                if found != wanted:
+                    wrong.append(f"{' '.join(place)} as {name}: {found}, not {wanted}")
+        return wrong
+
+    assert asyncio.run(ask_all()) == []
     assert places == set(NEEDS) | OPEN
 
 
@@ -127,7 +132,10 @@ def test_a_token_is_let_through_only_to_what_its_scopes_name(api: Api, places: s
     authorize = authorizer(api.yard)
 
     def opened(who: Principal) -> set[Place]:
-        return {place for place in places if answer(authorize, place, who) == DONE}
+        async def ask_all() -> set[Place]:
+            return {place for place in places if await answer(authorize, place, who) == DONE}
+
+        return asyncio.run(ask_all())
 
     anybody = OPEN | {("GET", "/me")}
     assert opened(acting_for(OWNER, "app/dash", "")) == anybody
