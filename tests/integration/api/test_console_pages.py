@@ -1,5 +1,6 @@
 """Pages of the console with much to show, and by whom they may be seen."""
 
+import asyncio
 import re
 import sqlite3
 import time
@@ -179,6 +180,22 @@ def test_who_may_only_look_is_told_so(api: Api) -> None:
     assert "Audit log" not in shown.text
     assert (people.status_code, audit.status_code, changed.status_code) == (403, 403, 403)
     assert api.get("/secrets").json() == {"secrets": []}
+
+
+def test_many_pages_at_once_of_somebody_who_sees_a_part_do_not_wait_for_each_other(api: Api) -> None:
+    """What they may see is looked up within the requests that their pages make."""
+    api.register()
+    api.deploy({"name": "price", "model": {"reference": "price"}})
+    grants = [{"role": "viewer", "resource": "endpoint/price"}]
+    made = api.post("/users", {"email": "eve@example.org", "grants": grants}).json()
+    old, new = made["temporary_password"], "correct horse battery"
+
+    async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
+        await client.post("/console/login", data={"email": "eve@example.org", "password": old})
+        await client.post("/console/password", data={"old": old, "new": new, "again": new})
+        return await asyncio.gather(*(client.get("/console/endpoints/price") for _ in range(40)))
+
+    assert {page.status_code for page in api.talk(go, headers={"origin": URL})} == {200}
 
 
 def test_a_temporary_password_and_a_key_are_shown_once(api: Api) -> None:
