@@ -5,13 +5,13 @@ Three kinds of need: a role in the whole yard, a role on the thing that the path
 where the route answers with one's own part, or checks by itself what its body names.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from modelyard.api.yard import Yard
 from modelyard.domain.access import TRACKING_SERVER, Principal, PrincipalKind, Role, allows, has_anywhere
@@ -257,9 +257,8 @@ def authorizer(yard: Yard) -> Callable[[Request], Awaitable[None]]:
         principal, need = current(), NEEDS.get((method, path), _UNDECLARED)
         check_scopes(principal, method, path)
         if need.role is not None and not allows(principal, need.role):
-            # What follows looks the thing up, which must not keep the loop; and not in a thread of the console's, all of
-            # which may be waiting for this.
-            await run_in_threadpool(check, yard, need, dict(request.path_params), f"{method} {path}")
+            # What follows looks the thing up, which must not keep the loop.
+            await asyncio.to_thread(check, yard, need, dict(request.path_params), f"{method} {path}")
 
     return authorize
 

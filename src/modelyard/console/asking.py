@@ -3,6 +3,7 @@
 import asyncio
 import shlex
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, quote
@@ -31,6 +32,9 @@ FIELDS_MAX = 100
 FILES_MAX = 500
 """Of one form."""
 
+PAGES_AT_ONCE = 16
+"""That are made at the same time; others wait for their turn."""
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -55,8 +59,14 @@ async def ask(
         with yard.client(own_origin(request.headers), headers) as client:
             return question(client)
 
-    # Not the framework's own threads: those answer what this page asks, and must not all be waiting for themselves.
-    return await asyncio.to_thread(answer)
+    # Threads of the pages' own: those of the framework and of the loop answer what a page asks, and must not all be
+    # waiting for themselves.
+    return await asyncio.get_running_loop().run_in_executor(_threads(), answer)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(PAGES_AT_ONCE, "page")
 
 
 def has_session(request: Request) -> bool:
