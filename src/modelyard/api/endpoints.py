@@ -280,7 +280,9 @@ def routes(yard: Yard) -> APIRouter:
         check_not_split(yard, name)
         endpoint = yard.store.endpoints.delete(name, yard.clock.now())
         if not already:
-            yard.store.events.add("endpoint", endpoint.name, f"deleting {endpoint.name} (endpoint)", yard.clock.now())
+            yard.store.events.add(
+                "endpoint", endpoint.name, f"deleting {endpoint.name} ({endpoint.kind})", yard.clock.now()
+            )
         yard.poke()
         return endpoint_view(endpoint, yard.store.endpoints.status(name), own_origin(request.headers), yard.clock.now())
 

@@ -18,7 +18,6 @@ __all__ = ["browser"]
 """A fixture of another folder."""
 
 HERE = Path(__file__).parent
-APPS = ("streamlit", "gradio", "dash", "panel", "lab")
 BUILD_SECONDS = 600
 SLOW_MILLISECONDS = 60_000
 """How long a page of these may take on a machine that does much else."""
@@ -27,16 +26,28 @@ pytestmark = [pytest.mark.environments, pytest.mark.timeout(BUILD_SECONDS + 200)
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """With all of them live, in one environment, which the lock names."""
-    code = tmp_path_factory.mktemp("dashboards") / "apps"
-    shutil.copytree(HERE / "apps", code)
-    shutil.copy(HERE / "requirements.txt", code)
+def yard() -> Iterator[Yard]:
     with a_yard() as one:
-        one.client().deploy(code)
-        for name in APPS:
-            eventually(lambda name=name: is_live(one, name), BUILD_SECONDS, f"{name} is live")
         yield one
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of them in one environment, which the lock names; a yard file for each."""
+    folder = tmp_path_factory.mktemp("dashboards") / "apps"
+    shutil.copytree(HERE / "apps", folder)
+    shutil.copy(HERE / "requirements.txt", folder)
+    return folder
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest, yard: Yard, code: Path) -> Iterator[str]:
+    """The app that the test is about, live."""
+    chosen = str(request.param)
+    yard.client().deploy(code / f"{chosen}.yaml")
+    eventually(lambda: is_live(yard, chosen), BUILD_SECONDS, f"{chosen} is live")
+    yield chosen
+    yard.client().delete_endpoint(chosen)
 
 
 def is_live(yard: Yard, name: str) -> bool:
@@ -69,8 +80,9 @@ def see(page: Page, text: str) -> None:
     expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=SLOW_MILLISECONDS)
 
 
-def test_streamlit_keeps_a_session_knows_who_is_there_and_takes_an_upload(page: Page, yard: Yard) -> None:
-    opened = open_app(page, yard, "streamlit")
+@pytest.mark.parametrize("name", ["streamlit"], indirect=True)
+def test_streamlit_keeps_a_session_knows_who_is_there_and_takes_an_upload(page: Page, yard: Yard, name: str) -> None:
+    opened = open_app(page, yard, name)
     see(page, "seen by owner")
     page.get_by_role("button", name="Count").click()
     see(page, "counted 1")
@@ -83,30 +95,34 @@ def test_streamlit_keeps_a_session_knows_who_is_there_and_takes_an_upload(page: 
     assert [one.is_closed() for one in opened] == [False], "one WebSocket, open all the time"
 
 
-def test_gradio_streams_what_its_function_yields(page: Page, yard: Yard) -> None:
-    open_app(page, yard, "gradio")
+@pytest.mark.parametrize("name", ["gradio"], indirect=True)
+def test_gradio_streams_what_its_function_yields(page: Page, yard: Yard, name: str) -> None:
+    open_app(page, yard, name)
     page.get_by_label("Word").fill("parrot")
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_label("Spelled")).to_have_value("so far parrot", timeout=SLOW_MILLISECONDS)
 
 
-def test_dash_calls_back(page: Page, yard: Yard) -> None:
-    open_app(page, yard, "dash")
+@pytest.mark.parametrize("name", ["dash"], indirect=True)
+def test_dash_calls_back(page: Page, yard: Yard, name: str) -> None:
+    open_app(page, yard, name)
     see(page, "costs 200")
     page.locator("#rooms").fill("7")
     see(page, "costs 700")
 
 
-def test_panel_answers_over_its_websocket(page: Page, yard: Yard) -> None:
-    opened = open_app(page, yard, "panel")
+@pytest.mark.parametrize("name", ["panel"], indirect=True)
+def test_panel_answers_over_its_websocket(page: Page, yard: Yard, name: str) -> None:
+    opened = open_app(page, yard, name)
     see(page, "counted 0")
     page.get_by_role("button", name="Count").click()
     see(page, "counted 1")
     assert [one.is_closed() for one in opened] == [False]
 
 
-def test_a_notebook_runs_and_what_it_serves_is_seen_below_proxy(page: Page, yard: Yard) -> None:
-    opened = open_app(page, yard, "lab", "/lab/tree/work.ipynb?reset")
+@pytest.mark.parametrize("name", ["lab"], indirect=True)
+def test_a_notebook_runs_and_what_it_serves_is_seen_below_proxy(page: Page, yard: Yard, name: str) -> None:
+    opened = open_app(page, yard, name, "/lab/tree/work.ipynb?reset")
     page.locator(".jp-Notebook").wait_for()
     expect(page.get_by_text("| Idle").first).to_be_visible(timeout=SLOW_MILLISECONDS)
     page.locator(".jp-Notebook .jp-CodeCell").first.click()
@@ -115,5 +131,5 @@ def test_a_notebook_runs_and_what_it_serves_is_seen_below_proxy(page: Page, yard
     printed.wait_for()
     assert any("/api/kernels/" in one.url and not one.is_closed() for one in opened)
     port = int(printed.inner_text().rpartition(" ")[2])
-    open_app(page, yard, "lab", f"/proxy/{port}/")
+    open_app(page, yard, name, f"/proxy/{port}/")
     see(page, "what is being developed")
