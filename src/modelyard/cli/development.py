@@ -86,7 +86,8 @@ class _Saves:
                 found = self._changes.get(timeout=LOOK_SECONDS)
         while self.some_wait:
             found |= self._changes.get()
-        return found
+        # Editors write aside and rename: what is gone again is nobody's change, unless nothing else is.
+        return {one for one in found if (self._folder / one).exists()} or found
 
     def close(self) -> None:
         self._stop.set()
