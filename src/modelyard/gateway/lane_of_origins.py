@@ -1,5 +1,6 @@
 """The lane of origins: apps and sites, each at a host of its own. Who comes in, and to what."""
 
+from modelyard.domain.access import PUBLIC, Policy
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, Unauthorized
 from modelyard.gateway.answers import plain_error
 from modelyard.gateway.entrance import (
@@ -23,21 +24,27 @@ from modelyard.gateway.visit import Asked, Visit
 from modelyard.protocol import routes
 from modelyard.protocol.table import HostEntry
 
+SAFE_METHODS = frozenset({b"GET", b"HEAD"})
+
 
 def open_at_origin(request: Request, entry: HostEntry) -> Exchange:
     """What answers a request to the host of this app or site."""
     if request.path in (ENTER, ENTERED, LEAVE):
         return _entrance(request)
     wants_page = request.wants_page
+    policy = policy_of(entry, request.gateway.access.by_default)
+    if entry.site is not None and policy == PUBLIC and request.method in SAFE_METHODS:
+        # Whoever it is, they may read it, and reading changes nothing.
+        return _at_site(request, entry.site, wants_page=wants_page, private=False)
     try:
-        shown = _let_in(request, entry)
+        shown = _let_in(request, entry, policy)
     except ModelyardError as error:
         if wants_page and isinstance(error, Unauthorized):
             return _to_login(request)
         request.note(error, place=entry.reference)
         return request.page(error) if wants_page else request.reply(*plain_error(error, request.id_text))
     if entry.site is not None:
-        return _at_site(request, entry, entry.site, wants_page=wants_page)
+        return _at_site(request, entry.site, wants_page=wants_page, private=policy.way != "public")
     return _visit(request, entry, shown, wants_page=wants_page)
 
 
@@ -61,10 +68,9 @@ def _entrance(request: Request) -> Exchange:
     return Proxied(request.connection, request.method, request.url, request.headers, request.id)
 
 
-def _let_in(request: Request, entry: HostEntry) -> Shown:
+def _let_in(request: Request, entry: HostEntry, policy: Policy) -> Shown:
     """Raises Unauthorized, Forbidden."""
-    access = request.gateway.access
-    policy, host = policy_of(entry, access.by_default), name_of(request.host) or ""
+    access, host = request.gateway.access, name_of(request.host) or ""
     shown = access.check(policy, request.fields, request.address, entry.project, entry.reference, host)
     check_origin(shown, request.method, request.fields, request.scheme, upgrade=request.upgrade)
     return shown
@@ -76,9 +82,8 @@ def _to_login(request: Request) -> Reply:
     return request.reply(303, head, b"")
 
 
-def _at_site(request: Request, entry: HostEntry, manifest: str, *, wants_page: bool) -> Exchange:
+def _at_site(request: Request, manifest: str, *, wants_page: bool, private: bool) -> Exchange:
     sites = request.gateway.sites
-    private = policy_of(entry, request.gateway.access.by_default).way != "public"
     try:
         check_method(request.method)
         site = sites.site(manifest, private=private)

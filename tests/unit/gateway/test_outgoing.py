@@ -1,0 +1,94 @@
+"""What a gateway asks on somebody's behalf: no address of this machine by any spelling, no name that means another
+address the next time, and no parameter that leads out of its path."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from modelyard.domain.gateways import Met, Route, Target
+from modelyard.errors import Forbidden, InvalidValue
+from modelyard.gateway.outgoing import Outgoing, _url_for
+
+
+def ask(url: str) -> None:
+    async def asking() -> None:
+        await Outgoing().fetch("GET", url, [], b"", 5.0)
+
+    asyncio.run(asking())
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "169.254.169.254",
+        "user@127.0.0.1",
+        "example.com@127.0.0.1",
+    ],
+)
+def test_no_spelling_of_an_address_of_this_machine_is_asked(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        own.settimeout(0)
+        with pytest.raises(Forbidden):
+            ask(f"http://{host}:{own.getsockname()[1]}/")
+        with pytest.raises(BlockingIOError):
+            own.accept()
+
+
+def test_a_name_that_means_another_address_the_next_time_is_asked_at_the_one_that_was_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = [("93.184.216.34", 80), ("127.0.0.1", 80)]
+    connected: list[Any] = []
+
+    async def resolve(*_: object, **__: object) -> Sequence[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", answers.pop(0))]
+
+    async def connect(_: socket.socket, address: Any) -> None:
+        connected.append(address)
+        raise ConnectionRefusedError("nobody is there")
+
+    async def asking() -> None:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "getaddrinfo", resolve)
+        monkeypatch.setattr(loop, "sock_connect", connect)
+        with pytest.raises(ConnectionRefusedError):
+            await Outgoing()._connect("rebound.example", 80)
+        with pytest.raises(Forbidden):
+            await Outgoing()._connect("rebound.example", 80)
+
+    asyncio.run(asking())
+    assert connected == [("93.184.216.34", 80)], "resolved once, and asked where it was judged"
+
+
+ROUTE = Route("GET /docs/{proxy+}", Target(url="https://docs.example.com/shop/{proxy}"))
+
+
+@pytest.mark.parametrize("value", ["..", ".", "../admin", "a/../../admin", "a\\..\\..\\admin", "a/./b"])
+def test_a_parameter_leads_nowhere_out_of_its_path(value: str) -> None:
+    with pytest.raises(InvalidValue):
+        _url_for(Met(ROUTE, {"proxy": value}), "")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("%2e%2e/admin", "%252e%252e/admin"),
+        ("a b", "a%20b"),
+        ("x?admin=1#y", "x%3Fadmin=1%23y"),
+        ("x\r\nhost: evil", "x%0D%0Ahost:%20evil"),
+    ],
+)
+def test_what_is_encoded_twice_stays_encoded(value: str, expected: str) -> None:
+    assert _url_for(Met(ROUTE, {"proxy": value}), "") == f"https://docs.example.com/shop/{expected}"
