@@ -19,7 +19,9 @@ from modelyard.gateway.lanes import open_exchange
 from modelyard.gateway.patience import Sight
 from modelyard.gateway.prediction import Prediction, too_large
 from modelyard.gateway.proxy import Proxied
+from modelyard.gateway.repeats import Said, may_repeat
 from modelyard.gateway.request import Request, is_safe_id, is_signed
+from modelyard.gateway.sites import Served
 from modelyard.gateway.terms import read_terms
 from modelyard.gateway.visit import Visit
 from modelyard.protocol import routes
@@ -38,10 +40,12 @@ LINGER_BODY_BYTES = 64 * 2**10
 class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_begun_at",
+        "_completed",
         "_current",
         "_header_bytes",
         "_headers",
         "_parser",
+        "_repeatable",
         "_url",
         "_waiting",
         "active",
@@ -78,6 +82,10 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_bytes = 0
+        self._completed = 0
+        """Requests that have come to their end since it was begun to count."""
+        self._repeatable: Said | None = None
+        """The answer to the last of them, where it depends on its words alone."""
 
     # -- the transport's callbacks -----------------------------------------------------------------------------------
 
@@ -102,6 +110,25 @@ class HttpConnection(asyncio.Protocol):
         self.last_heard = self.gateway.now
         if self.lingers:
             return
+        if may_repeat(data) and self.is_idle and not self.must_encrypt and not self.gateway.draining:
+            self._answer_as_before(data)
+        else:
+            self._read(data)
+
+    def _answer_as_before(self, data: bytes) -> None:
+        """What is answered by the words of the request alone is; else it is read, and the answer perhaps remembered."""
+        said = self.gateway.repeats.find(data)
+        if said is not None:
+            self.idle_since = self.gateway.now
+            head = self.head(said.head, self.gateway.next_id(), keep_alive=True)
+            self.transport.write(head + said.body)
+            return
+        self._completed, self._repeatable = 0, None
+        self._read(data)
+        if self._repeatable is not None and self._completed == 1 and self.is_idle and self.speaks_1_1:
+            self.gateway.repeats.learn(data, self._repeatable)
+
+    def _read(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -193,6 +220,9 @@ class HttpConnection(asyncio.Protocol):
             return
         exchange.keep_alive = self._parser.should_keep_alive() and exchange.keep_alive
         exchange.on_complete()
+        self._completed += 1
+        if isinstance(exchange, Served):
+            self._repeatable = exchange.repeatable
         if isinstance(exchange, Proxied | Visit) and exchange.under_way:
             if self.active is not exchange and not exchange.keep_alive:
                 # It was answered before its body had come to an end.

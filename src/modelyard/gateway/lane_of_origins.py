@@ -35,7 +35,7 @@ def open_at_origin(request: Request, entry: HostEntry) -> Exchange:
     policy = policy_of(entry, request.gateway.access.by_default)
     if entry.site is not None and policy == PUBLIC and request.method in SAFE_METHODS:
         # Whoever it is, they may read it, and reading changes nothing.
-        return _at_site(request, entry.site, wants_page=wants_page, private=False)
+        return _at_site(request, entry.site, wants_page=wants_page, private=False, for_all=True)
     try:
         shown = _let_in(request, entry, policy)
     except ModelyardError as error:
@@ -44,7 +44,7 @@ def open_at_origin(request: Request, entry: HostEntry) -> Exchange:
         request.note(error, place=entry.reference)
         return request.page(error) if wants_page else request.reply(*plain_error(error, request.id_text))
     if entry.site is not None:
-        return _at_site(request, entry.site, wants_page=wants_page, private=policy.way != "public")
+        return _at_site(request, entry.site, wants_page=wants_page, private=policy.way != "public", for_all=False)
     return _visit(request, entry, shown, wants_page=wants_page)
 
 
@@ -82,8 +82,10 @@ def _to_login(request: Request) -> Reply:
     return request.reply(303, head, b"")
 
 
-def _at_site(request: Request, manifest: str, *, wants_page: bool, private: bool) -> Exchange:
+def _at_site(request: Request, manifest: str, *, wants_page: bool, private: bool, for_all: bool) -> Exchange:
+    """`private` says that only some may come in, `for_all` that it is all the same who asks, and from where."""
     sites = request.gateway.sites
+    for_all = for_all and b"x-request-id" not in request.fields
     try:
         check_method(request.method)
         site = sites.site(manifest, private=private)
@@ -92,10 +94,10 @@ def _at_site(request: Request, manifest: str, *, wants_page: bool, private: bool
         else:
             answer = site.answer(request.path, request.fields, wants_page=wants_page, contents=sites.contents)
     except NotFound as error:
-        answer = missing(error, request.id)
+        answer, for_all = missing(error, request.id), False
     except ModelyardError as error:
         return request.refusal(error, status=405 if isinstance(error, InvalidValue) else None)
-    return Served(request.connection, answer, request.id, is_head=request.method == b"HEAD")
+    return Served(request.connection, answer, request.id, is_head=request.method == b"HEAD", for_all=for_all)
 
 
 def _visit(request: Request, entry: HostEntry, shown: Shown, *, wants_page: bool) -> Exchange:

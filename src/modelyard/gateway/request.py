@@ -78,10 +78,7 @@ class Request:
         """The client's own where it gave one."""
         if self._id is None:
             given = self.fields.get(b"x-request-id")
-            gateway = self.gateway
-            own = given is not None and is_safe_id(given)
-            self._id = given if own else b"%b%016x" % (gateway.id_prefix, gateway.next_stream())
-        assert self._id is not None
+            self._id = given if given is not None and is_safe_id(given) else self.gateway.next_id()
         return self._id
 
     @property

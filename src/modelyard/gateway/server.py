@@ -25,6 +25,7 @@ from modelyard.gateway.outgoing import Outgoing
 from modelyard.gateway.patience import Limits, outstayed
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.refusals import Refusals
+from modelyard.gateway.repeats import Repeats
 from modelyard.gateway.service import Service
 from modelyard.gateway.sites import Sites
 from modelyard.gateway.tls import LOOK_SECONDS, Tls
@@ -70,6 +71,7 @@ class Gateway:
         self.refusals = Refusals()
         self.origins = Origins(apps_domain)
         self.sites = Sites()
+        self.repeats = Repeats()
         self.connections: set[HttpConnection] = set()
         self.services: dict[str, Service] = {}
         """Endpoints that have replicas or have been asked; the others are an entry of the table and no more."""
@@ -132,6 +134,10 @@ class Gateway:
     def next_stream(self) -> int:
         self._stream += 1
         return self._stream
+
+    def next_id(self) -> bytes:
+        """Of a request whose client gave it none."""
+        return b"%b%016x" % (self.id_prefix, self.next_stream())
 
     def check_host(self, host: bytes) -> bool:
         if self.origins.find(host) is not None:
@@ -202,6 +208,7 @@ class Gateway:
         self.origins.follow(table.hosts)
         self.apis.follow(table.hosts)
         self.known_hosts.clear()
+        self.repeats.forget()
         self.access.forget()
 
     def service(self, key: str) -> Service | None:

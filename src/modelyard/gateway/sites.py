@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from modelyard.errors import InvalidValue, NotFound, StoreFailed
 from modelyard.gateway.answers import plain_error, status_line
 from modelyard.gateway.pages import HEAD, error_page
+from modelyard.gateway.repeats import Said
 from modelyard.protocol.sites import SiteFile, SiteManifest, read_manifest
 
 if TYPE_CHECKING:
@@ -186,7 +187,11 @@ class Sites:
 class Served:
     """The exchange."""
 
-    def __init__(self, connection: "HttpConnection", answer: Answer, request_id: bytes, *, is_head: bool) -> None:
+    def __init__(
+        self, connection: "HttpConnection", answer: Answer, request_id: bytes, *, is_head: bool, for_all: bool = False
+    ) -> None:
+        """`for_all` says that whoever asks in these words gets this answer."""
+        self._for_all = for_all and not is_head
         self.keep_alive = True
         self.body_bytes = 0
         self._connection = connection
@@ -195,6 +200,14 @@ class Served:
         self._is_head = is_head
         self._file = -1
         self._at = answer.start
+
+    @property
+    def repeatable(self) -> Said | None:
+        """What is said again to the same words; None where that depends on more than them."""
+        answer = self._answer
+        if not self._for_all or answer.body is None or not self.keep_alive or self.body_bytes:
+            return None
+        return Said(status_line(answer.status) + answer.head, answer.body)
 
     def on_body(self, chunk: bytes) -> None:
         self.body_bytes += len(chunk)

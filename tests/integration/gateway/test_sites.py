@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 from modelyard_worker.records import write_json
 
 from modelyard.protocol.sites import SiteFile, SiteManifest, manifest_document
-from modelyard.protocol.table import HostEntry
+from modelyard.protocol.table import HostEntry, Table, table_document
+from modelyard.settings import Home
+from tests.integration.gateway.test_load_reports import ScriptedController
 
 PAGES = {
     "index.html": b"<h1>home</h1>" * 200,
@@ -83,6 +87,37 @@ def test_no_path_leads_out_of_the_folder(served: Any, gateway: Any, path: str) -
         while data := connection.recv(65536):
             received += data
     assert received.startswith(b"HTTP/1.1 404")
+
+
+def test_the_same_words_get_the_same_answer_as_long_as_the_site_is_the_same(
+    served: Any, gateway: Any, home: Home, tmp_path: Path
+) -> None:
+    controller = ScriptedController(home)
+    with served() as client:
+        controller.accept()
+        first, second = (client.get("/") for _ in range(2))
+        own = client.get("/", headers={"x-request-id": "me-1"})
+        assert (first.content, second.content, own.content) == (PAGES["index.html"],) * 3
+        assert first.headers["x-request-id"] != second.headers["x-request-id"]
+        assert own.headers["x-request-id"] == client.get("/", headers={"x-request-id": "me-1"}).headers["x-request-id"]
+        same = {name: value for name, value in first.headers.items() if name not in ("x-request-id", "date")}
+        assert same.items() <= second.headers.items()
+        with gateway.connect() as connection:
+            connection.sendall(b"GET /about/ HTTP/1.1\r\nhost: docs.localhost\r\n\r\n" * 2)
+            received = b""
+            while received.count(PAGES["about/index.html"]) < 2:
+                received += connection.recv(65536)
+        (tmp_path / "new").mkdir()
+        changed = lay_out(tmp_path / "new", PAGES | {"index.html": b"<h1>new</h1>"})
+        controller.say({"type": "snapshot", "table": table_document(Table(200, {}, {"site/docs": changed}))})
+        limit = time.monotonic() + 15
+        while client.get("/").content != b"<h1>new</h1>":
+            assert time.monotonic() < limit, "another table, another answer"
+        private = replace(changed, access={"way": "key"})
+        controller.say({"type": "snapshot", "table": table_document(Table(201, {}, {"site/docs": private}))})
+        while client.get("/").status_code != 401:
+            assert time.monotonic() < limit, "who may come in counts at once"
+    controller.close()
 
 
 def test_what_a_browser_has_is_not_sent_again(served: Any) -> None:
