@@ -29,7 +29,8 @@ HELD_BYTES_MAX = 1024 * 1024
 """What is kept of a body before the control process is reached; then the client is not read."""
 
 WHOLE_BYTES_MAX = 32 * 2**10
-"""A request up to this is written, and so read, in one piece: it was heard whole or not at all."""
+"""A request up to this is written when all of it is there, in one piece, and so read in one: it was heard whole or not
+at all."""
 
 UNHEARD_MAX = 3
 """How often one is said again that was not heard."""
@@ -79,6 +80,8 @@ class Proxied(asyncio.Protocol):
         self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
         length = next((value for name, value in headers if name == b"content-length"), b"0")
         self._is_held = self._chunked or not length.isdigit() or int(length) > ASKED_FOR_BYTES
+        self._waits_for_body = not self._is_held and 0 < int(length) <= WHOLE_BYTES_MAX
+        self._said = False
         self._unwanted_bytes = 0
         self._head = self._request_head(method, url, headers)
         self._held: list[bytes] = []
@@ -121,9 +124,13 @@ class Proxied(asyncio.Protocol):
     def on_complete(self) -> None:
         if self._chunked and not self._done:
             self._send(b"0\r\n\r\n")
+        if self._waits_for_body:
+            self._waits_for_body = False
+            if self._upstream is not None and not self._done:
+                self._say()
 
     def _send(self, data: bytes) -> None:
-        if self._upstream is not None and not self._is_held:
+        if self._upstream is not None and self._said and not self._is_held:
             self._whole = None
             self._upstream.write(data)
             return
@@ -186,12 +193,19 @@ class Proxied(asyncio.Protocol):
         if self._done:
             self._upstream.abort()
             return
+        self._said = False
         if self._is_held:
+            self._said = True
             self._upstream.write(self._head)
-            return
+        elif not self._waits_for_body:
+            self._say()
+
+    def _say(self) -> None:
+        assert self._upstream is not None
         said = b"".join((self._whole or self._head, *self._held))
         self._whole = said if len(said) <= WHOLE_BYTES_MAX else None
         self._held.clear()
+        self._said = True
         self._upstream.write(said)
         self._connection.transport.resume_reading()
 
@@ -245,8 +259,8 @@ class Proxied(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._upstream = None
         if not self._done:
-            unread = isinstance(exc, ConnectionResetError | BrokenPipeError)
-            self._broken(unheard=unread and self._whole is not None)
+            unread = isinstance(exc, ConnectionResetError | BrokenPipeError) and self._whole is not None
+            self._broken(unheard=unread or not self._said)
         if self._done:
             self._answer.let_go()
 
