@@ -25,6 +25,10 @@ class Following:
     def entry(self, key: str) -> EndpointEntry | None:
         return self._table.entries.get(key) if self._table is not None else None
 
+    def is_news(self, backlog: Mapping[str, int]) -> bool:
+        """Whether something waits where nothing did, or nothing any more: what wakes endpoints and lets them rest."""
+        return {key for key, count in backlog.items() if count} != self._backlog.keys()
+
     def tell(self, backlog: Mapping[str, int]) -> None:
         """What waits here and not in the gateway, by endpoint. Only differences are sent."""
         news = {key: count for key, count in backlog.items() if self._backlog.get(key) != count}

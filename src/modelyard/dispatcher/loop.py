@@ -7,11 +7,12 @@ that dies leaves attempts under way; its successor takes them back, and the pred
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from modelyard.clock import Clock
 from modelyard.dispatcher.following import Following
-from modelyard.dispatcher.sending import Sender
+from modelyard.dispatcher.sending import Attempt, Sender
 from modelyard.dispatcher.webhooks import Webhooks
 from modelyard.domain.invocations import (
     UNSENT_PAUSE_SECONDS,
@@ -38,6 +39,15 @@ FAILED_PAUSE_SECONDS = 1.0
 
 DELIVERIES_AT_ONCE_MAX = 32
 
+LOOK_SECONDS = 0.05
+"""While something is under way, what waits is not counted oftener: what is known to wait is sent without."""
+
+TELL_SECONDS = 0.25
+"""How often the controller is told how much waits, but at once that something does or that nothing does any more."""
+
+ENDED_MAX = 2048
+"""Ends that wait for the disk; beyond it nothing more is sent."""
+
 _log = logging.getLogger("modelyard.dispatcher")
 
 
@@ -53,6 +63,14 @@ class Dispatcher:
         self._following = Following(home, self.wake)
         self._finishing = GroupCommit(self._finish)
         self._running: dict[int, tuple[Invocation, asyncio.Task[None]]] = {}
+        """Everything from here to what became of it, on disk."""
+        self._sent: Counter[str] = Counter()
+        """Those of them that the gateway has, by endpoint."""
+        self._agenda = Agenda({}, None, ())
+        self._looked_at = -LOOK_SECONDS
+        self._told_at = -TELL_SECONDS
+        self._waiting: dict[str, int] = {}
+        """What waits of the agenda's, as far as it was not sent since."""
         self._delivering: dict[int, asyncio.Task[None]] = {}
         self._refusals: dict[str, int] = {}
         """Attempts in a row that an endpoint did not take."""
@@ -97,20 +115,42 @@ class Dispatcher:
 
     async def _look(self) -> tuple[float | None, bool]:
         """One pass: (when the next is due at the latest, whether there is anything to do)."""
+        next_at: list[float] = []
         try:
-            agenda = await asyncio.to_thread(self._read_agenda)
-            for one in agenda.stopping:
-                self._end_early(one)
-            waiting = dict(agenda.queued)
-            for key in agenda.queued:
-                waiting[key] -= await self._send_some(key)
-            self._following.tell(waiting)
-            await self._deliver_some()
+            now = self._clock.monotonic()
+            if now - self._looked_at >= LOOK_SECONDS or not (self._running and any(self._waiting.values())):
+                await self._look_anew(now)
+            else:
+                next_at.append(self._clock.now() + LOOK_SECONDS)
+            for key, count in self._waiting.items():
+                if count > 0:
+                    self._waiting[key] -= await self._send_some(key)
+            if not self._tell():
+                next_at.append(self._clock.now() + TELL_SECONDS)
         except ModelyardError as error:
             _log.error("%s", error.message)
             return self._clock.now() + FAILED_PAUSE_SECONDS, True
-        busy = bool(agenda.queued or self._running or self._delivering or agenda.next_at is not None)
-        return agenda.next_at, busy
+        if self._agenda.next_at is not None:
+            next_at.append(self._agenda.next_at)
+        busy = bool(self._agenda.queued or self._running or self._delivering or self._agenda.next_at is not None)
+        return min(next_at, default=None), busy
+
+    async def _look_anew(self, now: float) -> None:
+        self._agenda = await asyncio.to_thread(self._read_agenda)
+        self._looked_at = now
+        self._waiting = dict(self._agenda.queued)
+        for one in self._agenda.stopping:
+            self._end_early(one)
+        await self._deliver_some()
+
+    def _tell(self) -> bool:
+        """False where it is to be told later."""
+        now = self._clock.monotonic()
+        if now - self._told_at < TELL_SECONDS and not self._following.is_news(self._waiting):
+            return False
+        self._told_at = now
+        self._following.tell(self._waiting)
+        return True
 
     def _read_agenda(self) -> Agenda:
         now = self._clock.now()
@@ -126,14 +166,22 @@ class Dispatcher:
         space = self._room(key)
         if not space:
             return 0
-        taken = await asyncio.to_thread(self._store.invocations.take, key, space, self._clock.now())
-        for one in taken:
-            task = asyncio.create_task(self._carry(one))
-            self._running[one.sequence] = (one, task)
+        taken = await asyncio.to_thread(self._take, key, space)
+        for one, body in taken:
+            self._sent[key] += 1
+            self._running[one.sequence] = (one, asyncio.create_task(self._carry(one, body)))
         return len(taken)
 
+    def _take(self, key: str, space: int) -> list[tuple[Invocation, bytes]]:
+        """The next ones, each with its body where that is not in a file."""
+        taken = self._store.invocations.take(key, space, self._clock.now())
+        bodies = self._store.invocations.bodies([one.sequence for one in taken]) if taken else {}
+        return [(one, bodies.get(one.sequence, b"")) for one in taken]
+
     def _room(self, key: str) -> int:
-        sent = sum(1 for one, _ in self._running.values() if name_key(one.endpoint) == key)
+        sent = self._sent[key]
+        if len(self._running) - self._sent.total() >= ENDED_MAX:
+            return 0
         if self._refusals.get(key):
             # It is asked with one, until it takes that.
             return max(0, 1 - sent)
@@ -142,11 +190,11 @@ class Dispatcher:
             return max(0, 1 - sent)
         return room(len(entry.replicas), entry.concurrency, entry.max_queue_length, sent)
 
-    async def _carry(self, one: Invocation) -> None:
+    async def _carry(self, one: Invocation, body: bytes) -> None:
         """One attempt from here to what became of it, on disk."""
         key = name_key(one.endpoint)
         try:
-            attempt = await self._sender.attempt(one)
+            attempt = await self._send(key, one, body)
             if attempt.was_sent:
                 self._refusals.pop(key, None)
             await self._finishing.submit(attempt.end)
@@ -158,6 +206,16 @@ class Dispatcher:
             _log.exception("invocation %s of %s", one.id, one.endpoint)
         finally:
             self._running.pop(one.sequence, None)
+            self.wake()
+
+    async def _send(self, key: str, one: Invocation, body: bytes) -> Attempt:
+        """While its end is written, another has its place in the gateway."""
+        try:
+            return await self._sender.attempt(one, body)
+        finally:
+            self._sent[key] -= 1
+            if not self._sent[key]:
+                del self._sent[key]
             self.wake()
 
     def _finish(self, ends: Sequence[End]) -> Sequence[bool]:
@@ -203,5 +261,5 @@ class Dispatcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._sender.close()
+        self._sender.close()
         await self._webhooks.close()

@@ -10,22 +10,21 @@ import asyncio
 import json
 from typing import Any, NamedTuple, Protocol
 
-import httpx
-
 from modelyard.clock import Clock
+from modelyard.dispatcher.asking import Answer, Broken, Gateway, NotThere
 from modelyard.domain.invocations import Invocation, Result, Stored, answered, failed, lost, unsent
 from modelyard.errors import NotFound
 from modelyard.protocol.routes import ATTEMPT, BODY_FILE, ENDPOINTS, INVOCATIONS, TIMEOUT
 from modelyard.settings import Home
-from modelyard.store.invocation_files import InvocationFiles
+from modelyard.store.invocation_files import InvocationFiles, Writing
 from modelyard.store.ports import End, Store
 
-CONNECTIONS_MAX = 2048
-CONNECT_SECONDS = 5.0
 GRACE_SECONDS = 30.0
 """Beyond an attempt's own time, in which the gateway answers that it is over."""
 
 REASON_BYTES_MAX = 4096
+ERROR_BYTES_MAX = 2**20
+"""What is read of an error that the gateway words."""
 
 _NOT_SENT = frozenset({"queue_full", "not_ready", "too_many_requests"})
 _NO_ANSWER = frozenset({"replica_died", "deadline_passed"})
@@ -55,33 +54,33 @@ class Sender:
         self._files = files
         self._clock = clock
         self._pause = pause
-        self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(
-                uds=str(home.predictions_socket), limits=httpx.Limits(max_connections=CONNECTIONS_MAX)
-            ),
-            base_url="http://localhost",
-            trust_env=False,
-        )
+        self._gateway = Gateway(str(home.predictions_socket))
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    def close(self) -> None:
+        self._gateway.close()
 
-    async def attempt(self, one: Invocation) -> Attempt:
-        """Never raises for what may happen to a request."""
-        limits = httpx.Timeout(one.request.timeout_seconds + GRACE_SECONDS, connect=CONNECT_SECONDS)
+    async def attempt(self, one: Invocation, body: bytes) -> Attempt:
+        """Never raises for what may happen to a request. `body` is empty where a file has it."""
         path = f"{ENDPOINTS}{one.endpoint}{INVOCATIONS}"
-        body = b""
-        if one.request.body.file is None:
-            body = await asyncio.to_thread(self._store.invocations.content, one.sequence, result=False)
-        try:
-            async with self._client.stream(
-                "POST", path, content=body, headers=self._headers(one), timeout=limits
-            ) as response:
-                return await self._read(one, response)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            return self._unsent(one, "the gateway was not there")
-        except httpx.HTTPError as error:
-            return self._lost(one, f"the gateway ended the connection ({type(error).__name__})")
+        limit = one.request.timeout_seconds + GRACE_SECONDS
+        said = bytearray()
+        with self._files.writing() as writing:
+
+            def take(answer: Answer, part: bytes) -> None:
+                if _ERROR_TYPE not in answer.headers:
+                    writing.write(part)
+                elif len(said) < ERROR_BYTES_MAX:
+                    said.extend(part)
+
+            try:
+                answer = await self._gateway.post(path, self._headers(one), body, limit, take)
+            except NotThere:
+                return self._unsent(one, "the gateway was not there")
+            except Broken as error:
+                return self._lost(one, str(error))
+            if _ERROR_TYPE in answer.headers:
+                return self._refused(one, bytes(said))
+            return await self._answered(one, answer, writing)
 
     def _headers(self, one: Invocation) -> dict[str, str]:
         asked = one.request
@@ -98,23 +97,18 @@ class Sender:
             headers[BODY_FILE] = str(self._files.path(asked.body.file))
         return headers
 
-    async def _read(self, one: Invocation, response: httpx.Response) -> Attempt:
-        if _ERROR_TYPE in response.headers:
-            return self._refused(one, await response.aread())
-        with self._files.writing() as writing:
-            async for chunk in response.aiter_raw():
-                writing.write(chunk)
-            file = await asyncio.to_thread(writing.keep) if writing.is_long else None
-            content = writing.content()
-            stored = Stored(writing.size_bytes, writing.sha256, file)
-        kind = response.headers.get("content-type", "application/octet-stream")
+    async def _answered(self, one: Invocation, answer: Answer, writing: Writing) -> Attempt:
+        file = await asyncio.to_thread(writing.keep) if writing.is_long else None
+        content = writing.content()
+        stored = Stored(writing.size_bytes, writing.sha256, file)
+        kind = answer.headers.get("content-type", "application/octet-stream")
         reason = None
-        if response.status_code >= 400:
+        if answer.status >= 400:
             said = content[:REASON_BYTES_MAX].decode("utf-8", "replace")
-            reason = f"the predictor answered with status {response.status_code}: {said}"
-        if _FUNCTION_ERROR in response.headers:
+            reason = f"the predictor answered with status {answer.status}: {said}"
+        if _FUNCTION_ERROR in answer.headers:
             return self._lost(one, str(reason))
-        done = answered(one, Result(response.status_code, kind, stored), reason, self._clock.now())
+        done = answered(one, Result(answer.status, kind, stored), reason, self._clock.now())
         return Attempt(End(one.attempt, done, None if file is not None else content), was_sent=True)
 
     def _refused(self, one: Invocation, body: bytes) -> Attempt:

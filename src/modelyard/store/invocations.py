@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from modelyard.domain.invocations import (
     DEAD,
@@ -64,6 +64,12 @@ class SqlInvocations:
         with self._queue.read() as connection:
             return connection.scalar(wanted) or b""
 
+    def bodies(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        mine = and_(contents.c.sequence.in_(sequences), contents.c.part == BODY)
+        with self._queue.read() as connection:
+            rows = connection.execute(select(contents.c.sequence, contents.c.content).where(mine))
+            return {row.sequence: row.content for row in rows}
+
     def select(
         self, endpoint: str | None = None, status: InvocationStatus | None = None, limit: int = 100
     ) -> list[Invocation]:
@@ -118,8 +124,30 @@ class SqlInvocations:
         return self._change(wanted, lambda one: taken(one, now))
 
     def finish(self, ends: Sequence[End], now: float) -> list[bool]:
+        sequences = [one.invocation.sequence for one in ends]
+        under_way = and_(
+            invocations.c.sequence.in_(sequences), invocations.c.status == InvocationStatus.IN_PROGRESS.value
+        )
+        wanted = select(invocations.c.sequence, invocations.c.attempt, invocations.c.cancel_requested).where(under_way)
         with self._queue.write() as connection:
-            return [_finish(connection, one, now) for one in ends]
+            found = {(row.sequence, row.attempt): row.cancel_requested for row in connection.execute(wanted)}
+            written: list[End] = []
+            told: list[bool] = []
+            for end in ends:
+                # Taken out, so that of two ends of one attempt only the first counts.
+                wish = found.pop((end.invocation.sequence, end.attempt), None)
+                told.append(wish is not None)
+                if wish is not None:
+                    written.append(replace(end, invocation=settled(end.invocation, cancel_requested=wish, now=now)))
+            _put_all(connection, [one.invocation for one in written])
+            results = [
+                {"sequence": one.invocation.sequence, "part": RESULT, "content": one.result}
+                for one in written
+                if one.result is not None
+            ]
+            if results:
+                connection.execute(insert(contents), results)
+        return told
 
     def recover(self, now: float) -> list[Invocation]:
         wanted = select(invocations).where(invocations.c.status == InvocationStatus.IN_PROGRESS.value)
@@ -185,8 +213,9 @@ class SqlInvocations:
 
     def _change(self, wanted: Any, change: Callable[[Invocation], Invocation]) -> list[Invocation]:
         with self._queue.write() as connection:
-            found = [_invocation(row) for row in connection.execute(wanted)]
-            return [_put(connection, change(one)) for one in found]
+            changed = [change(_invocation(row)) for row in connection.execute(wanted)]
+            _put_all(connection, changed)
+        return changed
 
 
 def _accept(connection: Connection, asked: Invocation, body: bytes | None) -> Accepted | Conflict:
@@ -228,24 +257,17 @@ def _get(connection: Connection, endpoint: str, inference_id: str) -> Invocation
 
 
 def _put(connection: Connection, one: Invocation) -> Invocation:
-    connection.execute(update(invocations).where(invocations.c.sequence == one.sequence).values(**_changing(one)))
+    _put_all(connection, [one])
     return one
 
 
-def _finish(connection: Connection, end: End, now: float) -> bool:
-    one = end.invocation
-    mine = and_(
-        invocations.c.sequence == one.sequence,
-        invocations.c.status == InvocationStatus.IN_PROGRESS.value,
-        invocations.c.attempt == end.attempt,
-    )
-    wish = connection.execute(select(invocations.c.cancel_requested).where(mine)).first()
-    if wish is None:
-        return False
-    _put(connection, settled(one, cancel_requested=wish.cancel_requested, now=now))
-    if end.result is not None:
-        connection.execute(insert(contents).values(sequence=one.sequence, part=RESULT, content=end.result))
-    return True
+def _put_all(connection: Connection, changed: Sequence[Invocation]) -> None:
+    """With one statement, whose execution the driver repeats."""
+    if changed:
+        mine = invocations.c.sequence == bindparam("of")
+        columns = {name: bindparam(name) for name in _changing(changed[0])}
+        rows = [{"of": one.sequence, **_changing(one)} for one in changed]
+        connection.execute(update(invocations).where(mine).values(**columns), rows)
 
 
 def _changing(one: Invocation) -> dict[str, Any]:

@@ -970,6 +970,10 @@ class MemoryInvocations:
     def content(self, sequence: int, *, result: bool) -> bytes:
         return self._contents.get((sequence, result), b"")
 
+    def bodies(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        found = {one: self._contents.get((one, False)) for one in sequences}
+        return {one: content for one, content in found.items() if content is not None}
+
     def select(
         self, endpoint: str | None = None, status: InvocationStatus | None = None, limit: int = 100
     ) -> list[Invocation]:

@@ -770,6 +770,10 @@ class Invocations(Protocol):
         """The body or the result, where it is not in a file; empty where there is none."""
         ...
 
+    def bodies(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """Those that are not in files, of several at once."""
+        ...
+
     def select(
         self, endpoint: str | None = None, status: InvocationStatus | None = None, limit: int = 100
     ) -> list[Invocation]:
