@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelyard.domain.rollouts import STUCK_GRACE_SECONDS
+from modelyard.domain.replicas import STUCK_GRACE_SECONDS
 from modelyard.errors import ModelyardError
 from tests.acceptance.yard import Yard, eventually
 

@@ -20,23 +20,7 @@ from modelyard.controller.secrets import mask, reveal
 from modelyard.controller.shadows import Shadows
 from modelyard.controller.surroundings import Surroundings
 from modelyard.domain.access import policy_document
-from modelyard.domain.endpoints import (
-    ERRORS,
-    Endpoint,
-    EndpointState,
-    EndpointStatus,
-    EndpointVersion,
-    ReplicaStatus,
-    VersionState,
-)
-from modelyard.domain.eviction import Loaded
-from modelyard.domain.functions import START_SECONDS
-from modelyard.domain.idleness import idle_since
-from modelyard.domain.invocations import Asynchronous
-from modelyard.domain.names import name_key
-from modelyard.domain.replicas import ReplicaFact, ReplicaState
-from modelyard.domain.rollouts import (
-    LOOK_AGAIN_SECONDS,
+from modelyard.domain.actions import (
     Decision,
     Drain,
     Kill,
@@ -47,8 +31,24 @@ from modelyard.domain.rollouts import (
     Remove,
     Start,
     Traffic,
-    decide_rollout,
 )
+from modelyard.domain.endpoints import (
+    ERRORS,
+    Endpoint,
+    EndpointState,
+    EndpointStatus,
+    EndpointVersion,
+    ReplicaStatus,
+    VersionState,
+)
+from modelyard.domain.eviction import Loaded
+from modelyard.domain.fleets import LOOK_AGAIN_SECONDS
+from modelyard.domain.functions import START_SECONDS
+from modelyard.domain.idleness import idle_since
+from modelyard.domain.invocations import Asynchronous
+from modelyard.domain.names import name_key
+from modelyard.domain.replicas import ReplicaFact, ReplicaState
+from modelyard.domain.rollouts import decide_rollout
 from modelyard.engines.ports import Engine, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
 from modelyard.protocol.table import Candidate, EndpointEntry, ReplicaAddress

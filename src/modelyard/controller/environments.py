@@ -16,9 +16,9 @@ from modelyard_worker.packages import Package, read_package
 from modelyard_worker.records import EXIT, ORDER, write_exit, write_json
 
 from modelyard.clock import Clock
+from modelyard.domain.actions import Action, Decision, MarkFailed, Start
 from modelyard.domain.endpoints import BUILDING, Endpoint, EndpointState, VersionState
 from modelyard.domain.names import name_key
-from modelyard.domain.rollouts import Action, Decision, MarkFailed, Start
 from modelyard.errors import ModelyardError
 from modelyard.packaging.environments import Environments, reason_of
 from modelyard.packaging.requirements import requested_environment

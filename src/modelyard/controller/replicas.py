@@ -8,9 +8,9 @@ from typing import Any
 
 from modelyard.clock import Clock
 from modelyard.domain.endpoints import Endpoint
+from modelyard.domain.failures import forgettable
 from modelyard.domain.names import name_key
 from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState, wants_memory
-from modelyard.domain.rollouts import forgettable
 from modelyard.engines.ports import Engine, Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
 

@@ -7,6 +7,9 @@ from modelyard.domain.endpoints import EndpointSpec
 
 RESTART_SECONDS_FIRST = 0.5
 RESTART_SECONDS_MAX = 60.0
+STUCK_GRACE_SECONDS = 10.0
+"""How long a call may run past its limit before its replica is killed."""
+
 STEADY_SECONDS = 60.0
 """A replica that was ready for so long has recovered; failures before it count no more."""
 

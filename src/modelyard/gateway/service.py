@@ -12,7 +12,7 @@ from modelyard_worker.frames import TIMES
 from modelyard.domain.access import PUBLIC, Policy
 from modelyard.domain.metrics import Figures
 from modelyard.domain.names import name_key
-from modelyard.domain.rollouts import STUCK_GRACE_SECONDS
+from modelyard.domain.replicas import STUCK_GRACE_SECONDS
 from modelyard.errors import DeadlinePassed, NotFound, NotReady, QueueFull, ReplicaDied, TooManyRequests
 from modelyard.gateway.balancer import least_in_flight
 from modelyard.gateway.load import Loads

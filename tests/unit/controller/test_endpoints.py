@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
-from modelyard.domain.rollouts import ENDED_KEPT
+from modelyard.domain.failures import ENDED_KEPT
 from modelyard.engines.fake import Plan
 from modelyard.engines.ports import Probe
 from modelyard.protocol.messages import Load

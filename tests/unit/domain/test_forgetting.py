@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from modelyard.domain.endpoints import VersionState
+from modelyard.domain.failures import BACK_OFF_ROUNDS, ENDED_KEPT, forgettable
 from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState
-from modelyard.domain.rollouts import BACK_OFF_ROUNDS, ENDED_KEPT, decide_rollout, forgettable
+from modelyard.domain.rollouts import decide_rollout
 from tests.unit.domain.world import endpoint, version
 
 NOW = 100_000.0

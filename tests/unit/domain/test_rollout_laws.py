@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.domain.endpoints import EndpointState, VersionState
+from modelyard.domain.failures import START_ATTEMPTS
 from modelyard.domain.replicas import FailureKind
-from modelyard.domain.rollouts import START_ATTEMPTS
 from tests.unit.domain.world import World, endpoint, version
 
 STEPS_TO_SETTLE = 400

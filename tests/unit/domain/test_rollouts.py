@@ -5,19 +5,12 @@ from typing import Any
 
 import pytest
 
+from modelyard.domain.actions import Drain, Kill, MarkFailed, MarkReady, Remove, Start
 from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.endpoints import EndpointState, VersionState
+from modelyard.domain.failures import START_ATTEMPTS
 from modelyard.domain.replicas import FailureKind, ReplicaState, restart_seconds
-from modelyard.domain.rollouts import (
-    START_ATTEMPTS,
-    Drain,
-    Kill,
-    MarkFailed,
-    MarkReady,
-    Remove,
-    Start,
-    decide_rollout,
-)
+from modelyard.domain.rollouts import decide_rollout
 from tests.unit.domain.world import World, always_ready, endpoint, version
 
 STARTING = ReplicaState.STARTING

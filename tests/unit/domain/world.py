@@ -8,10 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointVersion, VersionState
-from modelyard.domain.quantities import share_of
-from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState
-from modelyard.domain.rollouts import (
+from modelyard.domain.actions import (
     Decision,
     Drain,
     Kill,
@@ -21,8 +18,11 @@ from modelyard.domain.rollouts import (
     Proceed,
     Remove,
     Start,
-    decide_rollout,
 )
+from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointVersion, VersionState
+from modelyard.domain.quantities import share_of
+from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState
+from modelyard.domain.rollouts import decide_rollout
 from modelyard.domain.strategies import StrategyType
 from modelyard.domain.verdicts import Evidence
 
