@@ -16,6 +16,8 @@ from modelyard.domain.functions import Function
 from modelyard.domain.headlines import headline
 from modelyard.domain.idleness import Requests
 from modelyard.domain.names import name_key
+from modelyard.domain.strategies import StrategyType, UpdateStrategy
+from modelyard.domain.traffic import Progress, Steering
 from modelyard.errors import Conflict, InvalidValue, NotFound
 
 A, B, C = EndpointSpec("a"), EndpointSpec("b", replicas=2, environment={"X": "1"}), EndpointSpec("c")
@@ -281,3 +283,72 @@ def test_headlines_say_what_the_documents_say(store):
         ("new", "endpoint", "updating", None),
         ("price", "endpoint", "updating", "price:4"),
     ]
+
+
+# -- steps of a rollout ----------------------------------------------------------------------------------------------
+
+STAGED = replace(B, update_strategy=UpdateStrategy(StrategyType.CANARY, steps=(10.0, 50.0)))
+
+
+def deploy_in_steps(store):
+    """Version 2 is on its way in three steps, after a version that was ready."""
+    deploy(store)
+    store.endpoints.mark_version("price", 1, VersionState.READY, None)
+    deploy(store, spec=STAGED, now=2.0)
+    return store.endpoints
+
+
+def test_what_people_wish_for_a_rollout_is_kept_with_its_version(store):
+    endpoints = deploy_in_steps(store)
+    outcome = endpoints.steer("PRICE", Change.PAUSING, 2)
+    assert (outcome.name, outcome.change, outcome.version) == ("price", Change.PAUSING, 2)
+    assert endpoints.steer("price", Change.PAUSING, 2).change is Change.UP_TO_DATE
+    assert endpoints.steer("price", Change.PROMOTING, step=True).change is Change.PROMOTING
+    assert endpoints.get("price").wished.steering.promoted_to == 1
+    assert endpoints.steer("price", Change.PROMOTING).change is Change.PROMOTING
+    assert endpoints.get("price").wished.steering.promoted_to == 3
+    assert endpoints.get("price").version(1).steering == Steering()
+
+
+def test_a_wish_for_a_rollout_that_there_is_not_changes_nothing(store):
+    endpoints = deploy_in_steps(store)
+    revision, _ = endpoints.changed_since(0)
+    with pytest.raises(Conflict, match="version 2 is on its way"):
+        endpoints.steer("price", Change.PAUSING, 1)
+    with pytest.raises(NotFound, match="cannot find endpoint"):
+        endpoints.steer("rent", Change.PAUSING)
+    endpoints.mark_version("price", 2, VersionState.READY, None)
+    with pytest.raises(Conflict, match="no new version is on its way in steps"):
+        endpoints.steer("price", Change.RESUMING)
+    assert endpoints.get("price").wished.steering == Steering()
+    assert endpoints.changed_since(revision)[1] == ["price"]
+
+
+def test_how_far_a_rollout_has_come_is_kept_beside_what_people_wish(store):
+    endpoints = deploy_in_steps(store)
+    endpoints.steer("price", Change.PAUSING)
+    far = Progress(step=1, percent=10.0, began_at=12.5, held_since=13.0, held_seconds=0.25)
+    endpoints.put_progress("price", 2, far)
+    wished = endpoints.get("price").wished
+    assert (wished.progress, wished.steering.paused) == (far, True)
+    endpoints.steer("price", Change.RESUMING)
+    assert endpoints.get("price").wished.progress == far
+    assert endpoints.get("price").version(1).progress == Progress()
+
+
+def test_steps_and_wishes_are_changes_that_a_controller_hears_of(store):
+    endpoints = deploy_in_steps(store)
+    for change in (
+        lambda: endpoints.steer("price", Change.PAUSING),
+        lambda: endpoints.put_progress("price", 2, Progress(percent=10.0)),
+    ):
+        revision, _ = endpoints.changed_since(0)
+        change()
+        assert endpoints.changed_since(revision)[1] == ["price"]
+
+
+def test_progress_of_a_version_that_is_gone_has_no_effect(store):
+    endpoints = deploy_in_steps(store)
+    endpoints.put_progress("price", 7, Progress(percent=10.0))
+    endpoints.put_progress("gone", 1, Progress(percent=10.0))
+    assert [one.progress for one in endpoints.get("price").versions] == [Progress(), Progress()]
