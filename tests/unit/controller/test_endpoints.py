@@ -7,7 +7,7 @@ from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import Endpoint, EndpointSpec, EndpointStatus, VersionState
 from modelyard.domain.failures import ENDED_KEPT
 from modelyard.engines.fake import Plan
-from modelyard.engines.ports import Probe
+from modelyard.engines.ports import Probe, ReplicaSight
 from modelyard.protocol.messages import Load
 from modelyard.protocol.table import EndpointEntry
 from tests.unit.controller.stage import Stage, Tell
@@ -403,5 +403,52 @@ def test_when_memory_is_short_those_go_to_zero_that_nobody_asked_for_longest_and
         stage.controller.autoscaler.take("gateway", {"iris": Load(0, 1, 1, 0, 1)})
         await stage.look(2)
         assert stage.status("iris").ready == 1
+
+    tell(story)
+
+
+async def _evict_iris(stage: Stage) -> ReplicaSight:
+    """The machine has run short, and the one replica of `iris` was told to go."""
+    stage.controller.autoscaler.gateway_came("gateway")
+    await stage.deploy(autoscaling=Autoscaling(min_replicas=0, init_replicas=1))
+    [replica] = stage.alive()
+    stage.engine.held = {replica.id: 2**30}
+    stage.engine.available_bytes = 2**29
+    await stage.wait(1.0)
+    await stage.look(2)
+    assert stage.status().requested == 0
+    return replica
+
+
+def test_a_controller_that_comes_amid_an_eviction_finishes_it_and_starts_nothing(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        replica = await _evict_iris(stage)
+        await stage.restart()
+        stage.engine.available_bytes = 2**32
+        await stage.wait(5.0)
+        assert [(one.id, one.stopping) for one in stage.alive()] == [(replica.id, True)]
+        stage.engine.finish_stopping()
+        await stage.wait(30.0)
+        assert (stage.alive(), stage.status().requested) == ([], 0)
+        assert sum("evicted" in one for one in stage.sentences("iris")) == 1
+        stage.controller.autoscaler.gateway_came("gateway")
+        stage.controller.autoscaler.take("gateway", {"iris": Load(0, 1, 1, 0, 1)})
+        await stage.look(2)
+        assert stage.status().ready == 1
+
+    tell(story)
+
+
+def test_a_replica_that_is_killed_amid_its_eviction_counts_as_no_failure(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        replica = await _evict_iris(stage)
+        stage.engine.die(replica.id, exit_code=-9)
+        stage.engine.available_bytes = 2**32
+        await stage.wait(30.0)
+        assert (stage.alive(), stage.state) == ([], "live")
+        stage.controller.autoscaler.take("gateway", {"iris": Load(0, 1, 1, 0, 1)})
+        await stage.look(2)
+        assert stage.status().ready == 1
+        assert not [one for one in stage.sentences("iris") if "failure" in one or "crash" in one]
 
     tell(story)
