@@ -34,7 +34,7 @@ VALID = [
 ]
 
 INVALID = [
-    ("{type: green_blue}", "type: found 'green_blue'.*did you mean blue_green"),
+    ("{type: green_blue}", "type: found 'green_blue' .*allowed: rolling, canary, linear, blue_green, shadow, swap"),
     ("{steps: [10%]}", "steps: found with type rolling; only canary has it"),
     ("{type: swap, bake_time: 1m}", "bake_time: found with type swap; only canary and blue_green and shadow have it"),
     ("{type: blue_green, sample: 10%}", "sample: found with type blue_green; only shadow has it"),
