@@ -265,7 +265,7 @@ def _put_all(connection: Connection, changed: Sequence[Invocation]) -> None:
     """With one statement, whose execution the driver repeats."""
     if changed:
         mine = invocations.c.sequence == bindparam("of")
-        columns = {name: bindparam(name) for name in _changing(changed[0])}
+        columns: dict[str, Any] = {name: bindparam(name) for name in _changing(changed[0])}
         rows = [{"of": one.sequence, **_changing(one)} for one in changed]
         connection.execute(update(invocations).where(mine).values(**columns), rows)
 
