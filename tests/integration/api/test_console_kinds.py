@@ -1,6 +1,7 @@
 """Pages of apps, sites, functions and gateways: what they show, and what their buttons do."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -44,7 +45,7 @@ def yard(tmp_path: Path) -> Api:
     return api
 
 
-def talk(api: Api, *asked: tuple[str, dict[str, str] | None]) -> list[httpx.Response]:
+def talk(api: Api, *asked: tuple[str, dict[str, Any] | None]) -> list[httpx.Response]:
     """Pages, and forms that are sent to them."""
     link = api.post("/links").json()["url"]
 
@@ -100,6 +101,17 @@ def test_a_package_is_looked_at_and_verified(yard: Api) -> None:
     shown, verified = talk(yard, (f"/packages/{digest}", None), (f"/packages/{digest}/verify", {}))
     assert "model.json" in shown.text
     assert "It is whole" in verified.text
+
+
+def test_a_training_is_started_with_what_was_typed_otherwise(yard: Api) -> None:
+    code = yard.tree({"train.py": b""})
+    run = {"training": "fit", "project": "shop", "entry": "train.py", "code": code, "hyperparameters": {"a": 1, "b": 2}}
+    assert yard.deploy({"kind": "training", "name": "fit", "spec": {"run": run}}).status_code == 200
+    form = {"name": ["a", "b", "eta", ""], "before": ["1", "2", "", ""], "value": ["1", "3", "0.3", ""]}
+    page, started = talk(yard, ("/resources/training/fit", None), ("/resources/training/fit/start", form))
+    assert "modelyard start fit --set a=1" in page.text
+    assert started.headers["location"] == "/console/runs/fit-1"
+    assert yard.store.runs.get("fit-1").spec.hyperparameters == {"a": "1", "b": "3", "eta": "0.3"}
 
 
 def test_what_nothing_needs_is_shown_before_it_is_deleted(yard: Api) -> None:
