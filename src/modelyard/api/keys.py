@@ -14,12 +14,11 @@ from modelyard.api.users import Grants
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import Principal, PrincipalKind, Role, allows, within
+from modelyard.domain.tokens import Prefix
 from modelyard.domain.users import NAME_LENGTH_MAX, ApiKey, grant_document
 from modelyard.errors import Forbidden, NotFound
 
 SECONDS_MAX = 10 * 365 * 86400.0
-PREFIX = "my_"
-"""Begins each key, so that scanners of repositories find one that was committed."""
 
 
 class NewKey(BaseModel):
@@ -65,7 +64,7 @@ def routes(yard: Yard) -> APIRouter:
         if beyond is not None:
             raise Forbidden(f"cannot make key {wish.name}: {principal} is not {beyond}", "grant it what you have")
         now = yard.clock.now()
-        secret = PREFIX + secrets.token_urlsafe(32)
+        secret = Prefix.KEY + secrets.token_urlsafe(32)
         key = ApiKey(
             id=f"k-{secrets.token_hex(6)}",
             name=wish.name,

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 
 from modelyard.domain.runs import Run
-from modelyard.domain.tokens import JOB_PREFIX, job_token_for
+from modelyard.domain.tokens import Prefix, job_token_for
 from modelyard.store.ports import Keys
 
 KEY_VARIABLE = "MODELYARD_API_KEY"
@@ -16,6 +16,6 @@ def give_job_token(keys: Keys, run: Run, now: float) -> dict[str, str]:
     itself says which yard to ask and how."""
     if {KEY_VARIABLE, URL_VARIABLE} & (run.spec.environment.keys() | run.spec.secrets.keys()):
         return {}
-    token = JOB_PREFIX + secrets.token_urlsafe(32)
+    token = Prefix.JOB + secrets.token_urlsafe(32)
     keys.put_job_token(hashlib.sha256(token.encode()).hexdigest(), job_token_for(run, now))
     return {KEY_VARIABLE: token}

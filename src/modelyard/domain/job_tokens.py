@@ -9,34 +9,33 @@ nothing has to be remembered.
 import hashlib
 import hmac
 
-_PREFIX = "myj"
+from modelyard.domain.tokens import Prefix, prefix_of
+
 _PURPOSE = b"modelyard job token\0"
-_TRACKING_PREFIX = "myt."
 _TRACKING_PURPOSE = b"modelyard tracking server token"
 
 
 def job_token(key: str, run: str) -> str:
     """The token of a run; `key` is the yard's."""
-    return f"{_PREFIX}.{run}.{_signature(key, run)}"
+    return f"{Prefix.TRACKING_JOB}{run}.{_signature(key, run)}"
 
 
 def run_of(key: str, token: str) -> str | None:
     """The run whose token this is, None where it is none of this yard's."""
-    prefix, _, rest = token.partition(".")
-    run, _, signature = rest.rpartition(".")
-    if prefix != _PREFIX or not run or not signature.isascii():
+    run, _, signature = token.removeprefix(Prefix.TRACKING_JOB).rpartition(".")
+    if prefix_of(token) is not Prefix.TRACKING_JOB or not run or not signature.isascii():
         return None
     return run if hmac.compare_digest(signature, _signature(key, run)) else None
 
 
 def tracking_token(key: str) -> str:
     """The tracking server's token; `key` is the yard's."""
-    return _TRACKING_PREFIX + hmac.new(key.encode(), _TRACKING_PURPOSE, hashlib.sha256).hexdigest()
+    return Prefix.TRACKING_SERVER + hmac.new(key.encode(), _TRACKING_PURPOSE, hashlib.sha256).hexdigest()
 
 
 def may_be_tracking_token(token: str) -> bool:
     """By its shape, which says whether the yard's key need be looked at."""
-    return token.startswith(_TRACKING_PREFIX) and token.isascii()
+    return prefix_of(token) is Prefix.TRACKING_SERVER and token.isascii()
 
 
 def is_tracking_token(key: str, token: str) -> bool:

@@ -32,8 +32,20 @@ TOKEN_BYTES_MAX = 8192
 JOB_GRACE_SECONDS = 3600.0
 """How long a job's token outlives the longest that its run may take, for the time to stop and to be looked at."""
 
-JOB_PREFIX = "myr_"
-"""Begins each token of a job, so that scanners of repositories find one that was committed."""
+
+class Prefix(StrEnum):
+    """What a secret begins with that is no JWT: one look tells which it is, and scanners of repositories find one that
+    was committed."""
+
+    KEY = "my_"  # an API key
+    JOB = "myr_"  # a run's, for the yard's interface
+    TRACKING_JOB = "myj."  # a run's, for the tracking server (`job_tokens`)
+    TRACKING_SERVER = "myt."  # the tracking server's, for the registry (`job_tokens`)
+
+
+def prefix_of(secret: str) -> Prefix | None:
+    """None for the owner's key, a JWT, and what is none of the yard's."""
+    return next((one for one in Prefix if secret.startswith(one)), None)
 
 
 class Scope(StrEnum):
