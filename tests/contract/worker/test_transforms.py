@@ -224,6 +224,22 @@ def test_a_process_that_dies_is_replaced_and_its_piece_tried_again(tmp_path: Pat
     assert place.read("rows.jsonl.out") == "".join(f"{number}\n" for number in range(100))
 
 
+def test_a_predictor_may_ask_which_object_and_which_job_a_request_is_of(tmp_path: Path) -> None:
+    place = Place(
+        tmp_path,
+        """
+class Predictor:
+    def __init__(self, config): pass
+
+    def predict(self, payload, headers):
+        return [headers["x-object-name"], headers["x-cortex-job-id"]]
+""",
+    )
+    place.write("rows.jsonl", numbers(1))
+    assert place.run() == 0, place.said
+    assert json.loads(place.read("rows.jsonl.out")) == ["rows.jsonl", "t-1"]
+
+
 COMPLETES = """
 import os, signal
 

@@ -213,9 +213,9 @@ class Scoring:
     def _request(self, name: str, content_type: str, kind: str, accept: str, body: bytes) -> Request:
         stream = next(self._streams)
         identifier = f"{self._plan.name}-{os.getpid():x}-{stream:x}"
-        meta = Meta(
-            content_type, kind, accept, (content_type, accept), {"x-object-name": name}, {}, identifier, _NO_RAW
-        )
+        # The second is Cortex's, for whom a transform is a job.
+        headers = {"x-object-name": name, "x-cortex-job-id": self._plan.name}
+        meta = Meta(content_type, kind, accept, (content_type, accept), headers, {}, identifier, _NO_RAW)
         return Request(Caller(), stream, meta, body)
 
     # -- records -----------------------------------------------------------------------------------------------------
