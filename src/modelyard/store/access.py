@@ -38,7 +38,8 @@ class Recognised:
         if revision < known_revision:
             return
         if revision > known_revision or len(known) >= RECOGNISED_MAX:
-            self._at = known_revision, known = revision, {}
+            known = dict[str, Known]()
+            self._at = (revision, known)
         known[digest] = found
 
 

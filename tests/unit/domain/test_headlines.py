@@ -1,6 +1,7 @@
 """Lists of what serves: what is sought, counted, wrong, idle."""
 
 from collections import Counter
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ HOUR = 3600.0
 NOW = 1_000_000.0
 
 
-def line(name: str = "price", **changes: object) -> Headline:
+def line(name: str = "price", **changes: Any) -> Headline:
     base = Headline(name, name, "shop", "endpoint", "m:1", EndpointState.LIVE, "fine", 1, 1, 1, 1, NOW - HOUR, None)
-    return base._replace(**changes)  # type: ignore[arg-type]
+    return base._replace(**changes)
 
 
 lines = st.builds(
