@@ -61,7 +61,7 @@ def session(yard: Yard, file: Path) -> Generator[Session]:
         yield one
     finally:
         one.process.kill()
-        one.process.wait()
+        one.process.communicate()
 
 
 def live(line: dict[str, Any]) -> dict[str, bool]:

@@ -17,11 +17,17 @@ def open_console(
 
     with open_client() as client:
         link = client.link()
+    link["url"] = _at_localhost(link["url"])
     started = browser and webbrowser.open(link["url"])
     if output is Format.JSON:
         say_json({**link, "browser": started})
     else:
         say(f"opened {link['url']}" if started else f"open this once, within a minute: {link['url']}")
+
+
+def _at_localhost(url: str) -> str:
+    """Whoever comes to NAME.localhost is sent to the login at localhost, where a session at 127.0.0.1 is unknown."""
+    return url.replace("://127.0.0.1:", "://localhost:", 1)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
-from tests.acceptance.browser import a_context, enter
+from tests.acceptance.browser import a_context
 from tests.acceptance.conftest import a_yard, browser
 from tests.acceptance.yard import Yard, eventually
 
@@ -62,7 +62,8 @@ def page(yard: Yard, browser: Browser) -> Iterator[Page]:
     context = a_context(browser)
     context.set_default_timeout(SLOW_MILLISECONDS)
     one = context.new_page()
-    enter(one, yard)
+    # As `modelyard open` does it: whoever comes to NAME.localhost is asked at localhost who they are.
+    one.goto(yard.client().link()["url"].replace("127.0.0.1", "localhost"))
     yield one
     context.close()
 
