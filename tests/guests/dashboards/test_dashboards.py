@@ -73,7 +73,8 @@ def open_app(page: Page, yard: Yard, name: str, path: str = "/") -> list[WebSock
     opened: list[WebSocket] = []
     page.on("websocket", lambda one: opened.append(one))  # noqa: PLW0108 (Playwright wants a function of Python's)
     page.goto(f"http://{name}.localhost:{urlsplit(yard.url).port}{path}")
-    assert urlsplit(page.url).hostname == f"{name}.localhost"
+    # The login's last page is one that goes on by itself.
+    page.wait_for_url(lambda url: urlsplit(url).hostname == f"{name}.localhost", timeout=SLOW_MILLISECONDS)
     return opened
 
 
