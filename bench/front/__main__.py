@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -51,10 +52,17 @@ def main() -> int:
     given = parser.parse_args()
     end_when_told()
     check_generator()
+    _allow_files()
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     effort = Effort(given.rounds, given.seconds, given.sockets, given.nginx_workers)
     found, absent = _measured(console, given.comparisons or tuple(COMPARISONS), effort)
     return _report(console, found, absent, effort, given.output, strict=given.strict)
+
+
+def _allow_files() -> None:
+    """A thousand WebSockets are a thousand open files, here, in the app and twice in the gateway."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _measured(console: Console, names: Sequence[str], effort: Effort) -> tuple[Found, dict[str, str]]:
