@@ -18,8 +18,8 @@ import ray
 import xgboost
 
 SHARE = {"num_cpus": 0.25}
-"""Of Ray's count of cores, for each task and actor. By default a task that reads takes a whole one: on one core it
-waits for ever for what the actor has of it. What they really take, the system's scheduler decides."""
+"""Of Ray's count of cores, for each task and actor: what reads a large file, whole cores by default, and the actor that
+takes its rows fit on one core together. What they really take, the system's scheduler decides."""
 
 
 class Score:
