@@ -1,5 +1,6 @@
 """The benchmark's own yard with everything in it that stands in front, and the same app without a yard."""
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -68,6 +69,8 @@ def standing_house(folder: Path) -> Generator[House]:
     pages.mkdir()
     (pages / "index.html").write_text("<!doctype html><title>Pages</title>")
     (pages / PAGE).write_text(PAGE_TEXT)
+    # What nginx's `gzip_static` sends.
+    (pages / f"{PAGE}.gz").write_bytes(gzip.compress(PAGE_TEXT.encode(), mtime=0))
     (pages / LARGE).write_bytes(os.urandom(LARGE_BYTES))
     with fresh_yard(folder / "home") as fresh:
         fresh.command("deploy", str(project / "modelyard.yaml"))

@@ -22,6 +22,9 @@ KEY_BYTES_MAX = 512
 USED_NOTED_MAX = 10_000
 """Keys whose use waits to be reported; beyond it the rest is reported at their next use."""
 
+KEY_LOOKED_AT_SECONDS = 0.5
+"""How often it is looked whether the owner's key is another one."""
+
 ENTRIES_KEPT_MAX = 4096
 """Decisions that are kept for use again; beyond it they are made anew."""
 
@@ -38,6 +41,7 @@ class Access:
         self._entries: dict[tuple[str, str, str], tuple[Entry, float]] = {}
         self._key_file = key_file
         self._key_seen: tuple[float, bytes] = (0.0, b"")
+        self._key_looked_at = float("-inf")
 
     def follow(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -141,13 +145,17 @@ class Access:
 
     def _owners_digest(self) -> bytes:
         """Of the owner's key; read again when the file has changed."""
+        now = time.monotonic()
+        if self._key_seen[1] and now - self._key_looked_at < KEY_LOOKED_AT_SECONDS:
+            return self._key_seen[1]
+        self._key_looked_at = now
         try:
             changed = self._key_file.stat().st_mtime
             if changed != self._key_seen[0]:
                 key = self._key_file.read_bytes().strip()
                 self._key_seen = (changed, hashlib.sha256(key).digest())
         except OSError:
-            return b""
+            self._key_seen = (0.0, b"")
         return self._key_seen[1]
 
 

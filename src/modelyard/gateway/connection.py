@@ -190,15 +190,21 @@ class HttpConnection(asyncio.Protocol):
             self._check_length(exchange, fields)
 
     def _exchange_for(self, fields: dict[bytes, bytes]) -> Exchange:
-        """What answers it. A prediction of an endpoint that is open to everybody is found at once."""
+        """What answers it. A prediction at the yard's own address is found at once."""
         gateway, host = self.gateway, fields.get(b"host")
         refused = self._refusal_by_headers(fields)
         if refused is not None:
             return refused
         origin = gateway.origin_of(host)
         service = gateway.services_by_path.get(self._url) if origin is None and not self.must_encrypt else None
-        at_once = service is not None and service.is_open and not service.entry.queued
+        at_once = service is not None and not service.entry.queued
         if service is not None and at_once and self._parser.get_method() == b"POST":
+            if not service.is_open and not self.trusted:
+                access, project = gateway.access, service.entry.project
+                try:
+                    access.check(service.policy, fields, self.address, project, service.reference)
+                except ModelyardError as error:
+                    return self.request(fields).refusal(error, signed=is_signed(fields))
             prediction = Prediction(self, service, self._headers, fields, None, is_signed(fields))
             return directed(prediction, fields)
         return open_exchange(self.request(fields), origin)
