@@ -123,12 +123,12 @@ class HttpConnection(asyncio.Protocol):
             head = self.head(said.head, self.gateway.next_id(), keep_alive=True)
             self.transport.write(head + said.body)
             return
-        self._completed, self._repeatable = 0, None
         self._read(data)
         if self._repeatable is not None and self._completed == 1 and self.is_idle and self.speaks_1_1:
             self.gateway.repeats.learn(data, self._repeatable)
 
     def _read(self, data: bytes) -> None:
+        self._completed, self._repeatable = 0, None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

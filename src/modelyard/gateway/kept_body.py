@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from modelyard_worker import heap
+from modelyard_worker.heap import keep_freed
 
 IN_MEMORY_BYTES_MAX = 8 * 2**20
 """Bodies over this go to disk."""
@@ -26,7 +26,7 @@ class KeptBody:
 
     def __init__(self, folder: str, *, in_memory: bool) -> None:
         """`folder` is the spool. Raises OSError."""
-        heap.keep_freed()
+        keep_freed()
         self.in_memory = in_memory
         self.size_bytes = 0
         self.reference = b""

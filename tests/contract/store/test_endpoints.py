@@ -261,7 +261,7 @@ def test_a_deletion_of_a_version_that_is_no_longer_wished_does_nothing(store):
 
 
 def test_headlines_say_what_the_documents_say(store):
-    function = EndpointSpec("f", function=Function("main.handler"))
+    function = EndpointSpec("f", function=Function())
     for name, spec in (("price", EndpointSpec("a", model="price:3")), ("Greet", function), ("new", A), ("gone", A)):
         deploy(store, name, spec)
     long = "cannot start: " + "x" * 1000

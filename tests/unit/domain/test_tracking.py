@@ -57,7 +57,7 @@ def test_hyperparameters_are_cut_and_named_as_mlflow_takes_them() -> None:
 
 
 def test_an_end_is_told_with_its_reason() -> None:
-    failed = move_run(RUN, RunStatus.FAILED, RunStep.FAILED, 2.0, "no room")
+    failed = move_run(RUN, RunStatus.FAILED, RunStep.FAILED, 2.0, failure_reason="no room")
     assert end_tags_of(failed) == {"modelyard.status": "Failed", "modelyard.reason": "no room"}
 
 
