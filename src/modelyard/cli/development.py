@@ -127,7 +127,7 @@ def dev(
 
     with open_client() as client:
         development = client.develop(file, project=project, only=only or ())
-        with _ending_on_sigterm(), contextlib.closing(_Saves(development.folder)) as saves:
+        with _ending_in_order(), contextlib.closing(_Saves(development.folder)) as saves:
             try:
                 _work(client, development, saves, output)
             except KeyboardInterrupt:
@@ -258,17 +258,18 @@ def _end(development: "Development", output: Format) -> None:
 
 
 @contextlib.contextmanager
-def _ending_on_sigterm() -> Generator[None]:
-    """SIGTERM ends it as Ctrl-C does."""
+def _ending_in_order() -> Generator[None]:
+    """SIGTERM ends it as Ctrl-C does; and so does SIGINT where a shell had it ignored, as for a job in the background."""
 
     def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 (a handler's signature)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -39,15 +39,16 @@ class LocalEngine:
         linger_seconds: float = LINGER_SECONDS,
         probe_seconds: float = PROBE_SECONDS,
         gpus: tuple[str, ...] | None = None,
-        model_copies_bytes_max: float = CareSettings.model_copies_bytes_max,
+        model_copies_bytes_max: float | None = None,
     ) -> None:
-        """`gpus` are those that are handed out; None asks the machine."""
+        """`gpus` are those that are handed out; None asks the machine. `model_copies_bytes_max` as in CareSettings."""
         self.changed = asyncio.Event()
         self._cpu_millis = len(os.sched_getaffinity(0)) * 1000
         self._memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self._templates = Templates(home.engine / "templates", home.sockets, share_model_bytes, linger_seconds)
         self._jobs = Jobs(home.engine / "jobs", self.changed.set)
         found = gpus_of_machine() if gpus is None else gpus
+        copies_bytes_max = model_copies_bytes_max or CareSettings().model_copies_bytes_max
         self._replicas = Replicas(
             home.engine / "replicas",
             home.replica_sockets,
@@ -55,7 +56,7 @@ class LocalEngine:
             self.changed.set,
             probe_seconds,
             found,
-            copies={"objects": str(home.model_copies), "objects_bytes_max": int(model_copies_bytes_max)},
+            copies={"objects": str(home.model_copies), "objects_bytes_max": int(copies_bytes_max)},
         )
 
     # -- replicas ----------------------------------------------------------------------------------------------------
