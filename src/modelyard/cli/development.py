@@ -259,7 +259,7 @@ def _end(development: "Development", output: Format) -> None:
 
 @contextlib.contextmanager
 def _ending_in_order() -> Generator[None]:
-    """SIGTERM ends it as Ctrl-C does; and so does SIGINT where a shell had it ignored, as for a job in the background."""
+    """SIGTERM ends it as Ctrl-C does, and so does SIGINT where a shell has it ignored: for a job in the background."""
 
     def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001 (a handler's signature)
         raise KeyboardInterrupt

@@ -66,13 +66,14 @@ def _rotate(path: Path, keep_bytes: int) -> None:
         copy = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             rounds = 0
-            begin = max(0, os.fstat(log).st_size - keep_bytes)
-            # At the begin of a block: a hole has none of a block's bytes.
-            begin -= begin % max(BLOCK_BYTES, os.fstat(copy).st_blksize)
-            os.lseek(log, begin, os.SEEK_SET)
-            os.lseek(copy, begin, os.SEEK_SET)
+            _go_to_newest(log, copy, keep_bytes)
             while _copy_rest(log, copy) and rounds < ROUNDS_MAX:
                 rounds += 1
+            if rounds == ROUNDS_MAX:
+                # The writer is as fast: what was copied first is no longer among the newest.
+                os.ftruncate(copy, 0)
+                _go_to_newest(log, copy, keep_bytes)
+                _copy_rest(log, copy)
             aside.replace(earlier_part(path))
             _copy_rest(log, copy)
             os.ftruncate(log, 0)
@@ -80,6 +81,14 @@ def _rotate(path: Path, keep_bytes: int) -> None:
             os.close(copy)
     finally:
         os.close(log)
+
+
+def _go_to_newest(log: int, copy: int, keep_bytes: int) -> None:
+    begin = max(0, os.fstat(log).st_size - keep_bytes)
+    # At the begin of a block: a hole has none of a block's bytes.
+    begin -= begin % max(BLOCK_BYTES, os.fstat(copy).st_blksize)
+    os.lseek(log, begin, os.SEEK_SET)
+    os.lseek(copy, begin, os.SEEK_SET)
 
 
 def _copy_rest(log: int, copy: int) -> int:

@@ -2,6 +2,7 @@ import asyncio
 import os
 import threading
 
+from modelyard.store import rotation
 from modelyard.store.logs import follow, tail
 from modelyard.store.rotation import data_start, earlier_part, rotate
 
@@ -46,6 +47,26 @@ def test_a_log_over_its_bound_keeps_one_earlier_part_and_its_writer_goes_on(tmp_
     assert log.path.read_text().splitlines() == lines(2, 600)
     assert earlier_part(log.path).read_text().splitlines() == lines(200, 400)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["output.log", "output.log.1"]
+
+
+def test_a_writer_as_fast_as_the_copying_leaves_no_more_than_a_few_times_the_bound(tmp_path, monkeypatch):
+    bound = 16 * rotation.BLOCK_BYTES
+    log = Log(tmp_path / "output.log")
+    each = bound // len("line 000000\n")
+    copy_rest = rotation._copy_rest
+
+    def overtaken(*files):
+        copied = copy_rest(*files)
+        log.print(each)
+        return copied
+
+    monkeypatch.setattr(rotation, "_copy_rest", overtaken)
+    log.print(each * 5)
+    assert rotate(log.path, bound)
+    log.close()
+    part = earlier_part(log.path).stat()
+    assert part.st_blocks * 512 <= 3 * bound < part.st_size
+    assert tail(log.path, 1).splitlines() == lines(1, log.written - each - 1)
 
 
 def test_the_last_lines_are_read_across_both_parts(tmp_path):
