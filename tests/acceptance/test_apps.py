@@ -117,6 +117,7 @@ def said(answer: httpx.Response) -> dict[str, str]:
     return dict(json.loads(answer.text)["headers"])
 
 
+@pytest.mark.long
 def test_an_app_behind_a_login_lives_through_an_update(
     yard: Yard, project: Callable[..., Path], iris_model: Path
 ) -> None:

@@ -64,6 +64,7 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
         yield yard
 
 
+@pytest.mark.long
 def test_what_nobody_asks_goes_and_what_is_busy_or_is_to_stay_stays(short_of_memory: Yard, tmp_path: Path) -> None:
     yard = short_of_memory
     deploy(yard, tmp_path, idle="min_replicas: 0", busy="min_replicas: 0", kept="min_replicas: 1")

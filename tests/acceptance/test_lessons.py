@@ -97,6 +97,7 @@ def test_wines_are_told_apart_by_a_predictor_of_ones_own(school: Yard, tmp_path:
         school.client().predict("wine", {"malic_acid": 1.7})
 
 
+@pytest.mark.long
 def test_house_prices_are_scored_by_the_file_and_live(school: Yard, tmp_path: Path) -> None:
     lesson = Lesson(school, tmp_path, "03-house-prices")
     assert "in place of boston" in lesson.prepared
@@ -116,6 +117,7 @@ def test_house_prices_are_scored_by_the_file_and_live(school: Yard, tmp_path: Pa
     assert scored == [first[0], str(live[0])]
 
 
+@pytest.mark.long
 def test_abnormal_heartbeats_are_told_by_a_threshold_that_validation_chose(school: Yard, tmp_path: Path) -> None:
     lesson = Lesson(school, tmp_path, "04-heartbeat-anomalies")
     narrow, wide = lesson.train("beats-narrow"), lesson.train("beats-wide")

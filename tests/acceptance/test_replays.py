@@ -35,6 +35,7 @@ class Predictor:
 """
 
 
+@pytest.mark.long
 def test_a_replay_tells_what_a_candidate_answers_otherwise_and_leaves_nothing(
     yard: Yard, project: Callable[..., Path]
 ) -> None:

@@ -33,6 +33,7 @@ class Predictor:
 TARGET, INVOKED = "x-amzn-sagemaker-target-variant", "x-amzn-invoked-production-variant"
 
 
+@pytest.mark.long
 def test_each_member_answers_its_share_and_the_one_that_is_asked_for(yard: Yard, project: Callable[..., Path]) -> None:
     path = project(FILE)
     (path.parent / "word.py").write_text(WORD)

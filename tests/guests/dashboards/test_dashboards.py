@@ -1,6 +1,7 @@
 """Real Streamlit, Gradio, Dash, Panel and JupyterLab, each an app behind a login, opened in Chromium: the page loads,
 its WebSocket or its stream works, a widget answers, an upload arrives."""
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import TimeoutError as TimedOut
 
 from tests.acceptance.browser import a_context
 from tests.acceptance.conftest import a_yard, browser
@@ -21,6 +23,9 @@ HERE = Path(__file__).parent
 BUILD_SECONDS = 600
 SLOW_MILLISECONDS = 60_000
 """How long a page of these may take on a machine that does much else."""
+
+RUNS_MAX = 3
+"""How often a cell is asked to run: JupyterLab loses a key that is pressed while a dialog of its own goes away."""
 
 pytestmark = [pytest.mark.environments, pytest.mark.timeout(BUILD_SECONDS + 200)]
 
@@ -125,13 +130,18 @@ def test_panel_answers_over_its_websocket(page: Page, yard: Yard, name: str) -> 
 
 @pytest.mark.parametrize("name", ["lab"], indirect=True)
 def test_a_notebook_runs_and_what_it_serves_is_seen_below_proxy(page: Page, yard: Yard, name: str) -> None:
+    # Dash, in the same environment, brings what JupyterLab would be built anew with.
+    page.add_locator_handler(page.locator(".jp-Dialog"), lambda: page.locator(".jp-Dialog .jp-mod-reject").click())
     opened = open_app(page, yard, name, "/lab/tree/work.ipynb?reset")
     page.locator(".jp-Notebook").wait_for()
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
-    page.locator(".jp-Notebook .jp-CodeCell").first.click()
-    page.keyboard.press("Shift+Enter")
     printed = page.locator(".jp-OutputArea-output").get_by_text(re.compile(r"port \d+"))
-    printed.wait_for()
+    for _try in range(RUNS_MAX):
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Control+Enter")
+        with contextlib.suppress(TimedOut):
+            printed.wait_for(timeout=SLOW_MILLISECONDS / RUNS_MAX)
+            break
     assert any("/api/kernels/" in one.url and not one.is_closed() for one in opened)
     port = int(printed.inner_text().rpartition(" ")[2])
     open_app(page, yard, name, f"/proxy/{port}/")
