@@ -1,6 +1,6 @@
 """The load generator where wrk is not installed: `python -m bench.serving.generator URL CONNECTIONS SECONDS FILE`.
 
-Keep-alive connections, each with one request under way, on uvloop; every status is checked. Prints what `post.lua`
+Keep-alive connections, each with one request under way, on uvloop; every status is checked. Prints what `load.lua`
 prints. It costs more CPU a request than wrk does, which the report shows.
 """
 

@@ -5,16 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench.serving.costs import cpu_seconds
-from bench.serving.servers import Server
 
 GENERATOR = "generator"
 """The role under which the generator's own CPU is reported."""
 
-_SCRIPT = Path(__file__).with_name("post.lua")
+_SCRIPT = Path(__file__).with_name("load.lua")
 _GRACE_SECONDS = 30.0
 
 
@@ -34,14 +35,33 @@ class Load:
     """By role of the server's processes, and `GENERATOR`."""
 
 
+class Measured(Protocol):
+    """What load is put on. `processes` maps a role to its process ids."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def processes(self) -> Mapping[str, list[int]]: ...
+
+
 def generator_name() -> str:
     return "wrk" if shutil.which("wrk") else "bench.serving.generator"
 
 
-def put_load(case: str, server: Server, body: Path, connections: int, seconds: int) -> Load:
-    """Keeps `connections` requests of the file `body` under way. Raises RuntimeError where the generator fails."""
+def put_load(
+    case: str,
+    server: Measured,
+    body: Path | None,
+    connections: int,
+    seconds: int,
+    headers: Mapping[str, str] | None = None,
+) -> Load:
+    """Keeps `connections` requests under way: posts of the file `body`, or GETs where there is none. Without a body and
+    with headers the generator must be wrk. Raises RuntimeError where the generator fails."""
     before = {role: cpu_seconds(pids) for role, pids in server.processes.items()}
-    report, generator_cpu = _generate(server.url, body, connections, seconds)
+    report, generator_cpu = _generate(_command(server.url, body, connections, seconds, headers or {}), seconds)
     spent = {role: cpu_seconds(pids) - before[role] for role, pids in server.processes.items()}
     requests = int(report["requests"])
     return Load(
@@ -59,16 +79,16 @@ def put_load(case: str, server: Server, body: Path, connections: int, seconds: i
     )
 
 
-def _generate(url: str, body: Path, connections: int, seconds: int) -> tuple[dict[str, float], float]:
+def _generate(command: list[str], seconds: int) -> tuple[dict[str, float], float]:
     before = _ended_children_cpu_seconds()
-    process = subprocess.Popen(_command(url, body, connections, seconds), stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         output, _ = process.communicate(timeout=seconds + _GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise RuntimeError(f"cannot measure {url}: the load generator did not end") from None
+        raise RuntimeError(f"cannot measure: {' '.join(command)} did not end") from None
     if process.returncode != 0:
-        raise RuntimeError(f"cannot measure {url}: the load generator ended with {process.returncode}")
+        raise RuntimeError(f"cannot measure: {' '.join(command)} ended with {process.returncode}")
     return json.loads(output.strip().splitlines()[-1]), _ended_children_cpu_seconds() - before
 
 
@@ -78,7 +98,9 @@ def _ended_children_cpu_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def _command(url: str, body: Path, connections: int, seconds: int) -> list[str]:
+def _command(url: str, body: Path | None, connections: int, seconds: int, headers: Mapping[str, str]) -> list[str]:
     if generator_name() == "wrk":
-        return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT), url, "--", str(body)]
+        shown = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+        posted = ["--", str(body)] if body is not None else []
+        return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *shown, "-s", str(_SCRIPT), url, *posted]
     return [sys.executable, "-m", "bench.serving.generator", url, str(connections), str(seconds), str(body)]

@@ -234,9 +234,7 @@ class Autoscaler:
         if now >= watch.decide_at or watch.version != endpoint.wished.number:
             watch.version = endpoint.wished.number
             current = self._decide(endpoint, settings, watch, current, living, room, now)
-        if watch.decide_at < float("inf"):
-            return endpoint.scaled(current), watch.decide_at
-        return endpoint.scaled(current), None
+        return endpoint.scaled(current), watch.decide_at if watch.decide_at < float("inf") else None
 
     def at_rest(self, key: str) -> bool:
         """Whether no request is under way."""

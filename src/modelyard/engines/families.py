@@ -6,6 +6,7 @@ from pathlib import Path
 FAMILY_MAX = 10_000
 """Processes that are looked at; whoever starts more is beyond counting."""
 
+_OWN = re.compile(r"^(?:Private_Dirty|Swap): +(\d+) kB$", re.MULTILINE)
 _PORTION = re.compile(r"^(?:Pss_Anon|SwapPss): +(\d+) kB$", re.MULTILINE)
 
 
@@ -28,11 +29,20 @@ def _children(pid: int) -> list[int]:
     return [int(child) for part in parts for child in part.split()]
 
 
+def own_bytes(pid: int) -> int:
+    """Memory that a process holds and shares with nobody, swapped out or not. 0 where it is gone."""
+    return _rolled_up(pid, _OWN)
+
+
 def portion_bytes(pid: int) -> int:
     """Memory from no file that a process holds, swapped out or not; of what it shares with others, its part. 0 where it
     is gone."""
+    return _rolled_up(pid, _PORTION)
+
+
+def _rolled_up(pid: int, lines: re.Pattern[str]) -> int:
     try:
-        found = _PORTION.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())
+        found = lines.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())
     except OSError:
         return 0
     return sum(int(kilobytes) * 1024 for kilobytes in found)

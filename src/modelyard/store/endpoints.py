@@ -35,7 +35,7 @@ from modelyard.domain.headlines import SENTENCE_LENGTH_MAX, Headline
 from modelyard.domain.idleness import Requests
 from modelyard.domain.names import name_key, not_found
 from modelyard.domain.traffic import Progress, progress_from, steering_from
-from modelyard.store.counters import count_up
+from modelyard.store.counters import count_up, counted
 from modelyard.store.database import Database
 from modelyard.store.tables import (
     endpoint_requests,
@@ -110,10 +110,14 @@ class SqlEndpoints:
         return self._yard.standing("headlines", _load_headlines)
 
     def changed_since(self, revision: int) -> tuple[int, list[str]]:
+        newest = self._yard.standing("newest endpoint", _newest)
+        if newest <= revision:
+            return revision, []
         rows_of = select(endpoints.c.key, endpoints.c.revision).where(endpoints.c.revision > revision)
         with self._yard.read() as connection:
             rows = connection.execute(rows_of.order_by(endpoints.c.key)).all()
-        return max((row.revision for row in rows), default=revision), [row.key for row in rows]
+        # The newest may be of one that is gone; nothing below it can come any more.
+        return max([newest, *(row.revision for row in rows)]), [row.key for row in rows]
 
     def delete(self, name: str, now: float, version: int | None = None) -> Endpoint:
         with self._yard.write() as connection:
@@ -222,6 +226,10 @@ def _status_row(key: str, status: EndpointStatus) -> dict[str, Any]:
         "serving": status.serving_version,
         "updated_at": status.updated_at,
     }
+
+
+def _newest(connection: Connection) -> int:
+    return counted(connection, "endpoints")
 
 
 def _load_headlines(connection: Connection) -> Sequence[Headline]:

@@ -48,7 +48,8 @@ class LocalEngine:
         self._templates = Templates(home.engine / "templates", home.sockets, share_model_bytes, linger_seconds)
         self._jobs = Jobs(home.engine / "jobs", self.changed.set)
         found = gpus_of_machine() if gpus is None else gpus
-        copies_bytes_max = model_copies_bytes_max or CareSettings().model_copies_bytes_max
+        given = model_copies_bytes_max
+        copies_bytes_max = CareSettings().model_copies_bytes_max if given is None else given
         self._replicas = Replicas(
             home.engine / "replicas",
             home.replica_sockets,

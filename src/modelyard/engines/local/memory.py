@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelyard.domain.eviction import Memory
-from modelyard.engines.families import family, portion_bytes
+from modelyard.engines.families import family, own_bytes, portion_bytes
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_PRIVATE = re.compile(r"^(?:Private_Dirty|Swap): +(\d+) kB$", re.MULTILINE)
 
 WATCHED_SECONDS = 5.0
 """How far back the count is compared: an end is noticed within this, and kills before it are somebody else's."""
@@ -89,7 +88,7 @@ def private_bytes(pid: int, beyond: int = 0) -> int:
         return most
     # A fork shares with the template what it has not written since, which nobody is charged for. What descendants
     # share among themselves is charged to each in part.
-    return _own_bytes(pid) + sum(map(portion_bytes, pids[1:]))
+    return own_bytes(pid) + sum(map(portion_bytes, pids[1:]))
 
 
 def _unfiled_bytes(pid: int) -> int:
@@ -99,14 +98,6 @@ def _unfiled_bytes(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return (resident - shared) * _PAGE_BYTES
-
-
-def _own_bytes(pid: int) -> int:
-    try:
-        found = _PRIVATE.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())
-    except OSError:
-        return 0
-    return sum(int(kilobytes) * 1024 for kilobytes in found)
 
 
 class MemoryWatch:
