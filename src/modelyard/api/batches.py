@@ -24,7 +24,7 @@ from modelyard.api.transforms import (
 )
 from modelyard.api.yard import Yard
 from modelyard.domain.access import Role
-from modelyard.domain.batches import KIND, NAME_LENGTH_MAX, Batch, batch_from, transform_of
+from modelyard.domain.batches import KIND, NAME_LENGTH_MAX, Batch, batch_from, output_of_jobs, transform_of
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import name_key
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
@@ -85,19 +85,22 @@ def start_batch(
     changes: TransformChanges,
     *,
     config: dict[str, Any] | None = None,
-    output: str | None = None,
+    job_output: str | None = None,
     max_runtime_seconds: float | None = None,
     retries: int | None = None,
 ) -> Transform:
-    """`config` is merged into the predictor's; `output` is where answers go that nobody named a place for; `retries` is
-    not bound to SageMaker's limit, as the option is. Raises NotFound, InvalidValue."""
+    """`config` is merged into the predictor's. `job_output` says that the names of its objects are those of every job:
+    its answers go to a folder of its own in the batch's output, to `job_output` where it has none. `retries` is not
+    bound to SageMaker's limit, as the option is. Raises NotFound, InvalidValue."""
     resource = yard.store.resources.get(KIND, name)
     batch = batch_from(resource.wished.spec)
+    if job_output is not None:
+        batch = replace(batch, output=output_of_jobs(batch.output) if batch.output is not None else job_output)
     given = changes.options.model_dump(exclude_none=True)
     batch = replace(
         batch,
         input=changes.input or batch.input,
-        output=changes.output or batch.output or output,
+        output=changes.output or batch.output,
         options={**batch.options, **given},
     )
     if batch.predictor is not None and config:

@@ -243,7 +243,7 @@ def _submit(yard: Yard, name: str, job: BatchJob) -> Transform:
         name,
         changes,
         config=job.config,
-        output=str(folder / "out"),
+        job_output=str(folder / "out"),
         max_runtime_seconds=job.timeout,
         retries=letters.max_receive_count - 1 if letters is not None else None,
     )
@@ -280,7 +280,7 @@ def _redrive(yard: Yard, transform: Transform) -> Transform:
     if not there:
         shutil.rmtree(folder)
         raise Conflict(f"cannot drive job {transform.id} again: it has no dead letters", "see its job_status")
-    # What nobody named a place for lies beside the batches.
+    # What nobody named a place for lies beside the batches; elsewhere its answers join those of the first job.
     own = Path(transform.spec.output).is_relative_to(yard.home.transforms)
     output = str(folder / "out") if own else transform.spec.output
     spec = replace(transform.spec, input=str(folder / "batches"), output=output, scheduled_at=None)

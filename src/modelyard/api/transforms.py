@@ -72,7 +72,7 @@ class TransformRequest(BaseModel):
     input: Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX)]
     """An absolute path on the yard's machine, of a file or a folder, or an http(s) or s3 URL."""
     output: Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX)]
-    """An absolute path of a folder there, or an s3 URL."""
+    """An absolute path of a folder there, or an s3 URL; `{job}` in it is the transform's id."""
     options: TransformOptions = TransformOptions()
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}

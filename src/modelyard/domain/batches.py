@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from modelyard.domain.schedules import Timing, timing_of
-from modelyard.domain.transforms import TransformSpec
+from modelyard.domain.transforms import JOB_WORD, TransformSpec
 
 KIND = "batch"
 
@@ -23,6 +23,7 @@ class Batch:
     """A path of the yard's machine or a URL; None where each start names its own. `{date}` and `{time}` in it, and in
     `output`, are those of the start."""
     output: str | None = None
+    """In it `{job}` is the id of the transform."""
     model: str | None = None
     """A registered model, `price@champion`. At most one of `model` and `model_tree`."""
     model_tree: str | None = None
@@ -52,6 +53,11 @@ def place_at(text: str, moment: float, time_zone: str) -> str:
     """An input or output with the day and the time of day of a start in it: `out/{date}` is `out/2030-01-31`."""
     at = datetime.fromtimestamp(moment, ZoneInfo(time_zone))
     return text.replace("{date}", at.strftime("%Y-%m-%d")).replace("{time}", at.strftime("%H%M"))
+
+
+def output_of_jobs(output: str) -> str:
+    """An output as jobs use it that name theirs alike, `000000.json.out`: each has a folder of its own there."""
+    return output if JOB_WORD in output else f"{output.rstrip('/')}/{JOB_WORD}"
 
 
 def transform_of(

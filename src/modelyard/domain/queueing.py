@@ -2,6 +2,9 @@
 
 The first in line starts as soon as it fits. While it does not, smaller jobs behind it may overtake; once it has waited
 OVERTAKE_SECONDS nobody does any more, so that a stream of small jobs cannot keep a large one out for ever.
+
+Jobs that write to one place run one after the other, an interrupted one to its end before the next begins: whatever is
+there afterwards is one job's work.
 """
 
 from collections.abc import Iterable
@@ -27,6 +30,10 @@ class QueuedJob:
     cpu_millis: int = CPU_MILLIS_DEFAULT
     memory_bytes: int = 0
     """0 reserves none."""
+    place: str = ""
+    """What only one job at a time may write to; empty is nothing."""
+    begun: bool = False
+    """It was started before and interrupted, so that what is in its place is half its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +53,21 @@ class Starts:
 
 
 def decide_starts(queued: Iterable[QueuedJob], running: Iterable[QueuedJob], room: Room, now: float) -> Starts:
-    """Of the jobs that wait those to start beside the ones that run. Never starts more than there is room for."""
-    taken = list(running)
+    """Of the jobs that wait those to start beside the ones that run. Never starts more than there is room for, nor two
+    that write to one place."""
+    queued, taken = list(queued), list(running)
+    # What could not start on an idle machine must not keep out what can.
+    begun = [one for one in _in_order(queued) if one.begun and _lack(one, (), room) is None]
+    holders = {one.place: one.id for one in reversed(begun)}
+    holders |= {one.place: one.id for one in taken}
     start: list[str] = []
     waiting: dict[str, str] = {}
     first: QueuedJob | None = None
-    for job in sorted(queued, key=lambda one: (-one.priority, one.submitted_at, one.id)):
+    for job in _in_order(queued):
+        holder = holders.get(job.place, job.id) if job.place else job.id
+        if holder != job.id:
+            waiting[job.id] = f"{holder} goes on, and writes to {job.place} too"
+            continue
         if first is not None and now - first.submitted_at >= OVERTAKE_SECONDS:
             waiting[job.id] = f"{first.id} is before it, and has waited long enough not to be overtaken"
             continue
@@ -59,12 +75,16 @@ def decide_starts(queued: Iterable[QueuedJob], running: Iterable[QueuedJob], roo
         if lack is None:
             taken.append(job)
             start.append(job.id)
+            holders[job.place] = job.id
             continue
         waiting[job.id] = lack
-        # What could not start on an idle machine must not keep out what can.
         if first is None and _lack(job, (), room) is None:
             first = job
     return Starts(tuple(start), waiting)
+
+
+def _in_order(jobs: Iterable[QueuedJob]) -> list[QueuedJob]:
+    return sorted(jobs, key=lambda one: (-one.priority, one.submitted_at, one.id))
 
 
 def _lack(job: QueuedJob, taken: Iterable[QueuedJob], room: Room) -> str | None:

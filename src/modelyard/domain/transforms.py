@@ -4,6 +4,7 @@ A transform is worked on by one process at a time. One that ends without a recor
 machine - is followed by the next, which goes on from what is on disk; so is one that ended because the yard went down.
 """
 
+import posixpath
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from modelyard.domain.queueing import CPU_MILLIS_DEFAULT, QueuedJob
 from modelyard.domain.runs import FAILURE_REASON_LENGTH_MAX, JobFact
 from modelyard.errors import Conflict
+
+JOB_WORD = "{job}"
+"""Stands for the transform's id in its output."""
 
 ATTEMPTS_MAX = 20
 """Processes of one transform that may be lost, one after the other."""
@@ -46,6 +50,7 @@ class TransformSpec:
     """Digest of what scores."""
     input: str
     output: str
+    """With `{job}` in it, until the transform has its id."""
     model: str | None = None
     """The model's version, `price:3`, or the endpoint's, whose package it is; None for one that has no name."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -101,14 +106,29 @@ class Transform:
         """Its place in the queue of jobs, which it keeps when it is interrupted. Its name there no run has."""
         spec = self.spec
         cpu_millis = CPU_MILLIS_DEFAULT if spec.cpu_millis is None else spec.cpu_millis
-        return QueuedJob(f"transform/{self.id}", spec.priority, self.created_at, cpu_millis, spec.memory_bytes or 0)
+        return QueuedJob(
+            f"transform/{self.id}",
+            spec.priority,
+            self.created_at,
+            cpu_millis,
+            spec.memory_bytes or 0,
+            place=same_place(spec.output),
+            begun=self.attempt > 0,
+        )
 
 
 def job_of(transform: str, attempt: int) -> str:
     return f"{transform}.{attempt}"
 
 
+def same_place(output: str) -> str:
+    """One spelling for all of a folder, or of a beginning of keys."""
+    scheme, separator, rest = output.partition("://")
+    return f"{scheme}://{rest.rstrip('/')}" if separator else posixpath.normpath(output)
+
+
 def new_transform(transform: str, spec: TransformSpec, now: float) -> Transform:
+    spec = replace(spec, output=spec.output.replace(JOB_WORD, transform))
     return Transform(transform, spec, TransformStatus.IN_PROGRESS, now)
 
 

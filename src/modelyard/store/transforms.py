@@ -44,7 +44,7 @@ class SqlTransforms:
                     number=number,
                     project=spec.project,
                     batch_key=name_key(spec.batch) if spec.batch else None,
-                    spec=asdict(spec),
+                    spec=asdict(transform.spec),
                     created_at=now,
                     **_changing(transform),
                 )

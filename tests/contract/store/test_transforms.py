@@ -26,6 +26,12 @@ def test_ids_count_up_for_each_name_and_never_collide_by_case(store):
         store.transforms.create(replace(SPEC, name="../up"), 1.0)
 
 
+def test_an_output_may_have_the_id_in_it(store):
+    made = store.transforms.create(replace(SPEC, output="/out/{job}/x"), 1.0)
+    assert made.spec.output == "/out/price-transform-1/x"
+    assert store.transforms.get(made.id) == made
+
+
 def test_those_of_a_batch_are_found_by_it(store):
     mine = store.transforms.create(replace(SPEC, batch="nightly"), 1.0)
     store.transforms.create(SPEC, 2.0)

@@ -146,3 +146,20 @@ def test_a_job_of_another_batch_is_not_this_ones(deployed: Api) -> None:
     deployed.post("/batches/score/jobs", ITEMS)
     answer = deployed.get("/batches/other/jobs", params={"jobID": "score-1"})
     assert answer.status_code == 404
+
+
+def test_jobs_of_a_batch_with_an_output_of_its_own_each_have_a_folder_there(deployed: Api, tmp_path: Path) -> None:
+    package = deployed.store.resources.get("batch", "score").wished.spec
+    kept = {"predictor": package["predictor"], "code": package["code"], "output": f"{tmp_path}/scores"}
+    named = {**kept, "output": f"{tmp_path}/{{job}}/of/{{date}}"}
+    resources = [{"kind": "batch", "name": name, "spec": one} for name, one in (("kept", kept), ("named", named))]
+    assert deployed.post("/deployments", {"project": "shop", "resources": resources}).status_code == 200
+    for name in ("kept", "kept", "named"):
+        assert deployed.post(f"/batches/{name}/jobs", ITEMS).status_code == 200
+    outputs = {one.id: one.spec.output for one in deployed.store.transforms.select()}
+    assert (outputs["kept-1"], outputs["kept-2"]) == (f"{tmp_path}/scores/kept-1", f"{tmp_path}/scores/kept-2")
+    assert outputs["named-1"].startswith(f"{tmp_path}/named-1/of/20")
+    # A transform of the same batch is told by the names of its input where its answers go.
+    (tmp_path / "rows.csv").write_text("1\n")
+    answer = deployed.post("/batches/kept/transforms", {"input": f"{tmp_path}/rows.csv"})
+    assert answer.json()["output"] == f"{tmp_path}/scores"

@@ -14,6 +14,8 @@ jobs = st.builds(
     submitted_at=st.floats(0, 1000),
     cpu_millis=st.integers(1, 3000),
     memory_bytes=st.integers(0, 2**31),
+    place=st.sampled_from(["", "/a", "/b"]),
+    begun=st.booleans(),
 )
 
 
@@ -71,3 +73,32 @@ def test_an_idle_machine_never_stands_still_while_something_fits(queued, now):
     starts = decide_starts(queued, (), ROOM, now)
     fits = [one for one in queued if one.cpu_millis <= ROOM.cpu_millis and one.memory_bytes <= ROOM.memory_bytes]
     assert bool(starts.start) == bool(fits)
+
+
+def test_jobs_that_write_to_one_place_run_one_after_the_other():
+    queue = [QueuedJob("b", 0, 2.0, 100, place="/out"), QueuedJob("c", 0, 3.0, 100, place="/other")]
+    running = [QueuedJob("a", cpu_millis=100, place="/out")]
+    starts = decide_starts(queue, running, ROOM, 4.0)
+    assert starts.start == ("c",)
+    assert starts.waiting == {"b": "a goes on, and writes to /out too"}
+
+
+def test_an_interrupted_job_keeps_its_place_until_its_end():
+    interrupted = QueuedJob("a", 0, 1.0, 100, place="/out", begun=True)
+    queue = [QueuedJob("urgent", 9, 2.0, 100, place="/out"), interrupted]
+    assert decide_starts(queue, (), ROOM, 3.0).start == ("a",)
+    # Not even where there is no room for it.
+    full = [QueuedJob("here", cpu_millis=1950)]
+    assert decide_starts(queue, full, ROOM, 3.0).start == ()
+
+
+@given(st.lists(jobs, max_size=12), st.lists(jobs, max_size=4), st.floats(0, 5000))
+def test_no_two_jobs_are_at_one_place_and_an_idle_one_is_taken(queued, running, now):
+    starts = decide_starts(queued, running, Room(10**6, 2**40), now)
+    started = [one for one in queued if one.id in starts.start]
+    places = [one.place for one in started if one.place]
+    assert len(places) == len(set(places))
+    assert not set(places) & {one.place for one in running}
+    # With room for all, whoever waits does so for somebody who is there: nobody waits for ever.
+    taken = {one.place for one in [*started, *running]}
+    assert all(one.place in taken for one in queued if one.id in starts.waiting)

@@ -81,3 +81,18 @@ def test_what_has_ended_stays_so(status: TransformStatus) -> None:
         start_transform(ended, 4.0)
     with pytest.raises(Conflict):
         end_transform(ended, TransformStatus.COMPLETED, 4.0, None, {})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("/out", "/out/", True),
+        ("/out/a/../b", "/out/b", True),
+        ("s3://bucket/a", "s3://bucket/a/", True),
+        ("s3://bucket/a", "s3://bucket/ab", False),
+        ("/out/a", "/out/b", False),
+    ],
+)
+def test_an_output_is_one_place_however_it_is_spelled(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    places = [new_transform("t-1", replace(SPEC, output=output), 1.0).queued.place for output in (one, other)]
+    assert (places[0] == places[1]) is same
