@@ -84,6 +84,21 @@ def test_a_server_that_is_killed_again_and_again_has_every_value_in_the_end(trac
     assert there["params"] == {"eta": "0.1"}
 
 
+def test_what_a_built_in_algorithm_reaches_is_there_while_it_goes_on(tracked: Yard, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("".join(f"{row % 7},{row},{row % 5}\n" for row in range(200)))
+    run = tracked.client().train(
+        "builtin",
+        algorithm="xgboost",
+        inputs={"train": tmp_path / "data.csv"},
+        hyperparameters={"num_round": 1_000_000, "objective": "reg:squarederror"},
+    )["id"]
+    eventually(lambda: len(stories.history(tracked, run, "train-rmse")) > PART, stories.STORY_SECONDS)
+    there = stories.run_there(tracked, run)
+    assert (there["status"], there["params"]["num_round"]) == ("RUNNING", "1000000")
+    tracked.client().stop_run(run)
+    assert stories.ended_there(tracked, run)["status"] == "KILLED"
+
+
 def test_a_browser_that_the_yard_lets_in_sees_mlflows_own_pages(tracked: Yard, page: Page, tmp_path: Path) -> None:
     run = Printing(tracked, "looked-at", tmp_path)
     for part in range(3):
