@@ -59,7 +59,9 @@ class Join(StrEnum):
 def transform(
     model: Annotated[str, typer.Argument(help="NAME, NAME:VERSION or NAME@ALIAS, endpoint/NAME, or a model's file.")],
     input_: Annotated[str, typer.Argument(metavar="INPUT", help="A file, a folder, or an http(s) URL.")],
-    output_: Annotated[str, typer.Argument(metavar="OUTPUT", help="A folder; each input becomes NAME.out there.")],
+    output_: Annotated[
+        str, typer.Argument(metavar="OUTPUT", help="A folder; each input becomes NAME.out there; {job} is its id.")
+    ],
     name: Annotated[str | None, typer.Option(help="What its id begins with.")] = None,
     project: Annotated[str | None, typer.Option(help="Project; by default the name of the folder.")] = None,
     content_type: Annotated[str | None, typer.Option(help="What the input is; by default by file names.")] = None,

@@ -802,7 +802,7 @@ class BatchFields(_Schema):
     input: Annotated[str, Field(min_length=1)] | None = None
     """A file or a folder, or a URL. `{date}` and `{time}` in it, and in `output`, are those of the start."""
     output: Annotated[str, Field(min_length=1)] | None = None
-    """A folder, or an `s3://` URL."""
+    """A folder, or an `s3://` URL. `{job}` in it is the id of the transform."""
     content_type: str | None = None
     """What the input is; by default by file names."""
     accept: str | None = None

@@ -93,6 +93,6 @@ def test_what_has_ended_stays_so(status: TransformStatus) -> None:
         ("/out/a", "/out/b", False),
     ],
 )
-def test_an_output_is_one_place_however_it_is_spelled(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+def test_an_output_is_one_place_however_it_is_spelled(one: str, other: str, same: bool) -> None:
     places = [new_transform("t-1", replace(SPEC, output=output), 1.0).queued.place for output in (one, other)]
     assert (places[0] == places[1]) is same
