@@ -49,6 +49,7 @@ YARD_FILE = """
 - {name: web, kind: function, handler: app.web}
 - {name: page, kind: function, handler: app.page}
 - {name: clock, kind: function, handler: app.clock}
+- {name: pages, kind: site, path: pages}
 - name: shop
   kind: gateway
   stages: {$default: {}, test: {color: red}}
@@ -68,6 +69,8 @@ YARD_FILE = """
     GET /metadata: {url: "http://169.254.169.254/latest/"}
     GET /boom: function/web
     GET /page: function/page
+    GET /docs/{proxy+}: site/pages
+    ANY /own/{proxy+}: {site: pages, authorizer: people}
 """
 
 
@@ -111,6 +114,9 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         patch.setenv(TARGETS, Issuer.url.removeprefix("http://"))
         yard = Yard(folder / "home").up()
     (folder / "app.py").write_text(APP)
+    (folder / "pages" / "guide").mkdir(parents=True)
+    for page in ("index", "guide/index"):
+        (folder / "pages" / f"{page}.html").write_text(f"<title>{page}</title>")
     (folder / "modelyard.yaml").write_text(YARD_FILE.replace("ISSUER", Issuer.url).replace("YARD", yard.url))
     assert yard.command("secret", "set", "partner-key", "-", stdin="not-to-be-guessed").returncode == 0
     deployed = yard.command("deploy", str(folder))
@@ -203,6 +209,35 @@ def test_a_key_is_good_for_what_its_plan_allows(yard: Yard) -> None:
     statuses = [api(yard, "/keyed", headers={"x-api-key": "not-to-be-guessed"}).status_code for _ in range(3)]
     assert statuses == [201, 201, 429]
     assert api(yard, "/keyed", headers={"x-api-key": "another"}).status_code == 403
+
+
+def test_what_is_left_of_a_plan_is_told(yard: Yard) -> None:
+    (found,) = yard.client().usage("shop").usages
+    assert (found.key, found.plan, found.rate, found.burst) == ("partner", "small", 0.001, 2)
+    assert (found.used, found.left, found.at_once, found.resets_at) == (2, None, 0, None)
+    told = yard.command("usage", "shop")
+    assert told.stdout.splitlines()[1].split()[:5] == ["partner", "small", "2", "this", "day"]
+
+
+def test_a_site_has_its_place_behind_a_gateway(yard: Yard) -> None:
+    page = {"accept": "text/html", "origin": "https://page.example"}
+    for path, title in (("/docs/", "index"), ("/docs/index.html", "index"), ("/docs/guide/", "guide/index")):
+        found = api(yard, path, headers=page)
+        assert (path, found.status_code, found.text) == (path, 200, f"<title>{title}</title>")
+        assert found.headers["access-control-allow-origin"] == "https://page.example"
+        assert "sandbox" in found.headers["content-security-policy"], "it shares the console's origin here"
+    again = api(yard, "/docs/", headers={"if-none-match": found.headers["etag"]})
+    assert (again.status_code, found.headers["cache-control"]) == (200, "no-cache"), "that is another file's tag"
+    for path in ("/docs", "/docs/guide"):
+        assert api(yard, path, follow_redirects=True).url.path == f"/gateways/shop{path}/"
+    assert api(yard, "/docs/../../etc/passwd").status_code == 404
+    assert api(yard, "/docs/%2e%2e/%2e%2e/etc/passwd").status_code == 404
+    own = httpx.get(f"{yard.url}/docs/guide/", headers={"host": "shop.localhost", **page})
+    assert (own.text, "content-security-policy" in own.headers) == ("<title>guide/index</title>", False)
+    assert api(yard, "/own/").status_code == 401
+    mine = api(yard, "/own/", headers={"authorization": f"Bearer {Issuer.token()}"})
+    assert (mine.text, mine.headers["cache-control"]) == ("<title>index</title>", "private, no-cache")
+    assert api(yard, "/own/", "PUT", headers={"authorization": f"Bearer {Issuer.token()}"}).status_code == 405
 
 
 def test_the_same_question_gets_the_answer_that_is_kept(yard: Yard) -> None:

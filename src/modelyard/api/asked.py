@@ -16,3 +16,5 @@ class Asked:
     spec: JsonObject
     endpoints: frozenset[str]
     """Keys of the endpoints that the same deployment wishes; they are not in the store yet."""
+    resources: frozenset[tuple[str, str]] = frozenset()
+    """(kind, key) of its other resources, likewise."""

@@ -294,9 +294,10 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
     endpoints = [one for one in deployment.resources if isinstance(one, EndpointResource)]
     others = [one for one in deployment.resources if isinstance(one, OtherResource)]
     keys = frozenset(name_key(one.name) for one in endpoints)
+    names = frozenset(ResourceName(one.kind, one.name).key for one in others)
     resources = {
         ResourceName(one.kind, one.name): check_resource(
-            one.kind, Asked(yard, deployment.project, one.name, one.spec, keys)
+            one.kind, Asked(yard, deployment.project, one.name, one.spec, keys, names)
         )
         for one in others
     }

@@ -1,5 +1,6 @@
 """API gateways: what a deployment's document must be, what keeps what they lead to, and their OpenAPI description."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,14 +12,19 @@ from modelyard.api.errors import invalid_value
 from modelyard.api.hosts import check_hosts_free
 from modelyard.api.permissions import check_role
 from modelyard.api.yard import Yard
+from modelyard.clock import iso
+from modelyard.domain import sites
 from modelyard.domain.access import Role, policy_document, policy_from
-from modelyard.domain.gateways import KIND, ROUTES_MAX, check_gateway, gateway_document, gateway_from
+from modelyard.domain.gateways import KIND, ROUTES_MAX, Gateway, check_gateway, gateway_document, gateway_from
 from modelyard.domain.names import name_key
 from modelyard.domain.openapi_gateways import openapi_of
+from modelyard.domain.usage import Plan, Usage, standing
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.protocol.body_schemas import compile_schema
 from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import GATEWAYS
+from modelyard.protocol.usages import digest_of, read_usages
+from modelyard.protocol.views import UsagesView, UsageView
 from modelyard.store.ports import JsonObject
 
 
@@ -29,6 +35,7 @@ class _Strict(BaseModel):
 class TargetWish(_Strict):
     function: str | None = None
     endpoint: str | None = None
+    site: str | None = None
     url: str | None = None
 
 
@@ -109,6 +116,7 @@ def check_gateway_asked(asked: Asked) -> JsonObject:
         if route.body is not None:
             compile_schema(route.body)
     _check_targets(asked, sorted(gateway.functions | gateway.endpoints))
+    _check_sites(asked, sorted(gateway.sites))
     known = {one.name for one in asked.yard.store.secrets.select()}
     for key in gateway.keys:
         if key.secret not in known:
@@ -131,6 +139,44 @@ def _check_targets(asked: Asked, names: list[str]) -> None:
         check_role(Role.CALLER, endpoint.project, f"endpoint/{endpoint.name}", "route to it")
 
 
+def _check_sites(asked: Asked, names: list[str]) -> None:
+    for name in names:
+        if (sites.KIND, name_key(name)) in asked.resources:
+            continue
+        try:
+            site = asked.yard.store.resources.get(sites.KIND, name)
+        except NotFound as error:
+            message = f"cannot route to {name}: there is no such site"
+            raise InvalidValue(message, "deploy it first, or in the same file") from error
+        check_role(Role.CALLER, site.project, f"{sites.KIND}/{site.name.name}", "route to it")
+
+
+def _bounds(gateway: Gateway) -> Iterator[tuple[str | None, str | None, Plan]]:
+    """Key, plan's name, plan; the gateway's own bound without a key."""
+    if gateway.throttle is not None:
+        yield None, None, gateway.throttle
+    for key in gateway.keys:
+        if key.plan is not None:
+            yield key.name, key.plan, gateway.plans[key.plan]
+
+
+def _usage_view(key: str | None, plan_name: str | None, plan: Plan, usage: Usage | None, now: float) -> UsageView:
+    stands = standing(plan, usage, now)
+    return UsageView(
+        key=key,
+        plan=plan_name,
+        rate=plan.rate,
+        burst=plan.burst,
+        quota=plan.quota,
+        per=plan.per,
+        used=stands.used,
+        left=stands.left,
+        at_once=stands.at_once,
+        resets_at=None if stands.resets_at is None else iso(stands.resets_at),
+        asked_at=iso(usage.at) if usage is not None and usage.used else None,
+    )
+
+
 def routes(yard: Yard) -> APIRouter:
     router = APIRouter(tags=["gateways"])
 
@@ -143,5 +189,18 @@ def routes(yard: Yard) -> APIRouter:
             raise NotFound(f"cannot find stage {stage!r} of {name}", f"there are {', '.join(gateway.stages)}")
         origin = f"{own_origin(request.headers)}{GATEWAYS}{found.name.name}"
         return openapi_of(found.name.name, gateway, origin, stage)
+
+    @router.get("/gateways/{name}/usage")
+    def gateway_usage(name: str) -> UsagesView:
+        """What each key has used of its plan, and what is left."""
+        found = yard.store.resources.get(KIND, name)
+        gateway = gateway_from(found.wished.spec)
+        counted = read_usages(yard.home.usages / name_key(found.name.name))
+        now = yard.clock.now()
+        views = [
+            _usage_view(key, plan_name, plan, counted.get(digest_of(key or "")), now)
+            for key, plan_name, plan in _bounds(gateway)
+        ]
+        return UsagesView(found.name.name, views)
 
     return router

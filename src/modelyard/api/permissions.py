@@ -83,6 +83,7 @@ NEEDS: Mapping[tuple[str, str], Need] = MappingProxyType(
         ("GET", "/endpoints/{name}/captures/records"): _on("endpoint", _DEPLOYER),
         ("POST", "/endpoints/{name}/replays"): _on("endpoint", _DEPLOYER),
         ("GET", "/gateways/{name}/openapi.json"): _on("gateway", _CALLER),
+        ("GET", "/gateways/{name}/usage"): _on("gateway", _VIEWER),
         ("GET", "/alarms"): _some(_VIEWER),
         ("GET", "/alarms/{name}"): _on("alarm", _VIEWER),
         ("POST", "/alarms/{name}/test"): _on("alarm", _DEPLOYER),

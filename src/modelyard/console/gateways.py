@@ -23,7 +23,8 @@ def gateway_page(client: Client, visit: Visit) -> dict[str, Any]:
     root = f"{client.url}{GATEWAYS}{resource['name']}"
     gateway = gateway_from(resource["spec"])
     stages = {name: root if name == DEFAULT_STAGE else f"{root}/{name}" for name in gateway.stages}
-    return {**shown, "gateway": gateway, "stages": stages}
+    usages = {one.key: one for one in client.usage(resource["name"]).usages}
+    return {**shown, "gateway": gateway, "stages": stages, "usages": usages}
 
 
 PAGES = (

@@ -41,11 +41,18 @@ class Target:
 
     function: str | None = None
     endpoint: str | None = None
+    site: str | None = None
+    """Its files are below what comes before the route's `{proxy+}`."""
     url: str | None = None
     """Of another server; `{proxy}` and other parameters of the route stand for what they matched."""
 
+    def given(self) -> dict[str, str]:
+        """What is named, by kind."""
+        named = {"function": self.function, "endpoint": self.endpoint, "site": self.site, "url": self.url}
+        return {kind: name for kind, name in named.items() if name}
+
     def __str__(self) -> str:
-        return f"function {self.function}" if self.function else f"endpoint {self.endpoint or ''}{self.url or ''}"
+        return " and ".join(f"{kind} {name}" for kind, name in self.given().items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,10 @@ class Gateway:
     def endpoints(self) -> frozenset[str]:
         return frozenset(one.target.endpoint for one in self.routes if one.target.endpoint)
 
+    @property
+    def sites(self) -> frozenset[str]:
+        return frozenset(one.target.site for one in self.routes if one.target.site)
+
 
 def gateway_document(gateway: Gateway) -> dict[str, Any]:
     return asdict(gateway)
@@ -210,11 +221,12 @@ def check_gateway(gateway: Gateway) -> None:
 def _check_route(gateway: Gateway, route: Route) -> None:
     check_route_key(route.key)
     target = route.target
-    given = [one for one in (target.function, target.endpoint, target.url) if one]
+    given = target.given()
     if len(given) != 1:
-        raise InvalidValue(
-            f"cannot route {route.key}: it has {len(given)} targets", "give one function, endpoint or url"
-        )
+        message = f"cannot route {route.key}: it has {len(given)} targets"
+        raise InvalidValue(message, "give one function, endpoint, site or url")
+    if target.site is not None and route.method not in (ANY, "GET", "HEAD"):
+        raise InvalidValue(f"cannot route {route.key} to a site: its files are only read", "write GET or ANY")
     if target.url is not None:
         check_url(target.url)
     if route.payload not in ("1.0", "2.0"):
@@ -309,7 +321,8 @@ class Routes:
             if one.route.method in (method, ANY):
                 match = one.pattern.fullmatch(path)
                 if match is not None:
-                    return Met(one.route, dict(zip(one.names, map(unquote, match.groups()), strict=True)))
+                    values = [unquote(value or "") for value in match.groups()]
+                    return Met(one.route, dict(zip(one.names, values, strict=True)))
         return Met(self._default, {}) if self._default is not None else None
 
 
@@ -323,12 +336,24 @@ def _compile(route: Route) -> _Compiled:
             rank.append(0)
         else:
             greedy = greedy or bool(match[2])
-            pattern += "/(.+)" if match[2] else "/([^/]+)"
+            # A site's own page is at the place that its files are below.
+            rest = "(?:/(.*))?" if route.target.site else "/(.+)"
+            pattern += rest if match[2] else "/([^/]+)"
             names.append(match[1])
             rank.append(2 if match[2] else 1)
     # A longer greedy route is the more specific one.
     order = (greedy, rank if not greedy else [-len(rank), *rank], route.method == ANY)
     return _Compiled(re.compile(pattern), tuple(names), order, route)
+
+
+def path_at_site(route: Route, path: str) -> str | None:
+    """Which of a site's files is asked for by `path`, below the stage, percent-encoded as it came: what `{proxy+}`
+    takes of it, or all of it where the route has none. None for the place of the site without a slash at its end, below
+    which links of its page would lead elsewhere."""
+    if not route.path.endswith("+}"):
+        return path
+    parts = path.split("/", route.path.count("/"))
+    return f"/{parts[-1]}" if len(parts) > route.path.count("/") else None
 
 
 class Staged(NamedTuple):

@@ -106,14 +106,10 @@ def _operation(route: Route) -> dict[str, Any]:
     names = re.findall(r"\{([^}+]+)\+?\}", route.path)
     parameters = [{"name": one, "in": "path", "required": True, "schema": {"type": "string"}} for one in names]
     parameters += [{"name": one, "in": "query", "required": True, "schema": {"type": "string"}} for one in route.query]
-    target = {
-        kind: value
-        for kind, value in (
-            ("function", route.target.function), ("endpoint", route.target.endpoint), ("url", route.target.url),
-        )
-        if value
-    }  # fmt: skip
-    integration: dict[str, Any] = {**target, **({"payload": route.payload} if route.target.function else {})}
+    integration: dict[str, Any] = {
+        **route.target.given(),
+        **({"payload": route.payload} if route.target.function else {}),
+    }
     operation: dict[str, Any] = {"responses": {"default": {"description": "The answer"}}, OURS: integration}
     if parameters:
         operation["parameters"] = parameters

@@ -81,6 +81,33 @@ def ask(plan: Plan, usage: Usage, now: float) -> Verdict:
     return Verdict(True, replace(usage, used=usage.used + 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody has used of a plan, and may still ask."""
+
+    used: int
+    """Requests in the present period."""
+    left: int | None
+    """Requests in what is left of it; None where there is no quota."""
+    at_once: int | None
+    """Requests that would be let in just now; None where nothing bounds them."""
+    resets_at: float | None
+    """When the quota begins anew; None where there is none."""
+
+
+def standing(plan: Plan, usage: Usage | None, now: float) -> Standing:
+    """`usage` is None of somebody who has not asked yet."""
+    usage = _refilled(plan, usage or begin(plan, now), now)
+    left = None if plan.quota is None else max(0, plan.quota - usage.used)
+    bounds = [one for one in (left, None if plan.rate is None else int(usage.tokens)) if one is not None]
+    return Standing(
+        used=usage.used,
+        left=left,
+        at_once=min(bounds, default=None),
+        resets_at=None if plan.quota is None else (usage.period + 1) * PERIOD_SECONDS[plan.per],
+    )
+
+
 def _refilled(plan: Plan, usage: Usage, now: float) -> Usage:
     """A clock that was set back gives nothing and takes nothing."""
     passed = max(0.0, now - usage.at)

@@ -2,7 +2,7 @@
 
 What can be decided from the headers is decided before the body is read, in this order: a page's preflight, who may come
 in at all, the stage, the route, how often, the key, the token, the parameters, an answer that is kept. Then it goes to
-a function as an event, to an endpoint as it came, or to another server.
+a function as an event, to an endpoint as it came, to a site's file, or to another server.
 
 Refusals have API Gateway's words, `{"message": "Forbidden"}`, and the CORS headers of every other answer, so that a
 page can read why.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from modelyard.domain.gateways import BODY_BYTES_MAX, Met, cors_headers, find_stage
+from modelyard.domain.gateways import BODY_BYTES_MAX, Met, cors_headers, find_stage, path_at_site
 from modelyard.domain.names import name_key
 from modelyard.domain.payloads import HttpAnswer, HttpRequest, Routed, Unmappable, answer_of, event_of
 from modelyard.errors import InvalidValue, ModelyardError, NotFound, NotReady, TooLarge
@@ -28,6 +28,7 @@ from modelyard.gateway.passing import foreign_cookies, lines
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.request import Request
 from modelyard.gateway.service import Service
+from modelyard.gateway.sites import SEE_FOLDER, Answer, Served
 from modelyard.gateway.tokens import bearer
 from modelyard.protocol.table import FUNCTION
 
@@ -58,6 +59,8 @@ _WORDS = {
 """What API Gateway says, by status; everything else is an Internal Server Error."""
 
 _JSON = b"content-type: application/json\r\n"
+_NOT_ALLOWED = b'{"message":"Method Not Allowed"}'
+_READING = frozenset({"GET", "HEAD"})
 _FAULT = b'{"message":"Internal Server Error"}'
 _TIMED_OUT = b"HTTP/1.1 504"
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date", "x-request-id", "keep-alive"})
@@ -87,6 +90,8 @@ class ApiCall:
         self.address = request.address
         self.request_id = request.id_text
         self.stage = ""
+        self.path_below = ""
+        """Of the path, what is below the stage."""
         self.met: Met | None = None
         self.key_name: str | None = None
         self.claims: dict[str, Any] | None = None
@@ -97,6 +102,17 @@ class ApiCall:
         self.at = time.time()
         self._began_at = time.perf_counter()
         self._request = request
+
+    @property
+    def wants_page(self) -> bool:
+        return self._request.wants_page
+
+    def fields_behind(self) -> dict[bytes, bytes]:
+        """Header fields by name. What CORS says of a page's origin is said here, where the gateway says anything."""
+        fields = dict(self.headers)
+        if self.api.config.cors is not None:
+            fields.pop(b"origin", None)
+        return fields
 
     # -- before the body ---------------------------------------------------------------------------------------------
 
@@ -115,7 +131,7 @@ class ApiCall:
         met = self.api.find(self.method, staged.path) if staged is not None else None
         if staged is None or met is None:
             raise NotFound("Not Found")
-        self.stage, self.met = staged.stage, met
+        self.stage, self.path_below, self.met = staged.stage, staged.path, met
         return met
 
     def check_query(self, met: Met) -> None:
@@ -361,6 +377,69 @@ class EndpointCall(_Call):
         self._finish(status, head + self.call.cors, body)
 
 
+class SiteCall(Served):
+    """A request that a site's file answers."""
+
+    def __init__(self, connection: "HttpConnection", call: ApiCall, met: Met) -> None:
+        """Raises NotFound, NotReady, StoreFailed."""
+        answer = _at_site(connection, call, met)
+        super().__init__(connection, answer, call.request_id.encode("latin-1"), is_head=call.method == "HEAD")
+        self.call = call
+        self._authorizing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self.call.authorize is None:
+            self._go()
+        else:
+            proving = authorized(self.call, self._go, self._refuse)
+            self._authorizing = self._connection.gateway.loop.create_task(proving)
+
+    def abort(self) -> None:
+        if self._authorizing is not None:
+            self._authorizing.cancel()
+        super().abort()
+
+    def _go(self) -> None:
+        self.call.finish(self._answer.status, self._answer.length)
+        super().start()
+
+    def _refuse(self, error: ModelyardError) -> None:
+        status, head, body = self.call.refused(error)
+        self._connection.write_answer(
+            status_line(status) + head + self.call.cors, body, self._request_id, self.keep_alive, is_head=self._is_head
+        )
+        self.call.finish(status, len(body))
+        self._connection.finished(self)
+
+
+def _at_site(connection: "HttpConnection", call: ApiCall, met: Met) -> Answer:
+    """The file, dressed as every answer of the gateway. Raises NotFound, NotReady, StoreFailed."""
+    gateway, route = connection.gateway, met.route
+    manifest = gateway.origins.site(str(route.target.site))
+    if manifest is None:
+        raise NotReady(f"cannot answer: there is no {route.target}")
+    path = path_at_site(route, call.path_below)
+    if path is None:
+        return _to_folder(call)
+    private = route.needs_key or route.authorizer is not None or call.api.policy.way != "public"
+    site, fields = gateway.sites.site(manifest, private=private), call.fields_behind()
+    try:
+        answer = site.answer(
+            path.encode("latin-1"), fields, wants_page=call.wants_page, contents=gateway.sites.contents
+        )
+    except NotFound:
+        raise NotFound("Not Found") from None
+    if answer.status == SEE_FOLDER:
+        return _to_folder(call)
+    return answer._replace(head=call.sandboxed(answer.head) + call.cors)
+
+
+def _to_folder(call: ApiCall) -> Answer:
+    """To the same place with a slash at its end, from which the links of its page are meant."""
+    last = call.path.rpartition("/")[2].encode("latin-1")
+    return Answer(SEE_FOLDER, b"location: ./%b/\r\ncontent-length: 0\r\n" % last + call.cors, b"")
+
+
 async def authorized(call: ApiCall, go: Callable[[], None], fail: Callable[[ModelyardError], None]) -> None:
     """Goes on once the token is proved."""
     assert call.authorize is not None
@@ -377,7 +456,7 @@ async def authorized(call: ApiCall, go: Callable[[], None], fail: Callable[[Mode
 
 def open_call(
     connection: "HttpConnection", call: ApiCall, fields: dict[bytes, bytes]
-) -> FunctionCall | EndpointCall | UrlCall | Refused:
+) -> FunctionCall | EndpointCall | SiteCall | UrlCall | Refused:
     """What answers it. Raises ModelyardError where it is refused; nothing of its body was read."""
     api = call.api
     call.at_own_origin = connection.gateway.origin_of(fields.get(b"host")) is not None
@@ -399,6 +478,8 @@ def open_call(
     answered = call.kept(met, fields) if call.authorize is None else None
     if answered is not None:
         return answered
+    if route.target.site is not None:
+        return SiteCall(connection, call, met) if call.method in _READING else Refused(405, _JSON, _NOT_ALLOWED)
     if route.target.url is not None:
         return UrlCall(connection, call, met)
     return _to_service(connection, call, met)

@@ -3,8 +3,9 @@ another, nor on the console."""
 
 from collections.abc import Mapping
 
+from modelyard.domain import sites
 from modelyard.gateway.hosts import name_of
-from modelyard.protocol.table import HostEntry
+from modelyard.protocol.table import HostEntry, host_key
 
 LOCAL = "localhost"
 FOUND_KEPT_MAX = 1024
@@ -18,12 +19,19 @@ class Origins:
         self._by_name: dict[str, HostEntry] = {}
         self._by_label: dict[str, HostEntry] = {}
         self._found: dict[bytes, HostEntry] = {}
+        self._entries: Mapping[str, HostEntry] = {}
 
     def follow(self, entries: Mapping[str, HostEntry]) -> None:
         """Makes them what the table says."""
         self._found.clear()
+        self._entries = entries
         self._by_name = {name: one for one in entries.values() for name in one.hosts}
         self._by_label = {one.name.lower(): one for one in entries.values() if one.labelled}
+
+    def site(self, name: str) -> str | None:
+        """Where the table of this site is; None where there is none that can be served."""
+        entry = self._entries.get(host_key(sites.KIND, name))
+        return None if entry is None else entry.site
 
     def find(self, host: bytes) -> HostEntry | None:
         """Whose a Host header is, with or without a port; None where it is nobody's origin."""

@@ -28,6 +28,9 @@ READ_BYTES = 256 * 2**10
 SITES_MAX = 64
 """Sites whose tables are kept in memory; beyond it the one used longest ago is read again."""
 
+SEE_FOLDER = 308
+"""Status of the answer that leads from `/docs` to `/docs/`."""
+
 ANSWERS_MAX = 4096
 """Answers of one site that are kept as they are sent."""
 
@@ -64,7 +67,7 @@ class Site:
                 return kept
         found = self._find(path, wants_page=wants_page)
         if isinstance(found, bytes):
-            return Answer(308, b"location: %b\r\ncontent-length: 0\r\n" % found, b"")
+            return Answer(SEE_FOLDER, b"location: %b\r\ncontent-length: 0\r\n" % found, b"")
         status, file = found
         answer = self._made(status, file, fields, contents, takes_gzip=takes_gzip)
         if plain and status == 200 and answer.body is not None and len(self.answers) < ANSWERS_MAX:

@@ -9,24 +9,16 @@ Where the file cannot be used, plans are counted in memory: a full disk must nei
 """
 
 import fcntl
-import hashlib
 import logging
 import os
-import struct
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelyard.domain.usage import Plan, Usage, Verdict, ask, begin
+from modelyard.protocol.usages import RECORD_BYTES, RECORDS_MAX, UsageRecord, digest_of
 
-RECORD = struct.Struct("<16sddqq")
-"""Digest of the name, tokens, when they were right (wall clock), the period, requests in it."""
-
-RECORDS_MAX = 4096
-"""Keys that are counted in one file; beyond it the record that was used longest ago is given away."""
-
-DIGEST_BYTES = 16
-_BEYOND = RECORDS_MAX * RECORD.size
+_BEYOND = RECORDS_MAX * RECORD_BYTES
 """The byte that is locked while a record is given to a name."""
 
 _log = logging.getLogger("modelyard.gateway")
@@ -70,18 +62,18 @@ class Usages:
             self._path.unlink()
 
     def _spend(self, name: str, plan: Plan, now: float) -> Verdict:
-        digest = hashlib.sha256(name.encode()).digest()[:DIGEST_BYTES]
+        digest = digest_of(name)
         while True:
             place = self._places.get(name)
             if place is None:
                 place = self._places[name] = self._place_of(digest, plan, now)
-            with self._locked(place, RECORD.size):
-                found, *figures = RECORD.unpack(self._record(place))
-                if found != digest:
+            with self._locked(place, RECORD_BYTES):
+                found = UsageRecord.from_bytes(self._record(place))
+                if found.digest != digest:
                     # It was given to another name meanwhile.
                     del self._places[name]
                     continue
-                verdict = ask(plan, Usage(*figures), now)
+                verdict = ask(plan, found.usage, now)
                 if verdict.allowed:
                     self._write(place, digest, verdict.usage)
                 return verdict
@@ -90,26 +82,25 @@ class Usages:
         """Where the record of a name is; where there is none, one begins with a full plan."""
         with self._locked(_BEYOND, 1):
             held = os.pread(self._file, _BEYOND, 0)
-            for at in range(0, len(held), RECORD.size):
+            for at in range(0, len(held), RECORD_BYTES):
                 if held.startswith(digest, at):
                     return at
             if len(held) < _BEYOND:
                 place = len(held)
             else:
-                place = min(range(0, _BEYOND, RECORD.size), key=lambda at: RECORD.unpack_from(held, at)[2])
-            with self._locked(place, RECORD.size):
+                place = min(range(0, _BEYOND, RECORD_BYTES), key=lambda at: UsageRecord.from_bytes(held, at).usage.at)
+            with self._locked(place, RECORD_BYTES):
                 self._write(place, digest, begin(plan, now))
             return place
 
     def _record(self, place: int) -> bytes:
-        found = os.pread(self._file, RECORD.size, place)
-        if len(found) != RECORD.size:
+        found = os.pread(self._file, RECORD_BYTES, place)
+        if len(found) != RECORD_BYTES:
             raise OSError("it is shorter than it was")
         return found
 
     def _write(self, place: int, digest: bytes, usage: Usage) -> None:
-        record = RECORD.pack(digest, usage.tokens, usage.at, usage.period, usage.used)
-        os.pwrite(self._file, record, place)
+        os.pwrite(self._file, UsageRecord(digest, usage).to_bytes(), place)
 
     @contextmanager
     def _locked(self, place: int, size: int) -> Generator[None]:

@@ -82,7 +82,12 @@ def _route(key: str, fields: GatewayRouteFields) -> dict[str, Any]:
         "key": key,
         "target": {
             kind: value
-            for kind, value in (("function", fields.function), ("endpoint", fields.endpoint), ("url", fields.url))
+            for kind, value in (
+                ("function", fields.function),
+                ("endpoint", fields.endpoint),
+                ("site", fields.site),
+                ("url", fields.url),
+            )
             if value is not None
         },
         "payload": fields.payload,

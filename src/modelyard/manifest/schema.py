@@ -504,15 +504,15 @@ class FunctionFields(_Schema):
 
 
 def _route(value: Any) -> Any:
-    """`function/NAME`, `endpoint/NAME`, a URL, or a map."""
+    """`function/NAME`, `endpoint/NAME`, `site/NAME`, a URL, or a map."""
     if isinstance(value, str):
         kind, slash, name = value.partition("/")
-        if slash and kind in ("function", "endpoint"):
+        if slash and kind in ("function", "endpoint", "site"):
             return {kind: name}
         if "://" in value:
             return {"url": value}
     if not isinstance(value, dict):
-        raise refuse("function/NAME, endpoint/NAME, a URL, or a map")
+        raise refuse("function/NAME, endpoint/NAME, site/NAME, a URL, or a map")
     return cast("dict[str, Any]", value)
 
 
@@ -526,6 +526,8 @@ class GatewayRouteFields(_Schema):
     """The function that answers; it gets an event in API Gateway's shape."""
     endpoint: Name | None = None
     """The endpoint that answers; it gets the body as it came."""
+    site: Name | None = None
+    """The site whose files are below what comes before the route's `{proxy+}`; its index is at that place itself."""
     url: str | None = None
     """Another server; `{proxy}` and other parameters stand for what they matched. Addresses of this machine are
     refused."""
@@ -602,7 +604,7 @@ class GatewayFields(_Schema):
     """Says that this is an API gateway."""
     routes: dict[str, Annotated[GatewayRouteFields, BeforeValidator(_route)]] = Field(default_factory=dict)
     """`GET /items/{id}`, `ANY /files/{proxy+}` or `$default`, each with what answers it: `function/NAME`,
-    `endpoint/NAME`, a URL, or a map."""
+    `endpoint/NAME`, `site/NAME`, a URL, or a map."""
     openapi: str | None = None
     """An OpenAPI description, YAML or JSON, whose operations name their integrations; its routes come first."""
     stages: dict[str, dict[str, str] | None] | None = None

@@ -62,6 +62,38 @@ class OverviewView:
     idle_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class UsageView:
+    """What one key of an API gateway has used of its plan, and may still ask."""
+
+    key: str | None
+    """Null for the bound of all requests together that come without a plan's key."""
+    plan: str | None
+    rate: float | None
+    """Requests a second, in the long run; null where they are not bounded."""
+    burst: int | None
+    quota: int | None
+    """Requests in a period; null where they are not bounded."""
+    per: str
+    used: int
+    """Requests in the present period."""
+    left: int | None
+    """Of the quota."""
+    at_once: int | None
+    """Requests that would be let in just now; null where nothing bounds them."""
+    resets_at: str | None
+    """When the quota begins anew."""
+    asked_at: str | None
+    """When it was let in last; null where it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsagesView:
+    name: str
+    usages: list[UsageView]
+    """The gateway's own bound first, then keys that have a plan, as its document lists them."""
+
+
 def view_from(kind: type[_ViewT], document: dict[str, Any]) -> _ViewT:
     """A view out of its JSON document. What a newer yard says beside it is left out."""
     make: Callable[..., _ViewT] = kind

@@ -20,7 +20,7 @@ from modelyard.protocol.routes import (
     TARGET_MODEL,
     TARGET_VARIANT,
 )
-from modelyard.protocol.views import HeadlinesView, OverviewView, view_from
+from modelyard.protocol.views import HeadlinesView, OverviewView, UsagesView, view_from
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -659,6 +659,12 @@ class Client:
     def run_logs(self, run: str, *, lines: int = LOG_LINES_ALL, follow: bool = False) -> Iterator[str]:
         """What a run printed (its last `lines`); with `follow`, until it has ended."""
         return self._connection.lines(f"/runs/{_part(run)}/logs", {"lines": lines, "follow": follow})
+
+    # Gateways
+
+    def usage(self, gateway: str) -> UsagesView:
+        """What each key of an API gateway has used of its plan, and what is left."""
+        return view_from(UsagesView, self._connection.get(f"/gateways/{_part(gateway)}/usage"))
 
     # Transforms
 

@@ -77,6 +77,7 @@ def test_each_kind_has_its_list_and_its_page(yard: Api) -> None:
     assert 'href="/console/functions/greet"' in gateway
     assert "http://127.0.0.1:8400/gateways/front/dev" in gateway
     assert "5 a second, 100 a day" in gateway
+    assert "0 this day" in gateway
     assert "a-key-of-the-shop" not in gateway
 
 

@@ -18,6 +18,7 @@ from modelyard.domain.gateways import (
     find_stage,
     gateway_document,
     gateway_from,
+    path_at_site,
 )
 from modelyard.domain.openapi_gateways import openapi_of, routes_from_openapi
 from modelyard.domain.usage import Plan
@@ -54,6 +55,31 @@ def test_the_most_specific_route_is_met_as_api_gateway_documents_it(
     met = routes(*KEYS).find(method, path)
     assert met is not None
     assert (met.route.key, met.parameters) == (key, parameters)
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "place"),
+    [
+        ("GET /docs/{proxy+}", "/docs/a/b%20c.html", "/a/b%20c.html"),
+        ("GET /docs/{proxy+}", "/docs/", "/"),
+        ("GET /docs/{proxy+}", "/docs", None),
+        ("GET /{shop}/docs/{proxy+}", "/one/docs/a", "/a"),
+        ("ANY /{proxy+}", "/", "/"),
+        ("ANY /{proxy+}", "/a//b", "/a//b"),
+        ("GET /logo.png", "/logo.png", "/logo.png"),
+        ("$default", "/any/where", "/any/where"),
+    ],
+)
+def test_a_site_is_asked_for_what_the_route_takes_of_the_path(key: str, path: str, place: str | None) -> None:
+    route = Route(key, Target(site="pages"))
+    met = Routes([route]).find("GET", path)
+    assert met is not None, "its own place too, which no greedy parameter of a function takes"
+    assert path_at_site(met.route, path) == place
+
+
+def test_a_site_is_only_read() -> None:
+    with pytest.raises(InvalidValue, match="its files are only read"):
+        check_gateway(Gateway((Route("POST /docs", Target(site="pages")),)))
 
 
 def test_without_a_default_what_matches_nothing_meets_nothing() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelyard.domain.usage import Plan, ask, begin, capacity, plan_from
+from modelyard.domain.usage import Plan, ask, begin, capacity, plan_from, standing
 from modelyard.errors import InvalidValue
 
 PAUSES = st.lists(st.floats(0, 5), min_size=1, max_size=60)
@@ -44,6 +44,27 @@ def test_who_waits_as_long_as_they_are_told_is_let_in(rate: float, burst: int) -
         verdict = ask(plan, verdict.usage, 0.0)
     assert verdict.reason == "Too Many Requests"
     assert ask(plan, verdict.usage, verdict.retry_after_seconds + 1e-9).allowed
+
+
+@given(
+    st.builds(
+        Plan,
+        rate=st.none() | st.floats(0.1, 50),
+        quota=st.none() | st.integers(1, 20),
+    ).filter(lambda plan: bool(plan.rate or plan.quota)),
+    PAUSES,
+)
+def test_as_many_as_a_plan_says_are_let_in_at_once_and_no_more(plan: Plan, pauses: list[float]) -> None:
+    now, usage = 1000.0, begin(plan, 1000.0)
+    for pause in pauses:
+        now += pause
+        usage = ask(plan, usage, now).usage
+    promised = standing(plan, usage, now)
+    let_in = 0
+    while (verdict := ask(plan, usage, now)).allowed:
+        let_in, usage = let_in + 1, verdict.usage
+    assert let_in == promised.at_once
+    assert standing(plan, usage, now).used == promised.used + let_in
 
 
 def test_a_quota_is_full_until_its_period_ends_and_a_refusal_costs_nothing() -> None:

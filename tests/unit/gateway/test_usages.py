@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from modelyard.domain.usage import Plan, ask, begin
 from modelyard.gateway import usages
-from modelyard.gateway.usages import RECORD, Usages
+from modelyard.gateway.usages import Usages
+from modelyard.protocol.usages import RECORD_BYTES, digest_of, read_usages
 
 PLAN = Plan(quota=300)
 
@@ -57,17 +58,20 @@ def test_one_that_starts_anew_goes_on_and_names_do_not_share(tmp_path: Path) -> 
     second = Usages(tmp_path / "shop")
     assert not second.spend("partner", Plan(quota=2), 1001.0).allowed
     assert second.spend("other", Plan(quota=2), 1001.0).allowed
+    read = read_usages(tmp_path / "shop")
+    assert [read[digest_of(name)].used for name in ("partner", "other")] == [2, 2]
+    assert read_usages(tmp_path / "nobody") == {}
     assert (tmp_path / "shop").stat().st_mode & 0o777 == 0o600
 
 
 def test_beyond_the_bound_the_record_used_longest_ago_is_given_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usages, "_BEYOND", 2 * RECORD.size)
+    monkeypatch.setattr(usages, "_BEYOND", 2 * RECORD_BYTES)
     one = Usages(tmp_path / "shop")
     for number, name in enumerate(("a", "b", "c")):
         assert one.spend(name, Plan(quota=1), 1000.0 + number).allowed
-    assert (tmp_path / "shop").stat().st_size == 2 * RECORD.size
+    assert (tmp_path / "shop").stat().st_size == 2 * RECORD_BYTES
     assert not one.spend("b", Plan(quota=1), 1003.0).allowed
     assert one.spend("a", Plan(quota=1), 1003.0).allowed, "it was forgotten, and begins anew"
 
