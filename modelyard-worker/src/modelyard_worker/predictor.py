@@ -2,8 +2,9 @@
 
 A class is asked once, when it is loaded, what its methods take:
 
-    __init__        config, model, model_dir, loaded; models (Cortex's python_client) where the endpoint has several
-    predict         payload, headers, query_params, context
+    __init__        config, model, model_dir, loaded; models (Cortex's python_client) where the endpoint has several;
+                    job_spec, Cortex's for batch jobs
+    predict         payload, headers, query_params, context; batch_id, Cortex's for batch jobs
     predict_batch   payloads: a list in, a list of the same length out
     post_predict    response, payload, headers, query_params, context: called after the answer is on its way
     load            a class method with config, model_dir: called once, in the template where there is one; its result
@@ -113,7 +114,7 @@ def _class_with_models(
     kind: type, package: Package, serving: Serving, threads: int, loaded: Optional[Loaded], order: ModelsOrder
 ) -> Servable:
     cache = model_cache(order, lambda path: _loaded_model(path, threads)[1])
-    instance: Any = _construct(kind, package, None, threads, loaded, Models(cache))
+    instance: Any = _construct(kind, package, None, threads, loaded, serving, Models(cache))
     if own_method(kind, "load_model") is not None:
         # Its instance was made with the client already; what it loads from here on, it loads by its own method.
         load_with(cache, instance.load_model)
@@ -165,7 +166,7 @@ def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loa
     if code.app is not None:
         return web_app(code.app, serving)
     if code.kind is not None:
-        instance = _construct(code.kind, package, loader, threads, loaded)
+        instance = _construct(code.kind, package, loader, threads, loaded, serving)
         return PredictorClass(code.kind, instance, serving, package.predictor.tracker)
     return _load_functions(code, package, loader, threads, loaded, serving)
 
@@ -227,7 +228,7 @@ def _call_load(kind: Any, package: Package, spec: PredictorSpec) -> Any:
     return kind.load(**{parameter: offered[what] for what, parameter in asked.parameters.items()})
 
 
-_OFFERED = ("config", "model", "model_dir", "loaded", "models", "python_client")
+_OFFERED = ("config", "model", "model_dir", "loaded", "models", "python_client", "job_spec")
 
 
 def _construct(
@@ -236,6 +237,7 @@ def _construct(
     loader: Optional[Loader],
     threads: int,
     loaded: Optional[Loaded],
+    serving: Serving,
     models: Optional[Models] = None,
 ) -> object:
     if own_method(kind, "__init__") is None:
@@ -243,7 +245,11 @@ def _construct(
     spec = package.predictor
     assert spec is not None
     asked = asked_by(_bound(kind, "__init__"), _OFFERED, f"{kind.__name__}.__init__")
-    offered: Dict[str, Any] = {"config": spec.config, "model_dir": package.model_folder}
+    offered: Dict[str, Any] = {
+        "config": spec.config,
+        "model_dir": package.model_folder,
+        "job_spec": serving.job,
+    }
     if "models" in asked.parameters or "python_client" in asked.parameters:
         if models is None:
             raise CannotServe(f"cannot give {kind.__name__}.__init__ any models: name their folder as `models.dir`")

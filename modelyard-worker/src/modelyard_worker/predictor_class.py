@@ -1,6 +1,7 @@
 """The user's predictor class: what its methods take was asked once, here they are called."""
 
 import inspect
+import os
 import typing
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -16,11 +17,20 @@ from modelyard_worker.signatures import CannotServe, asked_by, hints_of, own_met
 ON_JOB_COMPLETE = "on_job_complete"
 """Cortex's name for it."""
 
+OBJECT_NAME = "x-object-name"
+"""Header that has the name of the object which a request of a batch transform is of."""
+
 
 def _element(hint: Any) -> Any:
     """What a list of something holds; None where the hint does not say."""
     inside = typing.get_args(hint)
     return inside[0] if inside else None
+
+
+def _batch_id(request: Request) -> str:
+    """The name of the batch in a job of them, where each is an object; elsewhere the request's own."""
+    name = str(request.meta.headers.get(OBJECT_NAME, ""))
+    return os.path.splitext(name)[0] or request.id
 
 
 class PredictorClass:
@@ -37,7 +47,8 @@ class PredictorClass:
             asked = asked_by(self._method, ("payloads",), f"{name}.{method}")
             self._reader: Reader = reader_for(_element(asked.hints.get("payloads")))
         else:
-            asked = asked_by(self._method, ("payload", "headers", "query_params", "context"), f"{name}.{method}")
+            offered = ("payload", "headers", "query_params", "context", "batch_id")
+            asked = asked_by(self._method, offered, f"{name}.{method}")
             self._reader = reader_for(asked.hints.get("payload"))
         self.reads_tables = not self.batches and is_table(asked.hints.get("payload"))
         """One payload is many rows, so that a file of rows may come in pieces instead of line by line."""
@@ -107,6 +118,8 @@ class PredictorClass:
                 arguments[parameter] = dict(request.meta.headers)
             elif what == "query_params":
                 arguments[parameter] = dict(request.meta.query)
+            elif what == "batch_id":
+                arguments[parameter] = _batch_id(request)
             else:
                 arguments[parameter] = context_of(request, self._serving)
         return arguments

@@ -57,6 +57,8 @@ class Serving(NamedTuple):
     """How long one call of a function may take; everything else is watched from outside."""
     memory_bytes: Optional[int] = None
     """What it may take for itself; None is not bounded."""
+    job: Optional[Dict[str, Any]] = None
+    """What Cortex calls the job's specification; None outside of a batch transform."""
 
 
 def error_answer(status: int, code: str, message: str) -> Answer:

@@ -84,12 +84,12 @@ def start_batch(
     name: str,
     changes: TransformChanges,
     *,
-    config: dict[str, Any] | None = None,
+    submitted: dict[str, Any] | None = None,
     job_output: str | None = None,
     max_runtime_seconds: float | None = None,
     retries: int | None = None,
 ) -> Transform:
-    """`config` is merged into the predictor's. `job_output` says that the names of its objects are those of every job:
+    """`submitted` is what the predictor is told of the job; its `config` is merged into the predictor's. `job_output` says that the names of its objects are those of every job:
     its answers go to a folder of its own in the batch's output, to `job_output` where it has none. `retries` is not
     bound to SageMaker's limit, as the option is. Raises NotFound, InvalidValue."""
     resource = yard.store.resources.get(KIND, name)
@@ -103,6 +103,7 @@ def start_batch(
         output=changes.output or batch.output,
         options={**batch.options, **given},
     )
+    config: dict[str, Any] = (submitted or {}).get("config") or {}
     if batch.predictor is not None and config:
         own: dict[str, Any] = batch.predictor.get("config") or {}
         batch = replace(batch, predictor={**batch.predictor, "config": {**own, **config}})
@@ -111,7 +112,7 @@ def start_batch(
     package, model = _package(yard, batch)
     now = yard.clock.now()
     spec = transform_of(batch, resource.name.name, resource.project, package, model, now, None)
-    spec = replace(spec, max_runtime_seconds=max_runtime_seconds)
+    spec = replace(spec, max_runtime_seconds=max_runtime_seconds, submitted=submitted or {})
     check_options(TransformOptions.model_validate(spec.options), spec.input, spec.output)
     if retries is not None:
         spec = replace(spec, options={**spec.options, "retries": retries})

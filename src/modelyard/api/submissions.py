@@ -21,7 +21,7 @@ from starlette.responses import StreamingResponse
 from modelyard.api.batches import TransformChanges, start_batch
 from modelyard.api.runs import RUNTIME_SECONDS_MAX
 from modelyard.api.trainings import RunChanges, start_training
-from modelyard.api.transforms import TransformOptions, TransformView, accept_transform, ask_to_stop, transform_view
+from modelyard.api.transforms import TransformOptions, TransformProgress, TransformView, accept_transform, ask_to_stop, transform_view
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.globs import compile_glob
@@ -230,6 +230,7 @@ def routes(yard: Yard) -> APIRouter:
 def _submit(yard: Yard, name: str, job: BatchJob) -> Transform:
     """Its batches are written first: a transform whose input is not whole would score a part of it."""
     folder = _new_folder(yard)
+    number = -1
     with disk("write", folder):
         for number, batch in enumerate(_batches(job)):
             if number >= BATCHES_MAX:
@@ -242,11 +243,22 @@ def _submit(yard: Yard, name: str, job: BatchJob) -> Transform:
         yard,
         name,
         changes,
-        config=job.config,
+        submitted=_submitted(job, number + 1),
         job_output=str(folder / "out"),
         max_runtime_seconds=job.timeout,
         retries=letters.max_receive_count - 1 if letters is not None else None,
     )
+
+
+def _submitted(job: BatchJob, batches: int) -> dict[str, Any]:
+    """As Cortex has it in its `job_spec`."""
+    return {
+        "workers": job.workers,
+        "timeout": job.timeout,
+        "config": job.config or {},
+        "sqs_dead_letter_queue": job.sqs_dead_letter_queue.model_dump() if job.sqs_dead_letter_queue else None,
+        "total_batch_count": batches,
+    }
 
 
 def _new_folder(yard: Yard) -> Path:
@@ -272,18 +284,21 @@ def _dead_letters(yard: Yard, transform: Transform) -> Iterator[DeadLetter]:
 
 def _redrive(yard: Yard, transform: Transform) -> Transform:
     folder = _new_folder(yard)
-    there = False
+    batches = 0
     with disk("write", folder):
         for one in _dead_letters(yard, transform):
             (folder / "batches" / f"{one.batch}.json").write_bytes(_encoded(one.items))
-            there = True
-    if not there:
+            batches += 1
+    if not batches:
         shutil.rmtree(folder)
         raise Conflict(f"cannot drive job {transform.id} again: it has no dead letters", "see its job_status")
     # What nobody named a place for lies beside the batches; elsewhere its answers join those of the first job.
     own = Path(transform.spec.output).is_relative_to(yard.home.transforms)
     output = str(folder / "out") if own else transform.spec.output
-    spec = replace(transform.spec, input=str(folder / "batches"), output=output, scheduled_at=None)
+    submitted = {**transform.spec.submitted, "total_batch_count": batches}
+    spec = replace(
+        transform.spec, input=str(folder / "batches"), output=output, submitted=submitted, scheduled_at=None
+    )
     anew = yard.store.transforms.create(spec, yard.clock.now())
     accept_transform(yard, anew)
     return anew
@@ -404,9 +419,16 @@ def _batch_status(name: str, view: TransformView) -> JobStatusView:
         end_time=view.ended_at,
         total_batch_count=total,
         batches_in_queue=None if total is None else total - done - failed,
-        batch_metrics=MetricsView(done, failed, None),
+        batch_metrics=_metrics(progress),
         worker_counts=_workers({**going, **how}),
     )
+
+
+def _metrics(progress: TransformProgress | None) -> MetricsView:
+    """Batches that succeeded, and attempts that failed, as Cortex counts them."""
+    if progress is None:
+        return MetricsView(0, 0, None)
+    return MetricsView(progress.objects_done, progress.tries_failed, progress.seconds_per_request)
 
 
 def _batch_word(view: TransformView, done: int) -> str:

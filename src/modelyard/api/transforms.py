@@ -94,6 +94,10 @@ class TransformProgress:
     records_per_second: float | None
     """Since the present process began to score."""
     seconds_left: float | None
+    tries_failed: int
+    """Requests to the model that failed, those that were tried again included."""
+    seconds_per_request: float | None
+    """Which an answered one took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,9 @@ def _progress(path: Path) -> TransformProgress | None:
     if found is None:
         return None
     known: dict[str, Any] = {name: found.get(name) for name in TransformProgress.__dataclass_fields__}
-    return TransformProgress(**known)
+    requests = found.get("requests") or 0
+    per_request = round(found["request_seconds"] / requests, 6) if requests else None
+    return TransformProgress(**{**known, "tries_failed": known["tries_failed"] or 0, "seconds_per_request": per_request})
 
 
 def routes(yard: Yard) -> APIRouter:

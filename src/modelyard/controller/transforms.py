@@ -12,7 +12,7 @@ from modelyard_worker.packages import read_package
 from modelyard_worker.records import read_json
 from modelyard_worker.transform.plan import RESULT, TransformPlan, write_plan
 
-from modelyard.clock import Clock
+from modelyard.clock import Clock, iso
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
 from modelyard.controller.jobs import (
@@ -164,6 +164,7 @@ class TransformsPass:
             output=transform.spec.output,
             endpoint=model or transform.spec.name,
             version=int(version) if version.isdigit() else 1,
+            job=_job_spec(transform),
         )
         write_plan(str(folder), plan._replace(**transform.spec.options))
         return package
@@ -208,6 +209,20 @@ class TransformsPass:
 
     def _event(self, transform: Transform, sentence: str) -> None:
         tell(self._store.events, "transform", transform.id, sentence, self._clock.now())
+
+
+def _job_spec(transform: Transform) -> dict[str, Any]:
+    """What Cortex tells a predictor of its job."""
+    spec = transform.spec
+    return {
+        "job_id": transform.id,
+        "api_name": spec.batch or spec.name,
+        "kind": "BatchAPI",
+        "workers": spec.options.get("processes") or None,
+        "config": {},
+        "start_time": iso(transform.created_at),
+        **spec.submitted,
+    }
 
 
 def _container_variables(transform: Transform) -> dict[str, str]:

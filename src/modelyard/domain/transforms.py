@@ -60,6 +60,8 @@ class TransformSpec:
     """Variable -> name of the secret."""
     batch: str | None = None
     """The `kind: batch` that it was submitted to."""
+    submitted: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Of a job that was submitted in Cortex's words, what its code is told of that: its config, its batches."""
     labels: dict[str, str] = field(default_factory=dict[str, str])
     cpu_millis: int | None = None
     """Cores to wait for; None is one. Numeric libraries get a thread per whole core, all there are where None."""

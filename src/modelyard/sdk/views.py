@@ -144,6 +144,8 @@ class TransformProgressView(TypedDict):
     bytes_total: int | None
     records_per_second: float | None
     seconds_left: float | None
+    tries_failed: int
+    seconds_per_request: float | None
 
 
 class FailedObjectView(TypedDict):

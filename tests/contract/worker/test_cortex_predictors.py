@@ -17,6 +17,18 @@ def test_debug_prints_payload_and_prediction_under_the_requests_id(place: Place,
         assert "quiet" not in replica.output
 
 
+def test_outside_of_a_job_there_is_none_to_tell_of(place: Place, template: Template) -> None:
+    code = """
+class PythonPredictor:
+    def __init__(self, config, job_spec):
+        self.job = job_spec
+    def predict(self, payload, batch_id):
+        return [self.job, batch_id]
+"""
+    with template.replica(place, place.package(code)) as replica:
+        assert replica.connect().ask(1, id="r-1").json == [None, "r-1"]
+
+
 @pytest.mark.parametrize(
     ("key", "model_type", "prediction", "tracked"),
     [

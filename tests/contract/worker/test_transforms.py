@@ -240,6 +240,34 @@ class Predictor:
     assert json.loads(place.read("rows.jsonl.out")) == ["rows.jsonl", "t-1"]
 
 
+LATER_CORTEX = """
+import time
+
+class PythonPredictor:
+    def __init__(self, config, job_spec):
+        self.job = job_spec
+        self.tries = 0
+
+    def predict(self, payload, batch_id):
+        self.tries += 1
+        if batch_id == "000001" and self.tries < 3:
+            raise ValueError("not yet")
+        time.sleep(0.02)
+        return [self.job["job_id"], self.job["config"]["k"], batch_id, payload]
+"""
+
+
+def test_a_predictor_of_cortexs_later_versions_is_told_of_its_job_and_its_batch(tmp_path: Path) -> None:
+    place = Place(tmp_path, LATER_CORTEX)
+    for number in range(2):
+        place.write(f"{number:06d}.json", f"[{number}]")
+    whole: dict[str, Any] = {"content_type": "application/json", "split": "None", "processes": 1, "retries": 3}
+    assert place.run(**whole, job={"job_id": "score-1", "config": {"k": 3}}) == 0, place.said
+    assert json.loads(place.read("000001.json.out")) == ["score-1", 3, "000001", [1]]
+    assert (place.progress["requests"], place.progress["tries_failed"]) == (2, 1)
+    assert place.progress["request_seconds"] > 0.04
+
+
 COMPLETES = """
 import os, signal
 

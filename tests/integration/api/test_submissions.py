@@ -53,6 +53,8 @@ def test_each_batch_of_items_is_a_request_of_its_own(deployed: Api) -> None:
         )
     )
     assert document["predictor"]["config"] == {"k": 3, "other": 2}
+    told = transform.spec.submitted
+    assert (told["config"], told["workers"], told["total_batch_count"]) == ({"k": 3}, 2, 3)
 
 
 def test_a_job_is_asked_about_and_stopped_in_cortexs_words(deployed: Api) -> None:
@@ -62,6 +64,12 @@ def test_a_job_is_asked_about_and_stopped_in_cortexs_words(deployed: Api) -> Non
     deployed.store.transforms.start("score-1", 5.0)
     found = status(deployed, "batches", "score", "score-1")
     assert (found["status"], found["worker_counts"]["running"]) == ("running", 2)
+    (deployed.home.transforms / "score-1").mkdir()
+    counts = {"objects": 3, "objects_done": 2, "requests": 2, "request_seconds": 0.5, "tries_failed": 4}
+    (deployed.home.transforms / "score-1" / "progress.json").write_text(json.dumps({**counts, "objects_failed": 0}))
+    found = status(deployed, "batches", "score", "score-1")
+    assert found["batch_metrics"] == {"succeeded": 2, "failed": 4, "average_time_per_batch": 0.25}
+    assert (found["total_batch_count"], found["batches_in_queue"]) == (3, 1)
     stopped = deployed.ask("DELETE", "/api/v1/batches/score/jobs", params={"jobID": "score-1"})
     assert stopped.json() == {"message": "stopped job score-1"}
     deployed.store.transforms.end("score-1", TransformStatus.STOPPED, 6.0)
@@ -125,6 +133,7 @@ def test_batches_that_failed_for_good_are_dead_letters_and_are_driven_again_alon
     assert [json.loads(one.read_text()) for one in Path(anew.spec.input).iterdir()] == [[3, 4]]
     assert (anew.spec.package, anew.spec.options) == (transform.spec.package, transform.spec.options)
     assert anew.spec.output not in (transform.spec.output, "")
+    assert anew.spec.submitted == {**transform.spec.submitted, "total_batch_count": 1}
 
 
 def test_a_dry_run_starts_nothing(deployed: Api) -> None:

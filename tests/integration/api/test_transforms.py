@@ -86,11 +86,14 @@ def test_a_view_tells_how_far_it_is_and_what_failed(api: Api, place: Path) -> No
     folder = api.home.transforms / "price-transform-1"
     folder.mkdir(parents=True)
     progress = {"objects": 2, "objects_done": 1, "objects_failed": 0, "records": 9, "bytes": 4, "bytes_total": 8}
-    (folder / "progress.json").write_text(json.dumps({**progress, "at": 1.0, "seconds_left": 2.0}))
+    told = {"at": 1.0, "seconds_left": 2.0, "tries_failed": 1, "requests": 4, "request_seconds": 0.5}
+    (folder / "progress.json").write_text(json.dumps({**progress, **told}))
     assert api.get("/transforms/price-transform-1").json()["progress"] == {
         **progress,
         "seconds_left": 2.0,
         "records_per_second": None,
+        "tries_failed": 1,
+        "seconds_per_request": 0.125,
     }
     failed = [{"name": "a.csv", "reason": "cannot score a.csv"}]
     api.store.transforms.end("price-transform-1", TransformStatus.FAILED, 5.0, "cannot", {"failed": failed})

@@ -308,7 +308,11 @@ class _Coordinator:
             return
         if "failed" not in head:
             work.answer, work.body = head, body
-        elif head.get("lasting") or work.tries > self._plan.retries:
+            if work.piece is not None:
+                self._progress.answered(time.monotonic() - scorer.given_at)
+            return
+        self._progress.tries_failed += 1
+        if head.get("lasting") or work.tries > self._plan.retries:
             work.failure = self._worded(work, str(head["failed"]), head.get("record"))
         else:
             print(f"{work.object.name}: {head['failed']} (try {work.tries})", file=sys.stderr, flush=True)
@@ -329,6 +333,7 @@ class _Coordinator:
         how = self._scorers.end(scorer)
         reason = reason or f"its process died: {how}"
         self._restarts += 1
+        self._progress.tries_failed += work is not None
         if not was_ready or self._restarts > RESTARTS_MAX:
             raise CannotGoOn(f"cannot load the model: {reason}" if not was_ready else f"cannot go on: {reason}")
         if work is not None:

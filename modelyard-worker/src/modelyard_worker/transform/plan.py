@@ -88,6 +88,8 @@ class TransformPlan(NamedTuple):
     """Folder of the transform itself; empty is the folder that holds the plan."""
     endpoint: str = ""
     """What `context.endpoint` says to the user's code."""
+    job: Optional[Dict[str, Any]] = None
+    """What it is given as `job_spec`, where it asks for that."""
     version: int = 1
 
 

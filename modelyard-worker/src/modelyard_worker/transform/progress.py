@@ -5,6 +5,7 @@ import os
 import time
 from typing import Any, Dict, List, Optional
 
+from modelyard_worker.records import read_json
 from modelyard_worker.transform.journal import Journal
 from modelyard_worker.transform.objects import Object
 from modelyard_worker.transform.plan import PROGRESS
@@ -27,6 +28,10 @@ class Progress:
         self.failed = sum(journal.place(one.number).failed is not None for one in objects)
         self._begun_records = self.records
         self._begun_bytes = self.done_bytes
+        before: Dict[str, Any] = read_json(self._path) or {}
+        self.requests = int(before.get("requests") or 0)
+        self.request_seconds = float(before.get("request_seconds") or 0.0)
+        self.tries_failed = int(before.get("tries_failed") or 0)
         self._began: Optional[float] = None
         self._written_at = 0.0
 
@@ -34,6 +39,11 @@ class Progress:
         """The first piece is given out: the rate counts from here, not from the loading before."""
         if self._began is None:
             self._began = time.monotonic()
+
+    def answered(self, seconds: float) -> None:
+        """A process answered a piece, `seconds` after it was given out."""
+        self.requests += 1
+        self.request_seconds += seconds
 
     def write(self, *, now: bool = False) -> None:
         """At most every WRITE_SECONDS, unless `now`. A disk that refuses it is no reason to stop."""
@@ -65,6 +75,9 @@ class Progress:
             "bytes_total": self._total_bytes,
             "records_per_second": round(rate, 1) if rate is not None else None,
             "seconds_left": self._seconds_left(seconds),
+            "requests": self.requests,
+            "request_seconds": round(self.request_seconds, 6),
+            "tries_failed": self.tries_failed,
             "at": time.time(),
         }
 

@@ -33,7 +33,8 @@ def run_scorer(wire: socket.socket, plan: TransformPlan, threads: int, parent: i
     numeric.allow_threads(threads)
     try:
         csv_numbers.prepare()
-        servable = load_servable(read_package(plan.package), Serving(plan.endpoint or plan.name, plan.version), threads)
+        serving = Serving(plan.endpoint or plan.name, plan.version, job=plan.job)
+        servable = load_servable(read_package(plan.package), serving, threads)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (importing the user's code raises what it likes)
         report("cannot load the package", error)
         messages.send(wire, {"failed": summary(error)})

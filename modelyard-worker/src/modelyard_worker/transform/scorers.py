@@ -24,6 +24,7 @@ class Scorer:
         self._seconds = plan.timeout_seconds
         self.work: Optional[Any] = None
         """What it was given and has not answered."""
+        self.given_at = 0.0
         self.ready = False
         self.deadline = time.monotonic() + LOAD_SECONDS_MAX
         parent = os.getpid()
@@ -37,6 +38,7 @@ class Scorer:
     def give(self, work: Any, head: Dict[str, Any], body: bytes) -> None:
         """Raises OSError where it is gone."""
         self.work = work
+        self.given_at = time.monotonic()
         self.touch()
         messages.send(self.wire, head, body)
 

@@ -21,6 +21,7 @@ from modelyard_worker import bodies, media
 from modelyard_worker.answers import Parts
 from modelyard_worker.batching import summary
 from modelyard_worker.frames import ERROR, unpack_meta
+from modelyard_worker.predictor_class import OBJECT_NAME
 from modelyard_worker.request import Meta, Raw, Refusal, Request
 from modelyard_worker.servable import Answer, Servable
 from modelyard_worker.transform import json_paths, tables
@@ -214,7 +215,7 @@ class Scoring:
         stream = next(self._streams)
         identifier = f"{self._plan.name}-{os.getpid():x}-{stream:x}"
         # The second is Cortex's, for whom a transform is a job.
-        headers = {"x-object-name": name, "x-cortex-job-id": self._plan.name}
+        headers = {OBJECT_NAME: name, "x-cortex-job-id": self._plan.name}
         meta = Meta(content_type, kind, accept, (content_type, accept), headers, {}, identifier, _NO_RAW)
         return Request(Caller(), stream, meta, body)
 
