@@ -89,9 +89,10 @@ def start_batch(
     max_runtime_seconds: float | None = None,
     retries: int | None = None,
 ) -> Transform:
-    """`submitted` is what the predictor is told of the job; its `config` is merged into the predictor's. `job_output` says that the names of its objects are those of every job:
-    its answers go to a folder of its own in the batch's output, to `job_output` where it has none. `retries` is not
-    bound to SageMaker's limit, as the option is. Raises NotFound, InvalidValue."""
+    """`submitted` is what the predictor is told of the job; its `config` is merged into the predictor's. `job_output`
+    says that the names of its objects are those of every job: its answers go to a folder of its own in the batch's
+    output, to `job_output` where it has none. `retries` is not bound to SageMaker's limit, as the option is. Raises
+    NotFound, InvalidValue."""
     resource = yard.store.resources.get(KIND, name)
     batch = batch_from(resource.wished.spec)
     if job_output is not None:

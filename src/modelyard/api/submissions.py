@@ -21,7 +21,14 @@ from starlette.responses import StreamingResponse
 from modelyard.api.batches import TransformChanges, start_batch
 from modelyard.api.runs import RUNTIME_SECONDS_MAX
 from modelyard.api.trainings import RunChanges, start_training
-from modelyard.api.transforms import TransformOptions, TransformProgress, TransformView, accept_transform, ask_to_stop, transform_view
+from modelyard.api.transforms import (
+    TransformOptions,
+    TransformProgress,
+    TransformView,
+    accept_transform,
+    ask_to_stop,
+    transform_view,
+)
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.globs import compile_glob
@@ -296,9 +303,7 @@ def _redrive(yard: Yard, transform: Transform) -> Transform:
     own = Path(transform.spec.output).is_relative_to(yard.home.transforms)
     output = str(folder / "out") if own else transform.spec.output
     submitted = {**transform.spec.submitted, "total_batch_count": batches}
-    spec = replace(
-        transform.spec, input=str(folder / "batches"), output=output, submitted=submitted, scheduled_at=None
-    )
+    spec = replace(transform.spec, input=str(folder / "batches"), output=output, submitted=submitted, scheduled_at=None)
     anew = yard.store.transforms.create(spec, yard.clock.now())
     accept_transform(yard, anew)
     return anew

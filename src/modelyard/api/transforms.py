@@ -175,9 +175,10 @@ def _progress(path: Path) -> TransformProgress | None:
     if found is None:
         return None
     known: dict[str, Any] = {name: found.get(name) for name in TransformProgress.__dataclass_fields__}
-    requests = found.get("requests") or 0
-    per_request = round(found["request_seconds"] / requests, 6) if requests else None
-    return TransformProgress(**{**known, "tries_failed": known["tries_failed"] or 0, "seconds_per_request": per_request})
+    requests = int(found.get("requests") or 0)
+    known["tries_failed"] = known["tries_failed"] or 0
+    known["seconds_per_request"] = round(float(found["request_seconds"]) / requests, 6) if requests else None
+    return TransformProgress(**known)
 
 
 def routes(yard: Yard) -> APIRouter:
