@@ -1,9 +1,10 @@
 """When predictions run, and how many requests one call holds.
 
-Batching is natural: what has arrived while a call ran is the next batch, up to `max_batch_size`. There is no timer, so
-an idle replica adds no wait and a busy one fills its batches. The members of a batch have the same content type and
-the same Accept; the others keep their places. When a batch raises, its members run one by one, so that a bad request
-fails alone; a request that was in a replica that died is alone from the start.
+Batching is natural: what has arrived while a call ran is the next batch, up to `max_batch_size`. An idle replica adds
+no wait and a busy one fills its batches; only after a long call the next one waits a moment, where that pays
+(`gathering`). The members of a batch have the same content type and the same Accept; the others keep their places. When
+a batch raises, its members run one by one, so that a bad request fails alone; a request that was in a replica that died
+is alone from the start.
 
     Inline   one thread: the call runs on the loop's own thread (a hop to another costs more than many predictions)
     Pooled   several threads: calls run in a pool, as many at a time as there are threads
@@ -20,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Deque, Dict, List, Optional, Set
 
 from modelyard_worker.frames import ANSWER, CHUNK_BYTES, ERROR, HEADER, TIMED, TIMES
+from modelyard_worker.gathering import Gathering
 from modelyard_worker.request import Refusal, Request
 from modelyard_worker.servable import Answer, Servable, error_answer, max_in_flight
 from modelyard_worker.stamps import running
@@ -129,11 +131,42 @@ class Batcher:
 class Inline(Batcher):
     """One call at a time, on the loop's thread."""
 
+    def __init__(self, servable: Servable, max_batch_size: int, max_body_bytes: int) -> None:
+        super().__init__(servable, max_batch_size, max_body_bytes)
+        self._gathering = Gathering()
+        self._wait: Optional[asyncio.TimerHandle] = None
+
+    def wake(self) -> None:
+        gathering = self._gathering
+        if not gathering.until:
+            super().wake()
+        elif len(self.pending) >= gathering.expected or self.pending[0].single:
+            self._gathered()
+        elif self._wait is None:
+            seconds = gathering.until - time.monotonic()
+            if seconds <= 0:
+                # Nobody came while it could have waited: nothing is known of who comes now.
+                gathering.until = 0.0
+                super().wake()
+            else:
+                self._scheduled = True
+                self._wait = self._loop.call_later(seconds, self._gathered)
+
+    def _gathered(self) -> None:
+        """Those who were waited for are there, or the wait is over."""
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+        self._gathering.begin(len(self.pending))
+        self._scheduled = True
+        self._loop.call_soon(self._turn)
+
     def _turn(self) -> None:
         self._scheduled = False
         if not self.pending:
             return
         batch = self._take()
+        began_at = time.monotonic()
         answers = self._answer(batch)
         if self._limit == 1:
             # Quick predictors that take one request each still share a write.
@@ -142,7 +175,10 @@ class Inline(Batcher):
                 more = self._take()
                 answers += self._answer(more)
                 batch += more
+        ended_at = time.monotonic()
         deliver(batch, answers)
+        if self._limit > 1:
+            self._gathering.after(len(batch), len(self.pending), ended_at - began_at, self._limit, ended_at)
         if self.pending:
             self.wake()
 

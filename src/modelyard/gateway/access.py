@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 from pathlib import Path
+from typing import Any
 
 from modelyard.domain.access import OWNER, Entry, Policy, Principal, PrincipalKind, decide_entry
 from modelyard.domain.tokens import acting_for
@@ -28,6 +29,13 @@ KEY_LOOKED_AT_SECONDS = 0.5
 ENTRIES_KEPT_MAX = 4096
 """Decisions that are kept for use again; beyond it they are made anew."""
 
+WELCOME_SECONDS = 0.5
+"""For how long who showed a key is let in again by the same words, without a look at what it is: less where the key
+expires before, no longer once anything was changed. An app's token may expire so much later."""
+
+WELCOME_BYTES_MAX = 2048
+"""The longest words that are kept for it; tokens are shorter."""
+
 
 class Access:
     """`by_default` is the policy of an endpoint that has none of its own."""
@@ -38,7 +46,9 @@ class Access:
         self.used: dict[str, float] = {}
         """Digests of keys that were shown since the last report, with the time."""
         self._credentials: Credentials = {}
-        self._entries: dict[tuple[str, str, str], tuple[Entry, float]] = {}
+        self._entries: dict[tuple[str, str, str], Entry] = {}
+        self._welcome: dict[tuple[bytes, str, str], tuple[Shown, float]] = {}
+        """Who was let in by this `Authorization` a moment ago, and until when that holds."""
         self._key_file = key_file
         self._key_seen: tuple[float, bytes] = (0.0, b"")
         self._key_looked_at = float("-inf")
@@ -50,6 +60,7 @@ class Access:
     def forget(self) -> None:
         """Whatever was decided may be otherwise now."""
         self._entries.clear()
+        self._welcome.clear()
 
     def recognise(self, fields: dict[bytes, bytes], host: str | None = None) -> Principal | None:
         """By a key (`Authorization: Bearer`, `x-api-key`), else by a session's cookie; None for a stranger. `host` is
@@ -71,19 +82,25 @@ class Access:
     ) -> Shown:
         """Who came in; `host` is the name of the origin where one is not at the yard's own. Raises Unauthorized where a
         key or a login would help, Forbidden where it would not."""
+        seen_from = address if policy.addresses else ""
+        # What is shown so is all that counts at the yard's own address: whatever else the request has says nothing.
+        bearer = fields.get(b"authorization", b"") if host is None else b""
+        if bearer[:7].lower() != b"bearer " or len(bearer) > WELCOME_BYTES_MAX:
+            bearer = b""
+        elif (welcome := self._welcome.get((bearer, seen_from, resource))) and welcome[1] > time.monotonic():
+            return welcome[0]
         shown = self._shown(fields, host)
-        digest, principal = shown.digest, shown.principal
-        place = (digest, address if policy.addresses else "", resource)
-        kept = self._entries.get(place)
-        if kept is not None and kept[1] > time.time():
-            entry = kept[0]
-        else:
+        principal = shown.principal
+        place = (shown.digest, seen_from, resource)
+        entry = self._entries.get(place)
+        if entry is None:
             entry = decide_entry(policy, principal, address, project, resource)
-            if len(self._entries) >= ENTRIES_KEPT_MAX:
-                self._entries.clear()
-            expires_at = self.expires_at(digest)
-            self._entries[place] = (entry, expires_at if expires_at is not None else float("inf"))
+            _make_room(self._entries)
+            self._entries[place] = entry
         if entry is Entry.OPEN:
+            if bearer:
+                _make_room(self._welcome)
+                self._welcome[bearer, seen_from, resource] = (shown, self._welcome_until(shown.digest))
             return shown
         if entry is Entry.NEEDS_CREDENTIAL:
             raise Unauthorized(f"cannot use {resource} without a key", "send `Authorization: Bearer KEY`")
@@ -91,6 +108,11 @@ class Access:
             f"cannot use {resource} from here" if principal is None else f"cannot use {resource} as {principal}",
             "an admin can grant the role of a caller on it",
         )
+
+    def _welcome_until(self, digest: str) -> float:
+        expires_at = self.expires_at(digest)
+        left_seconds = WELCOME_SECONDS if expires_at is None else expires_at - time.time()
+        return time.monotonic() + min(WELCOME_SECONDS, left_seconds)
 
     def _shown(self, fields: dict[bytes, bytes], host: str | None) -> Shown:
         """What a client shows, and who it is."""
@@ -157,6 +179,11 @@ class Access:
         except OSError:
             self._key_seen = (0.0, b"")
         return self._key_seen[1]
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    if len(kept) >= ENTRIES_KEPT_MAX:
+        kept.clear()
 
 
 def _presented_key(fields: dict[bytes, bytes]) -> bytes | None:

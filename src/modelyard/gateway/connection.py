@@ -49,6 +49,7 @@ class HttpConnection(asyncio.Protocol):
         "_url",
         "_waiting",
         "active",
+        "address",
         "client_is_slow",
         "gateway",
         "idle_since",
@@ -71,6 +72,8 @@ class HttpConnection(asyncio.Protocol):
         self.must_encrypt = False
         """Whether its requests are sent to the encrypted port."""
         self.active: Exchange | None = None
+        self.address = ""
+        """The client's, without its port; empty where there is none."""
         self.client_is_slow = False
         self.lingers = False
         self.speaks_1_1 = True
@@ -91,6 +94,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # a stream transport, as the listener makes them
+        peer: Any = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else ""
         elsewhere = bool(self.address) and not is_loopback(self.address)
         self.must_encrypt = self.gateway.tls is not None and not self.is_encrypted and elsewhere
         self.gateway.welcome(self)
@@ -288,12 +293,6 @@ class HttpConnection(asyncio.Protocol):
     def is_endless(self) -> bool:
         """Whether nothing but its client would end the answer that is under way."""
         return isinstance(self.active, Proxied | Visit) and self.active.is_endless
-
-    @property
-    def address(self) -> str:
-        """The client's, without its port; empty where there is none."""
-        peer: Any = self.transport.get_extra_info("peername")
-        return str(peer[0]) if peer else ""
 
     def sight(self) -> Sight:
         """What the gateway's patience depends on."""
