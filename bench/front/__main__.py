@@ -122,22 +122,23 @@ def _print_loads(console: Console, measured: Sequence[Figures], found: Found) ->
     table = Table(title="Requests", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("case")
     table.add_column("side")
-    for column in ("conn.", "requests/s", "ratio", "p50 ms", "p99 ms", "errors", "CPU us"):
+    for column in ("conn.", "requests/s", "ours to it", "p50 ms", "p99 ms", "errors", "CPU us"):
         table.add_column(column, justify="right", no_wrap=True)
-    ratio = {(one.case, one.connections): one.requests_per_second for one in ratios(found.loads, OURS)}
-    for one in measured:
+    ratio = {(one.case, one.connections, one.peer): one.requests_per_second for one in ratios(found.loads, OURS)}
+    for one, following in zip(measured, [*measured[1:], None], strict=True):
         ours = one.server == OURS
+        place = (one.case, one.connections)
         table.add_row(
             one.case if ours else "",
             one.server,
             str(one.connections),
             f"{one.requests_per_second:,.0f}",
-            f"{ratio[one.case, one.connections]:.2f}" if ours else "",
+            f"{ratio[*place, one.server]:.2f}" if not ours else "",
             f"{one.p50_seconds * 1e3:.3f}",
             f"{one.p99_seconds * 1e3:.3f}",
             str(one.errors),
             ", ".join(f"{role} {cpu:.0f}" for role, cpu in one.cpu_us_per_request.items() if role != GENERATOR),
-            end_section=not ours,
+            end_section=following is None or (following.case, following.connections) != place,
         )
     console.print(table)
 

@@ -23,7 +23,7 @@ from bench.front.house import (
     app_alone,
 )
 from bench.front.load import Side, put_load
-from bench.front.nginx import nginx
+from bench.front.nginx import nginx_before, nginx_site
 from bench.front.sockets import Echoes, Held, echoes, hold
 from bench.serving.agreement import DifferentAnswer
 from bench.serving.load import Load
@@ -55,12 +55,18 @@ class Found:
 Comparison = Callable[[House, Path, Effort, Tell], Found]
 
 
-def app(house: House, _folder: Path, effort: Effort, tell: Tell) -> Found:
-    """A page of an app, 8 kB, by the yard and by the app itself."""
-    with app_alone(house.folder) as alone:
+def app(house: House, folder: Path, effort: Effort, tell: Tell) -> Found:
+    """A page of an app, 8 kB, by the yard, by the app itself and by nginx before it: one that is there, one written
+    anew each time."""
+    found = Found()
+    with app_alone(house.folder) as alone, nginx_before(alone, folder / "before", effort.nginx_workers) as theirs:
         ours = house.side("/", label=APP, of=APP)
-        _same(ours, alone, headers=("content-type",))
-        return Found(_in_turns("app", (ours, alone), (1, 64), effort, tell))
+        for case, path in (("app", ""), ("app, page written anew", "report")):
+            sides = [replace(side, url=f"{side.url}{path}") for side in (ours, alone, theirs)]
+            for other in sides[1:]:
+                _same(sides[0], other, headers=("content-type",))
+            found.loads += _in_turns(case, sides, (1, 64), effort, tell)
+    return found
 
 
 def websocket(house: House, _folder: Path, effort: Effort, tell: Tell) -> Found:
@@ -82,7 +88,7 @@ def sockets(house: House, _folder: Path, effort: Effort, _tell: Tell) -> Found:
 def site(house: House, folder: Path, effort: Effort, tell: Tell) -> Found:
     """Files of a site, by the yard and by nginx: a page of 9 kB as it is, compressed, unchanged; a file of 1 MB."""
     found = Found()
-    with nginx(house.folder / SITE, folder / "nginx", effort.nginx_workers) as theirs:
+    with nginx_site(house.folder / SITE, folder / "nginx", effort.nginx_workers) as theirs:
         ours = house.side("", label=SITE)
         for case, path, headers in (
             ("site", PAGE, {}),

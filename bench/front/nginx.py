@@ -1,4 +1,5 @@
-"""nginx, from Debian's package, over the same folder: what a site is compared with."""
+"""nginx, from Debian's package: over the same folder what a site is compared with, before the same app what the gateway
+is compared with."""
 
 import os
 import shutil
@@ -6,7 +7,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -43,30 +45,61 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+{server}
+}}
+"""
+
+_SITE = """
     server {{
         listen 127.0.0.1:{port};
         root {root};
         add_header X-Content-Type-Options nosniff;
         add_header Cache-Control no-cache;
     }}
-}}
+"""
+
+_BEFORE_APP = """
+    upstream app {{
+        server {address};
+        keepalive 64;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+        }}
+    }}
 """
 
 
-@contextmanager
-def nginx(root: Path, folder: Path, workers: int) -> Generator[Side]:
+def nginx_site(root: Path, folder: Path, workers: int) -> AbstractContextManager[Side]:
     """Serving `root` with so many worker processes. Raises CannotStart."""
+    port = free_port()
+    return _nginx(_SITE.format(root=root, port=port), port, folder, workers)
+
+
+@contextmanager
+def nginx_before(app: Side, folder: Path, workers: int) -> Generator[Side]:
+    """Standing before an app that is at the root of its address. Raises CannotStart."""
+    port = free_port()
+    server = _BEFORE_APP.format(address=app.url.removeprefix("http://").partition("/")[0], port=port)
+    with _nginx(server, port, folder, workers) as found:
+        yield replace(found, url=f"{found.url}/", processes={**found.processes, **app.processes})
+
+
+@contextmanager
+def _nginx(server: str, port: int, folder: Path, workers: int) -> Generator[Side]:
     program = shutil.which("nginx") or ("/usr/sbin/nginx" if os.access("/usr/sbin/nginx", os.X_OK) else None)
     if program is None:
         raise CannotStart("nginx is not installed: apt-get install nginx-light")
     folder.mkdir()
-    port = free_port()
     configuration = folder / "nginx.conf"
-    configuration.write_text(
-        _CONFIGURATION.format(
-            folder=folder, root=root, port=port, workers=workers, user="user root;\n" if os.getuid() == 0 else ""
-        )
-    )
+    user = "user root;\n" if os.getuid() == 0 else ""
+    configuration.write_text(_CONFIGURATION.format(folder=folder, workers=workers, user=user, server=server))
     command = [program, "-p", str(folder), "-c", str(configuration)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}"

@@ -1,10 +1,19 @@
-"""An app that does nearly nothing, so that what stands before it is seen: a page, and a WebSocket that echoes."""
+"""An app that does nearly nothing, so that what stands before it is seen: a page, and a WebSocket that echoes. And, at
+`/report`, what the smallest of real pages does: a table, written anew for whoever asks."""
 
+import html
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 PAGE = b"<!doctype html><title>Board</title>" + b"<p>All is well.</p>" * 430
-HEAD = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(PAGE))]
+STATIONS = [(f"Station <{number}>", number * 0.37, number % 7) for number in range(150)]
+
+
+def report() -> bytes:
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{mean:.2f}</td><td>{alarms}</td></tr>" for name, mean, alarms in STATIONS
+    )
+    return f"<!doctype html><title>Report</title><table>{rows}</table>".encode()
 
 
 async def app(
@@ -16,5 +25,7 @@ async def app(
         while (message := await receive())["type"] != "websocket.disconnect":
             await send({"type": "websocket.send", "text": message["text"]})
     elif scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": HEAD})
-        await send({"type": "http.response.body", "body": PAGE})
+        page = report() if scope["path"] == "/report" else PAGE
+        head = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(page))]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": page})
