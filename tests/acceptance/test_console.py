@@ -48,6 +48,12 @@ YARD_FILE = """
 """
 
 
+CAPTURED = """
+- name: kept
+  predictor: {path: predictor.py}
+  capture: {sample: 100%}
+"""
+
 SCRIPT = """
 import sys
 from modelyard_worker.metrics import log_metric
@@ -120,6 +126,41 @@ def test_an_endpoint_is_deployed_tried_and_read_in_the_browser(shared_yard: Yard
     expect(owner.locator(".log")).not_to_contain_text("Liege")
 
 
+@pytest.mark.long
+def test_captured_requests_are_replayed_against_another_version(shared_yard: Yard, owner: Page, tmp_path: Path) -> None:
+    (tmp_path / "predictor.py").write_text(
+        "class Predictor:\n    def predict(self, payload):\n        return {'n': N}\n"
+    )
+    predictor, client = tmp_path / "predictor.py", shared_yard.client()
+    (tmp_path / "modelyard.yaml").write_text(CAPTURED)
+    text = predictor.read_text()
+    for version in (1, 2):
+        predictor.write_text(text.replace("N", str(version)))
+        client.deploy(tmp_path, project="shop")
+        eventually(lambda wanted=version: client.endpoint("kept")["serving_version"] == wanted)
+    client.predict("kept", {"rooms": 3})
+    eventually(lambda: client.captures("kept")["days"])
+    owner.goto(f"{shared_yard.url}/console/endpoints/kept")
+    owner.get_by_label("Against").fill("v1")
+    owner.get_by_role("button", name="Replay").click()
+    told = owner.locator("#replayed")
+    expect(told).to_contain_text("1 captured requests against", timeout=40_000)
+    expect(told).to_contain_text("0 the same, 1 different, 0 failed")
+    expect(told.get_by_role("region", name="Fields that differ")).to_contain_text("n")
+    assert grave_faults(owner) == []
+
+
+def test_a_training_is_started_from_the_console(shared_yard: Yard, owner: Page, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print('fitted in the browser')\n")
+    owner.goto(f"{shared_yard.url}/console/jobs/start")
+    owner.get_by_label("modelyard.yaml").fill("- {name: fit, kind: training, entry: train.py}\n")
+    owner.get_by_label("Project", exact=True).fill("shop")
+    owner.get_by_label("Files that it names").set_input_files(tmp_path / "train.py")
+    owner.get_by_role("button", name="Start").click()
+    expect(owner).to_have_url(f"{shared_yard.url}/console/runs/fit-1")
+    expect(owner.get_by_text("fitted in the browser")).to_be_visible()
+
+
 def test_a_version_is_held_let_on_and_called_back(shared_yard: Yard, owner: Page, tmp_path: Path) -> None:
     deploy_from_console(owner, shared_yard, tmp_path, 2)
     eventually(lambda: (shared_yard.client().endpoint("house")["rollout"] or {}).get("began_at"))
@@ -190,12 +231,15 @@ PAGES = [
     "/runs",
     "/runs/curve-1",
     "/jobs",
+    "/jobs/start",
+    "/jobs/transform",
     "/models",
     "/resources",
     "/alarms",
     "/events",
     "/people",
     "/people/ada@example.org",
+    "/providers",
     "/keys",
     "/sessions",
     "/secrets",

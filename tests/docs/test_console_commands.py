@@ -1,5 +1,6 @@
 """Every command that a page of the console shows is one that the program takes, with its words and options."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from itertools import product
@@ -48,6 +49,24 @@ def texts(node: nodes.Node) -> list[str]:
     return [NAME]
 
 
+HOW_TO = Path(__file__).parent.parent.parent / "docs" / "how-to" / "use-the-console.md"
+
+
+def verbs(command: Any, words: tuple[str, ...] = ()) -> Iterator[str]:
+    """Every command that can be typed, in the words that stand before its arguments."""
+    inner = getattr(command, "commands", {})
+    for name, one in inner.items():
+        yield from verbs(one, (*words, name))
+    if not inner:
+        yield " ".join(words)
+
+
+def told() -> set[str]:
+    """The commands of the first column of the page's table."""
+    table = HOW_TO.read_text().partition("## From the shell to the console")[2].partition("\n## ")[0]
+    return {verb for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for verb in re.findall(r"`(.+?)`", row)}
+
+
 COMMANDS = sorted({one for one in shown() if one[1] != NAME})
 
 
@@ -69,3 +88,7 @@ def test_a_command_on_a_page_of_the_console_is_taken_by_the_program(page: str, l
         command = inner[name]
     # Raises what a person would read who typed it.
     command.make_context(name, words)
+
+
+def test_of_every_command_it_is_told_where_it_is_in_the_console() -> None:
+    assert set(verbs(typer.main.get_command(app))) == told()

@@ -14,6 +14,7 @@ from modelyard.console.places import PLACES
 from modelyard.console.reports import reports
 from modelyard.console.trying import Form, form_of
 from modelyard.console.visits import Action, Answer, Content, Page, Visit
+from modelyard.domain.replays import REQUESTS_MAX
 from modelyard.errors import NotFound, NotReady
 from modelyard.sdk.client import Client
 from modelyard.sdk.metrics import MetricsView
@@ -27,6 +28,9 @@ LINES_OF_REPORTS = 1000
 """Of a function's log, in which its last reports are looked for."""
 
 REPORTS_SHOWN = 10
+CANDIDATES_OFFERED = 50
+"""Models that the form of a replay suggests."""
+
 DECISIONS_SHOWN = 8
 VERSIONS_SHOWN = 20
 EVENTS_SHOWN = 10
@@ -74,9 +78,12 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
         "python": python_lines(client.url, endpoint),
         "try_path": urlsplit(endpoint["url"]).path,
         "invocations": invocations,
+        "webhook_secret": None,
         "dead": sum(one.get("status") == "failed" for one in invocations),
         "alarms": client.alarms(endpoint=name),
         "captures": client.captures(name),
+        "replay_models": [one["reference"] for one in client.models()][:CANDIDATES_OFFERED],
+        "replay_max": REQUESTS_MAX,
         "lines": lines[-LINES_SHOWN:],
         "reports": reports(lines)[-REPORTS_SHOWN:][::-1] if endpoint["is_function"] else [],
         "events": client.events(kind=endpoint["kind"], name=endpoint["name"], limit=EVENTS_SHOWN),
@@ -165,6 +172,10 @@ def promote(client: Client, visit: Visit) -> None:
     client.promote_endpoint(visit.names["name"], step=bool(visit.typed("step")))
 
 
+def show_webhook_secret(client: Client, visit: Visit) -> Answer:
+    return {"webhook_secret": client.webhook_secret(visit.names["name"])}
+
+
 def pages_at(place: str, list_template: str, listed: Content) -> tuple[Page, ...]:
     """The pages of what serves at `place`: the list, one, its log. What a button did is seen on the same page."""
 
@@ -187,6 +198,8 @@ def pages_at(place: str, list_template: str, listed: Content) -> tuple[Page, ...
         "resume": staying(lambda client, visit: client.resume(visit.names["name"])),
         "promote": staying(promote),
         "redrive": staying(lambda client, visit: client.redrive_invocations(visit.names["name"])),
+        "cancel": staying(lambda client, visit: client.cancel_invocation(visit.names["name"], visit.typed("id"))),
+        "webhook-secret": show_webhook_secret,
         "delete": delete,
     }
     return (

@@ -1,4 +1,4 @@
-"""Jobs beside trainings: transforms and tunings, with how far they are."""
+"""Jobs beside trainings: transforms and tunings with how far they are, and what the clock starts."""
 
 from typing import Any
 
@@ -12,7 +12,11 @@ LINES_SHOWN = 200
 
 
 def job_list(client: Client, visit: Visit) -> dict[str, Any]:  # noqa: ARG001 (what a page's content takes)
-    return {"transforms": client.transforms(limit=JOBS_SHOWN), "tunings": client.tunings(limit=JOBS_SHOWN)}
+    return {
+        "transforms": client.transforms(limit=JOBS_SHOWN),
+        "tunings": client.tunings(limit=JOBS_SHOWN),
+        "schedules": client.schedules(),
+    }
 
 
 def transform_page(client: Client, visit: Visit) -> dict[str, Any]:

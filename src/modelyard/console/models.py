@@ -4,6 +4,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from modelyard.console.paging import one_page
+from modelyard.console.sent_files import sent_folder
 from modelyard.console.visits import Answer, Page, Visit
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.sdk.client import Client
@@ -16,6 +17,18 @@ def model_list(client: Client, visit: Visit) -> dict[str, Any]:
     found = [one for one in client.models() if text in f"{one['model']} {one['framework'] or ''}".lower()]
     shown, paging = one_page(found, visit)
     return {"models": shown, "paging": paging}
+
+
+def register(client: Client, visit: Visit) -> Answer:
+    """What was sent becomes the model's next version: one file, or all of them as a folder. Raises InvalidValue."""
+    with sent_folder(visit) as folder:
+        sent = [*folder.iterdir()]
+        if not sent:
+            raise InvalidValue("cannot register a model without its file", "choose the file, or all of its folder")
+        made = client.register(
+            visit.typed("name"), sent[0] if len(sent) == 1 else folder, project=visit.typed("project")
+        )
+    return f"/models/{quote(made['model'])}/{made['version']}"
 
 
 def model_page(client: Client, visit: Visit) -> dict[str, Any]:
@@ -83,7 +96,7 @@ def _own(visit: Visit) -> str:
 
 
 PAGES = (
-    Page("/models", "models.html", model_list),
+    Page("/models", "models.html", model_list, {"register": register}),
     Page("/models/{model}", "model.html", model_page, {"delete": delete_model}),
     Page(
         "/models/{model}/{version:int}",

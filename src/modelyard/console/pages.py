@@ -26,6 +26,7 @@ from modelyard.console import (
     overview,
     packages,
     people,
+    providers,
     resources,
     runs,
     secrets,
@@ -34,6 +35,8 @@ from modelyard.console import (
     starting,
     static,
     surplus,
+    training,
+    transforming,
 )
 from modelyard.console.asking import HEADERS, ask, has_session, page_text, read_files, render
 from modelyard.console.visits import Action, Page, Visit
@@ -46,9 +49,9 @@ if TYPE_CHECKING:
     from modelyard.sdk.in_process import InProcess
 
 NOUNS = (
-    *(overview, endpoints, apps, functions, gateways, sites, deploying, runs, models, jobs, packages),
+    *(overview, endpoints, apps, functions, gateways, sites, deploying, runs, models, jobs, training, transforming),
     # Before the resources: theirs is the page of every kind that has none of its own.
-    *(starting, resources, alarms, events, people, secrets, audit, surplus),
+    *(packages, starting, resources, alarms, events, people, providers, secrets, audit, surplus),
 )
 
 QUERY_FIELDS_MAX = 200

@@ -28,7 +28,7 @@ def user_page(client: Client, visit: Visit) -> dict[str, Any]:
 
 def add_user(client: Client, visit: Visit) -> Answer:
     """The password that they come in with is shown on the page that follows, and never again."""
-    made = client.access.add_user(visit.typed("email"), name=visit.typed("name"), grants=_grants(visit))
+    made = client.access.add_user(visit.typed("email"), name=visit.typed("name"), grants=typed_grants(visit))
     return {"made": made}
 
 
@@ -37,7 +37,7 @@ def reset_password(client: Client, visit: Visit) -> Answer:
 
 
 def change_grants(client: Client, visit: Visit) -> Answer:
-    client.access.change_user(visit.names["email"], grants=_grants(visit))
+    client.access.change_user(visit.names["email"], grants=typed_grants(visit))
     return _own(visit)
 
 
@@ -58,7 +58,7 @@ def remove_user(client: Client, visit: Visit) -> Answer:
 
 
 def put_group(client: Client, visit: Visit) -> Answer:
-    client.access.put_group(visit.typed("group"), _grants(visit))
+    client.access.put_group(visit.typed("group"), typed_grants(visit))
     return "/people"
 
 
@@ -85,7 +85,7 @@ def key_list(client: Client, visit: Visit) -> dict[str, Any]:  # noqa: ARG001 (w
 def make_key(client: Client, visit: Visit) -> Answer:
     """The key is shown on the page that follows, and never again."""
     lasts = visit.typed("expires_in")
-    made = client.access.make_key(visit.typed("name"), _grants(visit), duration_seconds(lasts) if lasts else None)
+    made = client.access.make_key(visit.typed("name"), typed_grants(visit), duration_seconds(lasts) if lasts else None)
     return {"made": made}
 
 
@@ -109,7 +109,7 @@ def grant_text(grant: Mapping[str, Any]) -> str:
     return f"{grant['role']}:{where}" if where else str(grant["role"])
 
 
-def _grants(visit: Visit) -> list[dict[str, str | None]]:
+def typed_grants(visit: Visit) -> list[dict[str, str | None]]:
     """As they are typed, apart by blanks or commas."""
     return [read_grant(word) for word in visit.typed("grants").replace(",", " ").split()]
 

@@ -100,12 +100,18 @@ class Client:
     """
 
     def __init__(
-        self, url: str | None = None, key: str | None = None, *, transport: "httpx.BaseTransport | None" = None
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        transport: "httpx.BaseTransport | None" = None,
+        own_files: bool = True,
     ) -> None:
+        """`own_files`: see `Connection`."""
         address = Address(check_url(url), key) if url else find_address()
         if key and not url:
             address = Address(address.url, key)
-        self._connection = Connection(address, transport)
+        self._connection = Connection(address, transport, own_files=own_files)
 
     @property
     def url(self) -> str:

@@ -25,10 +25,15 @@ Params = Mapping[str, str | int | float | bool | Sequence[str] | None]
 class Connection:
     """Thread-safe, as httpx's client is. `transport` replaces the network, for a yard in the same process."""
 
-    def __init__(self, address: Address, transport: "httpx.BaseTransport | None" = None) -> None:
+    def __init__(
+        self, address: Address, transport: "httpx.BaseTransport | None" = None, *, own_files: bool = True
+    ) -> None:
+        """`own_files` says that this machine's files are those of whoever asks. Where it is False, as in the console,
+        nothing of them is read, and a path is one of the yard's machine."""
         import httpx  # noqa: PLC0415 (takes a quarter of a second; a command that needs no yard must not pay for it)
 
         self.address = address
+        self.own_files = own_files
         loopback_or_plain = address.url.startswith("http:")
         self._http = httpx.Client(
             base_url=address.url,

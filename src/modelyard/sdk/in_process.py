@@ -23,7 +23,7 @@ class InProcess:
     def client(self, url: str, headers: Mapping[str, str]) -> Client:
         """A client that asks with a browser's headers in place of a key: its cookies, its address, the page that its
         request came from, without which it may change nothing. `url` is where the browser reached the yard."""
-        return Client(url, transport=_AppTransport(self._app, self._loop, headers))
+        return Client(url, transport=_AppTransport(self._app, self._loop, headers), own_files=False)
 
 
 class _AppTransport(httpx.BaseTransport):

@@ -27,7 +27,7 @@ def against_document(connection: Connection, endpoint: str, against: str) -> dic
     if against[:1] in "vV" and against[1:].isdigit():
         return {"version": int(against[1:])}
     place = Path(against).expanduser()
-    if not place.exists():
+    if not (connection.own_files and place.exists()):
         return {"model": {"reference": against}}
     if place.suffix.lower() == SUFFIX:
         return {"package": import_archive(connection, place)["digest"]}

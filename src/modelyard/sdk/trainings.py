@@ -153,7 +153,7 @@ def training_resource(
     """Sends inputs and code, and says what a deploy wishes. What the yard can read itself it reads anew for each run:
     URLs, and paths where it is on this machine."""
     run = _request(connection, training, folder, project, yard_file, progress)
-    here = is_here(connection.address.url)
+    here = connection.own_files and is_here(connection.address.url)
     reread: dict[str, str] = {}
     for channel, one in training.inputs.items():
         match parse_source(one.path):

@@ -52,7 +52,7 @@ def _source(connection: Connection, model: str, progress: Progress) -> dict[str,
     if model.startswith(ENDPOINT):
         return {"endpoint": model.removeprefix(ENDPOINT)}
     place = Path(model).expanduser()
-    if place.exists():
+    if connection.own_files and place.exists():
         return {"model": _send_model(connection, place, progress)}
     if "/" in model or place.suffix:
         raise NotFound(f"cannot find the model {model}", "name a registered model, endpoint/NAME, or a model's file")
@@ -73,7 +73,7 @@ def _send_model(connection: Connection, place: Path, progress: Progress) -> dict
 
 def _place(connection: Connection, text: str) -> str:
     """An absolute path or a URL. The yard reads and writes paths itself, so they must mean the same there."""
-    if "://" in text:
+    if "://" in text or not connection.own_files:
         return text
     if not is_here(connection.address.url):
         raise InvalidValue(

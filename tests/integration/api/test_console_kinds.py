@@ -129,3 +129,104 @@ def test_reports_of_a_functions_log_become_figures() -> None:
         Report("r-1", 0.0025, 41e6, 256e6, 0.08, timed_out=False),
         Report("r-2", 3.0, 41e6, 256e6, None, timed_out=True),
     ]
+
+
+def send(api: Api, path: str, form: dict[str, str], *files: tuple[str, bytes]) -> httpx.Response:
+    """A form that has files."""
+    link = api.post("/links").json()["url"]
+
+    async def go(client: httpx.AsyncClient) -> httpx.Response:
+        await client.get(link)
+        return await client.post(f"/console{path}", data=form, files=[("files", one) for one in files])
+
+    return api.talk(go, headers={"origin": URL})
+
+
+TRAINING = """\
+- {name: fit, kind: training, entry: train.py, inputs: {train: rows.csv}, hyperparameters: {depth: 3}}
+- name: fits
+  kind: tuning
+  training: fit
+  objective: {metric: loss, direction: minimize}
+  max_trials: 2
+  parameters: {depth: {min: 1, max: 5}}
+"""
+
+
+def test_a_training_and_a_tuning_are_started_from_files_that_were_sent(yard: Api) -> None:
+    files = ("train.py", b"print(1)"), ("rows.csv", b"1,2\n")
+    (page,) = talk(yard, ("/jobs/start", None))
+    assert "modelyard train --file modelyard.yaml" in page.text
+    ran = send(yard, "/jobs/start/run", {"text": TRAINING, "project": "shop"}, *files)
+    assert ran.headers["location"] == "/console/runs/fit-1"
+    assert yard.store.runs.get("fit-1").spec.project == "shop"
+    tuned = send(yard, "/jobs/start/run", {"text": TRAINING, "project": "shop", "name": "fits"}, *files)
+    assert tuned.headers["location"] == "/console/jobs/tunings/fits-1"
+    assert yard.store.tunings.get("fits-1").spec.max_trials == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/hostname", "../../etc/hostname", "dvc:/etc/hostname", "dvc:../../../etc/hostname"]
+)
+def test_what_a_browser_trains_with_is_no_file_of_the_machine(yard: Api, path: str) -> None:
+    text = TRAINING.replace("rows.csv", f'"{path}"')
+    refused = send(yard, "/jobs/start/run", {"text": text, "project": "shop"}, ("train.py", b""))
+    assert refused.status_code == 409
+    assert "cannot" in refused.text
+    assert not yard.store.runs.select(limit=10)
+
+
+def test_a_transform_is_started_with_paths_of_the_yard(yard: Api, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,2\n")
+    form = {
+        "model": "endpoint/price",
+        "input": str(rows),
+        "output": "/data/out",
+        "project": "shop",
+        "split": "Line",
+    }
+    page, started = talk(yard, ("/jobs/transform", None), ("/jobs/transform/run", form))
+    assert '<option value="endpoint/price">' in page.text
+    place = started.headers["location"]
+    assert place.startswith("/console/jobs/transforms/price-transform-")
+    spec = yard.store.transforms.get(place.rpartition("/")[2]).spec
+    assert (spec.input, spec.output) == (str(rows), "/data/out")
+    (tmp_path / "model.joblib").write_bytes(b"not for everybody")
+    (refused,) = talk(yard, ("/jobs/transform/run", {**form, "model": str(tmp_path / "model.joblib")}))
+    assert "cannot find the model" in refused.text, "a file of the machine that the yard runs on"
+    assert "--split Line" in refused.text, "what was typed stays, as a command too"
+
+
+def test_a_model_is_registered_and_a_package_goes_out_and_comes_in(yard: Api) -> None:
+    sent = send(yard, "/models/register", {"name": "price", "project": "shop"}, ("model.json", b'{"a": 1}'))
+    assert sent.headers["location"] == "/console/models/price/2"
+    digest = yard.store.endpoints.get("price").wished.spec.package
+    archive = yard.ask("GET", f"/api/v1/packages/{digest}/archive").content
+    back = send(yard, "/packages/import", {}, ("price.myp", archive))
+    assert back.headers["location"] == f"/console/packages/{digest}"
+    broken = send(yard, "/packages/import", {}, ("price.myp", b"no package"))
+    assert broken.status_code == 409
+
+
+def test_a_provider_is_put_and_removed(yard: Api) -> None:
+    form = {
+        "name": "company",
+        "issuer": "https://login.example.com",
+        "client_id": "yard",
+        "admits": "example.com, a@b.org",
+    }
+    _, put, page, odd, removed = talk(
+        yard,
+        ("/people/group", {"group": "analysts", "grants": "viewer:shop"}),
+        ("/providers/put", {**form, "groups": "DS=analysts", "grants": "viewer:shop"}),
+        ("/providers", None),
+        ("/providers/put", {**form, "groups": "DS"}),
+        ("/providers/remove", {"name": "company", "confirm": "company"}),
+    )
+    assert put.headers["location"] == "/console/providers"
+    assert all(word in page.text for word in ("example.com", "a@b.org", "DS: analysts", "viewer:shop", "/callback"))
+    assert "write THERE=HERE" in odd.text
+    assert 'value="https://login.example.com"' in odd.text, "what was typed stays"
+    assert removed.status_code == 303
+    assert not yard.ask("GET", "/api/v1/providers").json()["providers"]

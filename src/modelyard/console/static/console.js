@@ -124,6 +124,97 @@ function trying() {
   });
 }
 
+// -- replaying -------------------------------------------------------------------------------------------------------
+
+function against(text) {
+  const version = /^v(\d+)$/i.exec(text.trim());
+  return version ? { version: Number(version[1]) } : { model: { reference: text.trim() } };
+}
+
+function element(tag, text, ...inner) {
+  const made = document.createElement(tag);
+  if (text !== null) made.textContent = text;
+  made.append(...inner);
+  return made;
+}
+
+function table(label, heads, rows) {
+  const head = element("thead", null, element("tr", null, ...heads.map((one) => element("th", one))));
+  head.querySelectorAll("th").forEach((one) => (one.scope = "col"));
+  const body = element("tbody", null, ...rows.map((row) => element("tr", null, ...row.map((one) => element("td", one)))));
+  const box = element("div", null, element("table", null, head, body));
+  box.className = "scroll";
+  box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", label);
+  return box;
+}
+
+function line(good, text) {
+  const made = element("p", text);
+  made.className = `state ${good ? "good" : "bad"}`;
+  return made;
+}
+
+function reported(report) {
+  const { requests, same, different, failed, skipped } = report;
+  const words = `${requests} captured requests against ${report.against}: ${same} the same, ${different} different, ${failed} failed`;
+  const parts = [line(!different, skipped ? `${words}; ${skipped} were captured without what is needed` : words)];
+  const names = ["p50", "p90", "p99", "max"];
+  const times = (seconds) => names.map((one) => (one in seconds ? `${(seconds[one] * 1000).toFixed(1)} ms` : ""));
+  parts.push(table("Times", ["Time", ...names], [
+    ["captured", ...times(report.captured_seconds)],
+    ["candidate", ...times(report.candidate_seconds)],
+  ]));
+  if (report.fields.length) {
+    parts.push(table("Fields that differ", ["Field that differs", "Requests", "Largest difference"],
+      report.fields.map((one) => [one.field, one.requests, one.distance?.toPrecision(4) ?? ""])));
+  }
+  if (report.samples.length) {
+    parts.push(table("Answers that differ", ["Request", "Input", "Answered then", "Candidate"],
+      report.samples.map((one) => [one.request_id, one.input, one.given, one.answered])));
+  }
+  return parts;
+}
+
+function step(document_, shown) {
+  if (document_.report) shown.replaceChildren(...reported(document_.report));
+  else if (document_.error) shown.replaceChildren(line(false, [document_.error.message, document_.error.hint].filter(Boolean).join(". ")));
+  else shown.textContent = document_.done ? `${document_.state}, ${document_.done} done` : document_.state;
+}
+
+async function replay(form, shown) {
+  const { against: candidate, since, limit } = form.elements;
+  const body = { against: against(candidate.value), since: since.value, limit: Number(limit.value) };
+  const button = form.querySelector("button");
+  button.disabled = true;
+  shown.textContent = "asking ...";
+  try {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(form.dataset.url, { method: "POST", headers, body: JSON.stringify(body) });
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      const lines = (rest + (value ?? "")).split("\n");
+      rest = done ? "" : lines.pop();
+      for (const one of lines) if (one.trim()) step(JSON.parse(one), shown);
+      if (done) break;
+    }
+  } catch (error) {
+    shown.replaceChildren(line(false, `no answer: ${error}`));
+  }
+  button.disabled = false;
+}
+
+function replaying() {
+  const form = document.getElementById("replay-form");
+  form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    replay(form, document.getElementById("replayed"));
+  });
+}
+
 // -- charts ----------------------------------------------------------------------------------------------------------
 
 function read(plot, clientX) {
@@ -201,6 +292,7 @@ function askingBack() {
 refreshing();
 following();
 trying();
+replaying();
 reading();
 copying();
 askingBack();
