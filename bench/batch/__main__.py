@@ -1,7 +1,8 @@
 """`python -m bench.batch`: a million CSV rows and a hundred thousand JSON lines through XGBoost.
 
 In turns on the same cores: the bare model in a loop over pieces of the same size, a batch transform with one process
-and with two, Ray Data, and `mlflow models predict`. Every output is compared with the bare loop's, number by number.
+and with two, Ray Data, and `mlflow models predict`. Every output is compared with the bare loop's, number by number and
+in its order; Ray Data's parts have none.
 """
 
 import argparse
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.batch.measuring import Failed, Measured, measure
 from bench.environments import CannotBuild, environment_python
 
@@ -23,6 +26,8 @@ PIECE_BYTES = 2**20
 """What a transform takes for a piece by itself."""
 DATA = ("rows.csv", "lines.jsonl")
 RATIO_MIN = 0.7
+TOLERANCE = 1e-5
+"""Of a prediction, beside it: some write a number of 32 bits with as few digits as tell it, others all of 64 bits."""
 MIB = 2**20
 
 
@@ -84,30 +89,41 @@ class Bench:
 
     def ray(self, data: str, cores: int) -> Figure:
         python = environment_python(HERE / "peers" / "ray")
-        target = self.folder / f"ray-{cores}"
+        target = self.folder / f"ray-{data}-{cores}"
         command = [python, HERE / "ray_data.py", self.folder / "model.ubj", self.folder / data, target, str(cores)]
         measured = measure(command, self.cores[:cores], _one_thread())
         return self._take("Ray Data", data, cores, measured, measured.said, target)
 
     def mlflow(self, data: str) -> Figure:
         python = environment_python(HERE / "peers" / "mlflow")
-        folder, target = self.folder / "mlflow", self.folder / "mlflow.out"
+        folder, target = self.folder / "mlflow", self.folder / f"mlflow-{data}.out"
         tracking = {"MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/mlflow.db"}
-        measure([python, HERE / "mlflow_model.py", self.folder / "model.ubj", folder], self.cores[:1], tracking)
-        header = ",".join(f"f{place}" for place in range(13)).encode() + b"\n"
-        given = self.folder / "with-header.csv"
-        given.write_bytes(header + (self.folder / data).read_bytes())
-        command = [python, "-m", "mlflow", "models", "predict", "-m", folder, "-i", given, "-o", target, "-t", "csv"]
+        if not folder.exists():
+            measure([python, HERE / "mlflow_model.py", self.folder / "model.ubj", folder], self.cores[:1], tracking)
+        given, kind = self._as_mlflow_reads(data)
+        command = [python, "-m", "mlflow", "models", "predict", "-m", folder, "-i", given, "-o", target, "-t", kind]
         measured = measure([*command, "--env-manager", "local"], self.cores[:1], {**_one_thread(), **tracking})
         records = (self.folder / data).read_bytes().count(b"\n")
         return self._take("mlflow models predict", data, 1, measured, {"records": records}, target)
+
+    def _as_mlflow_reads(self, data: str) -> tuple[Path, str]:
+        """CSV with a header; of JSON one document, because it takes no lines."""
+        if data.endswith(".csv"):
+            given = self.folder / f"with-header-{data}"
+            header = ",".join(f"f{place}" for place in range(13)).encode() + b"\n"
+            given.write_bytes(header + (self.folder / data).read_bytes())
+            return given, "csv"
+        given = self.folder / f"document-{data}.json"
+        lines = (self.folder / data).read_bytes().splitlines()
+        given.write_bytes(b'{"inputs": [' + b",".join(lines) + b"]}")
+        return given, "json"
 
     def run(self, what: str, *arguments: Any) -> None:
         try:
             figure = getattr(self, what)(*arguments)
         except (Failed, CannotBuild) as error:
-            self.absent[what] = str(error)
-            print(f"{what:<22} not measured: {error}")
+            self.absent[" ".join(map(str, (what, *arguments)))] = str(error)
+            print(f"{what:<22} {arguments[0]:<12} not measured: {error}", flush=True)
             return
         print(
             f"{figure.who:<22} {figure.data:<12} {figure.cores} core{'s' if figure.cores > 1 else ' '}"
@@ -119,7 +135,7 @@ class Bench:
 
     def _take(self, who: str, data: str, cores: int, measured: Measured, said: dict[str, Any], target: Path) -> Figure:
         seconds = float(said.get("seconds") or measured.wall_seconds)
-        same = who == "bare loop" or _numbers(target) == _numbers(self.folder / f"bare-{data}")
+        same = who == "bare loop" or _same(self.folder / f"bare-{data}", target, in_order=who != "Ray Data")
         figure = Figure(
             who,
             data,
@@ -153,14 +169,25 @@ def _one_thread() -> dict[str, str]:
     return {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _numbers(target: Path) -> list[float]:
-    """Predictions rounded to what every writer keeps; of Ray Data's parts all together, in no order."""
+def _same(wanted: Path, target: Path, *, in_order: bool) -> bool:
+    """Whether a contestant's predictions are the bare loop's."""
+    one, other = _numbers(wanted), _numbers(target)
+    if not in_order:
+        one, other = np.sort(one), np.sort(other)
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE))
+
+
+def _numbers(target: Path) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The predictions in what a contestant wrote: a line each, with a header or without; MLflow's document."""
     places = sorted(target.glob("*.csv")) if target.is_dir() else [target]
     found: list[float] = []
     for place in places:
-        lines = place.read_text().split()
-        found += [round(float(line.rpartition(",")[2]), 3) for line in lines if line[-1:].isdigit()]
-    return sorted(found)
+        text = place.read_text()
+        if text.startswith("{"):
+            found += json.loads(text)["predictions"]
+        else:
+            found += [float(line) for line in text.splitlines() if line and not line.startswith('"')]
+    return np.array(found, dtype=np.float64)
 
 
 def main() -> int:
@@ -179,9 +206,10 @@ def main() -> int:
                 bench.run("transform", part, 1)
             bench.run("transform", data, len(cores))
         if not given.without_peers:
-            bench.run("ray", "rows.csv", 1)
+            for data in DATA:
+                bench.run("ray", data, 1)
+                bench.run("mlflow", data)
             bench.run("ray", "rows.csv", len(cores))
-            bench.run("mlflow", "rows.csv")
     return _conclude(bench, len(cores))
 
 
@@ -196,6 +224,9 @@ def _conclude(bench: Bench, cores: int) -> int:
         print(f"{data}: {cost['transform']:.2f} us of CPU a record, the bare loop {cost['bare loop']:.2f}: {ratio:.2f}")
         print(f"{data}: {gains[data]:.2f} times as fast on {cores} cores as on one")
     print(f"peak memory with ten times the rows: {growth:.2f} times as much")
+    peers = _beside_peers(bench)
+    for (who, data, cores_of), ratio in peers.items():
+        print(f"{data}: {ratio:,.1f} times the records/s of {who} on {cores_of} core{'s' if cores_of > 1 else ''}")
     document = {
         "figures": [
             {**{name: getattr(one, name) for name in Figure.__dataclass_fields__}, "rate": one.rate}
@@ -206,6 +237,9 @@ def _conclude(bench: Bench, cores: int) -> int:
         "ratios": ratios,
         "gains": gains,
         "memory_growth": growth,
+        "of_peers": [
+            {"who": who, "data": data, "cores": count, "ratio": one} for (who, data, count), one in peers.items()
+        ],
     }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
@@ -214,6 +248,13 @@ def _conclude(bench: Bench, cores: int) -> int:
         print(f"missed: at least {RATIO_MIN} of the bare loop, with the same answers")
         return 1
     return 0
+
+
+def _beside_peers(bench: Bench) -> dict[tuple[str, str, int], float]:
+    """The transform's records/s over each peer's with as many cores, both with the start of their processes."""
+    whole = {(one.who, one.data, one.cores): one.records / one.wall_seconds for one in bench.figures}
+    peers = [key for key in whole if key[0] not in ("bare loop", "transform")]
+    return {(who, data, count): whole["transform", data, count] / whole[who, data, count] for who, data, count in peers}
 
 
 if __name__ == "__main__":
