@@ -111,6 +111,10 @@ class RunView:
     stop_requested: bool
     algorithm: str | None
     entry: str | None
+    code: str | None
+    """Digest of the tree of code; null for a built-in algorithm."""
+    git_commit: str | None
+    """With `+changes` where the work tree had any."""
     attempt: int
     retry_count: int
     priority: int
@@ -163,6 +167,8 @@ def run_view(run: Run) -> RunView:
         stop_requested=run.stop_requested,
         algorithm=run.spec.algorithm,
         entry=run.spec.entry,
+        code=run.spec.code,
+        git_commit=run.spec.git_commit,
         attempt=run.attempt,
         retry_count=run.spec.retry_count,
         priority=run.spec.priority,

@@ -16,7 +16,8 @@ def resource_table(resources: "list[ResourceView]") -> list[str]:
 
 
 def resource_lines(view: "ResourceView") -> list[str]:
-    """The table of one, its document, and its versions."""
-    fields = [f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in view["spec"].items()]
+    """The table of one, what its document says, and its versions."""
+    said = {key: value for key, value in view["spec"].items() if value not in (None, "", [], {})}
+    fields = [f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in said.items()]
     rows = [(one["number"], age(one["created_at"]), one["by"]) for one in view["versions"]]
     return [*resource_table([view]), "", *fields, "", *table_lines(("version", "when", "by"), rows)]

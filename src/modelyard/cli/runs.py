@@ -139,6 +139,17 @@ def run_lines(run: "RunView") -> list[str]:
     return lines
 
 
+def origin_lines(run: "RunView") -> list[str]:
+    """What made a run what it is: its code, what it read, its hyperparameters."""
+    rows = [("algorithm", run["algorithm"]), ("entry", run["entry"])]
+    rows += [("code", run["code"] and run["code"][:12]), ("commit", run["git_commit"])]
+    for channel, digest in run["inputs"].items():
+        source = run["sources"].get(channel)
+        rows.append((f"input {channel}", f"{digest[:12]} from {source}" if source else digest[:12]))
+    rows += [(f"hyperparameter {name}", value) for name, value in run["hyperparameters"].items()]
+    return ["", *table_lines(("made of", ""), [row for row in rows if row[1]])]
+
+
 def _step_rows(run: "RunView") -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     for index, (step, began) in enumerate(run["steps"]):
@@ -171,7 +182,7 @@ def runs(
             if output is Format.JSON:
                 say_json(view)
             else:
-                for line in run_lines(view):
+                for line in (*run_lines(view), *origin_lines(view)):
                     say(line)
             return
     chosen = cast(
@@ -198,12 +209,13 @@ def _shown(value: Any) -> str | None:
 
 
 def compare_runs(client: "Client", names: Sequence[str], output: Format, *, everything: bool) -> None:
-    """Runs side by side: parameters, metrics, and what they read."""
+    """Runs side by side: parameters, metrics, what they read, and their code."""
     found = [client.run(name) for name in names]
     sections = {
         "parameter": differing([run["hyperparameters"] for run in found]),
         "metric": differing([run["metrics"] for run in found]),
         "input": differing([{name: digest[:12] for name, digest in run["inputs"].items()} for run in found]),
+        "made of": differing([_code_of(run) for run in found]),
     }
     if output is Format.JSON:
         say_json({"runs": found, "differing": {kind: _differing(rows) for kind, rows in sections.items()}})
@@ -219,6 +231,12 @@ def compare_runs(client: "Client", names: Sequence[str], output: Format, *, ever
     same = sum(not differs for rows in sections.values() for _, _, differs in rows)
     if same and not everything:
         say(f"{same} more are the same in all of them; --all shows them")
+
+
+def _code_of(run: "RunView") -> dict[str, str]:
+    made_of = {"algorithm": run["algorithm"], "entry": run["entry"], "commit": run["git_commit"]}
+    made_of["code"] = run["code"] and run["code"][:12]
+    return {name: value for name, value in made_of.items() if value}
 
 
 def _differing(rows: list[tuple[str, list[Any], bool]]) -> list[str]:

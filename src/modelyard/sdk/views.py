@@ -128,6 +128,9 @@ class RunView(TypedDict):
     stop_requested: bool
     algorithm: str | None
     entry: str | None
+    code: str | None
+    """Digest of the tree of code; None for a built-in algorithm."""
+    git_commit: str | None
     attempt: int
     retry_count: int
     priority: int

@@ -161,6 +161,24 @@ def test_train_as_json_keeps_the_log_apart(run: Run, yard: SmallYard, project: P
     assert "one\ntwo\n" in printed.err
 
 
+def test_a_run_is_shown_with_what_made_it(run: Run, yard: SmallYard, capsys: Printed) -> None:
+    yard.add_run("fit-1", "fit").update(
+        {
+            "entry": "train.py",
+            "code": "ab" * 32,
+            "git_commit": "c0ffee",
+            "inputs": {"train": "cd" * 32},
+            "sources": {"train": "dvc:data/train.csv@v1"},
+            "hyperparameters": {"eta": "0.1"},
+        }
+    )
+    assert run("runs", "fit-1") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for line in ("code " + "ab" * 6, "commit c0ffee", "hyperparameter eta 0.1", "entry train.py"):
+        assert line.split() in lines
+    assert ["input", "train", "cd" * 6, "from", "dvc:data/train.csv@v1"] in lines
+
+
 def test_logs_of_a_training_are_those_of_its_newest_run(run: Run, yard: SmallYard, capsys: Printed) -> None:
     yard.add_run("fit-1", "fit")
     assert run("logs", "fit") == 0

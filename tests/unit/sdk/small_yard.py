@@ -70,7 +70,8 @@ class SmallYard:
             "started_at": THEN, "ended_at": NOW, "steps": [["Training", THEN], [status, NOW]], "exit_code": 0,
             "failure_reason": None, "metrics": {"rmse": 1.5}, "model": "price", "model_version": 1,
             "hyperparameters": {}, "inputs": {}, "sources": {}, "stop_requested": False, "algorithm": None,
-            "entry": None, "attempt": 1, "retry_count": 0, "priority": 0, "waiting": None,
+            "entry": None, "code": None, "git_commit": None, "attempt": 1, "retry_count": 0, "priority": 0,
+            "waiting": None,
         }  # fmt: skip
         self.runs[run] = view
         return view
