@@ -519,8 +519,8 @@ class Service:
             arrivals, one.arrivals = arrivals + one.arrivals, 0
         self._least, self._most = self.in_flight + self.queued, 0
         found = next((one for part in self.parts for one in part.ready_targets), None)
-        capacity, batches = (found.capacity, found.batches) if found is not None else (None, False)
-        return Load(self.in_flight, self.queued, arrivals, least, most, capacity, batches)
+        stated, batches = (found.stated, found.batches) if found is not None else (None, False)
+        return Load(self.in_flight, self.queued, arrivals, least, most, stated, batches)
 
     def look_at_load(self) -> None:
         """Remembers how many requests there are now, if they are the fewest or the most since the last report."""

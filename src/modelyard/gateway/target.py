@@ -13,6 +13,7 @@ from modelyard_worker.handshake import HANDSHAKE_SECONDS, check_answer, greeting
 
 from modelyard.errors import NotFound
 from modelyard.gateway.asked_model import AskedModel, asked_model
+from modelyard.gateway.pace import AHEAD_MAX, SLOW_SECONDS, Pace
 from modelyard.gateway.upstream import Pool
 from modelyard.protocol.routes import ASYNC_BODY_BYTES_MAX
 from modelyard.protocol.table import ReplicaAddress
@@ -30,6 +31,7 @@ METAS_MAX = 512
 _NO_MODEL = AskedModel(None, None)
 
 _pack_header = frames.HEADER.pack
+_times_of = frames.TIMES.unpack_from
 
 
 class _Upload:
@@ -52,6 +54,8 @@ class Target(asyncio.Protocol):
         """Predictions and visits that it holds."""
         self.visits: set[Visit] = set()
         self.capacity = 0
+        """Most that it is sent at the same time; at least what it `stated`."""
+        self.stated = 0
         self.batches = False
         self.connected = False
         self.leaving = False
@@ -65,6 +69,8 @@ class Target(asyncio.Protocol):
         self._overdue: dict[int, float] = {}
         self._out: list[bytes] = []
         self._tracer = service.tracer
+        self._pace: Pace | None = None
+        """Where it takes requests one by one, and nobody said how many it may hold."""
         self._varies = True
         """Whether what the replica needs to know differs from request to request."""
         self._wants_headers = False
@@ -289,8 +295,10 @@ class Target(asyncio.Protocol):
         self._wants_path = self.service.is_web_app = "path" in wants
         self._metas.clear()
         self._decoder.limit_bytes = frames.FRAME_BYTES_MAX
-        self.capacity = max(1, self.service.entry.max_in_flight or int(meta.get("max_in_flight") or 1))
+        given = self.service.entry.max_in_flight
+        self.capacity = self.stated = max(1, given or int(meta.get("max_in_flight") or 1))
         self.batches = bool(meta.get("batches"))
+        self._pace = None if given or self.batches or self.stated >= AHEAD_MAX else Pace(self.stated)
         web = meta.get("web")
         if self._pool is None and web:
             self._pool = Pool(str(web))
@@ -300,6 +308,8 @@ class Target(asyncio.Protocol):
         self.service.target_ready(self)
 
     def _end(self, frame: Frame) -> None:
+        if self._pace is not None and frame.flags & frames.TIMED:
+            self.capacity = self._pace.after(_times_of(frame.meta)[1] * 1e-6)
         prediction = self._forget(frame.stream)
         if prediction is not None:
             prediction.answer(frame, self.address.version)
@@ -317,6 +327,9 @@ class Target(asyncio.Protocol):
         """The rarer frames."""
         kind, stream = frame.type, frame.stream
         if kind == frames.ANSWER:
+            if self._pace is not None:
+                # How long its parts go on nobody knows.
+                self.capacity = self._pace.after(SLOW_SECONDS)
             prediction = self._streams.get(stream)
             if prediction is not None:
                 prediction.begin(frame, self.address.version)

@@ -395,7 +395,8 @@ class EndpointFields(_Schema):
     max_batch_size: BatchSize | None = None
     """Most requests that one call may hold, where the predictor takes several; larger is quicker and later."""
     max_in_flight: Annotated[Count, Field(le=QUEUE_LENGTH_MAX)] | None = None
-    """Most requests inside one replica; by default twice a batch, so that the next gathers while one runs."""
+    """Most requests inside one replica; by default twice a batch, so that the next gathers while one runs, and as many
+    quick calls of one request each as fill a millisecond."""
     max_queue_length: Annotated[CountOrNone, Field(le=QUEUE_LENGTH_MAX)] | None = None
     """Most requests that wait in the gateway; beyond it 503 at once, because a long wait is an answer too late."""
     max_body: Annotated[SizeBytes, Field(ge=1, le=BODY_BYTES_MAX)] | None = None

@@ -38,10 +38,11 @@ def prediction(body: bytes) -> Any:
     )  # fmt: skip
 
 
-async def greeted_target() -> tuple[Target, Wire]:
+def greet(given: int | None, states: int, *, batches: bool = False) -> tuple[Target, Wire]:
+    """A target whose replica has said what it takes; `given` is what the yard file says. Called on a running loop."""
     service = SimpleNamespace(
         name="one",
-        entry=SimpleNamespace(max_in_flight=4),
+        entry=SimpleNamespace(max_in_flight=given),
         queue=(),
         tracer=None,
         is_web_app=None,
@@ -52,14 +53,15 @@ async def greeted_target() -> tuple[Target, Wire]:
     target.connection_made(cast("Any", wire))
     meta = frames.unpack_meta(wire.frames[0].meta)
     version, proof = check_greeting(meta, ADDRESS.token, ADDRESS.id, ADDRESS.package)
-    answer = {"version": version, "replica": ADDRESS.id, "package": ADDRESS.package, "proof": proof, "max_in_flight": 4}
+    says = {"max_in_flight": states, "batches": batches}
+    answer = {"version": version, "replica": ADDRESS.id, "package": ADDRESS.package, "proof": proof, **says}
     target.data_received(frames.pack(frames.HELLO, 0, frames.pack_meta(answer)))
     return target, wire
 
 
 def test_a_body_in_frames_stops_at_the_window_and_goes_on_with_credit() -> None:
     async def story() -> None:
-        target, wire = await greeted_target()
+        target, wire = greet(given=4, states=4)
         target.send(prediction(BODY))
         await asyncio.sleep(0)
         assert wire.body() == BODY[: frames.WINDOW_BYTES]
