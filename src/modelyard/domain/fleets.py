@@ -8,6 +8,9 @@ from modelyard.domain.quantities import share_of
 from modelyard.domain.replicas import ReplicaFact, ReplicaState
 from modelyard.domain.strategies import Stage
 
+APP_DELETION_SECONDS = 5.0
+"""How long the pages of an app that is deleted keep what they have open."""
+
 LOOK_AGAIN_SECONDS = 1.0
 """How soon to look again at what is on its way, even if nothing is heard of it."""
 
@@ -35,6 +38,15 @@ def live_max(spec: EndpointSpec) -> int:
     return spec.replicas + (surge if surge or unavailable else 1)
 
 
+def drain_limit(endpoint: Endpoint, version: int) -> float:
+    """Seconds that a replica of this version may take to finish. An app that is deleted has no successor that its
+    visitors could move to: what they have open, they have open until it is closed for them."""
+    spec = (endpoint.version(version) or endpoint.wished).spec
+    if endpoint.deleting and spec.app is not None:
+        return min(spec.drain_seconds, APP_DELETION_SECONDS)
+    return spec.drain_seconds
+
+
 def due_kills(endpoint: Endpoint, replicas: list[ReplicaFact], now: float) -> tuple[list[Kill], float | None]:
     """Replicas that failed, and those that drain beyond their limit; and when the next of these will pass it."""
     kills: list[Kill] = []
@@ -43,8 +55,8 @@ def due_kills(endpoint: Endpoint, replicas: list[ReplicaFact], now: float) -> tu
         if not one.live:
             continue
         if one.state is ReplicaState.DRAINING:
-            spec = (endpoint.version(one.version) or endpoint.wished).spec
-            deadline = (now if one.drain_began_at is None else one.drain_began_at) + spec.drain_seconds
+            began_at = now if one.drain_began_at is None else one.drain_began_at
+            deadline = began_at + drain_limit(endpoint, one.version)
             if now < deadline:
                 deadlines.append(deadline)
                 continue

@@ -124,5 +124,6 @@ def _visit(request: Request, entry: HostEntry, shown: Shown, *, wants_page: bool
         upgrade=fields.get(b"upgrade") if request.upgrade else None,
         replica=replica.decode("latin-1") if replica is not None else None,
         wants_page=wants_page,
+        begins=wants_page and fields.get(b"sec-fetch-dest", b"document") == b"document",
     )
     return Visit(request.connection, service, asked, request.id)

@@ -1,10 +1,21 @@
 """What a browser is shown in an app's place: that it starts, that it is not there, that one may not come in."""
 
+import base64
+import hashlib
 from html import escape
 
 from modelyard.errors import ModelyardError
 
 REFRESH_SECONDS = 1
+
+_WAITING = (
+    "fetch(location.href,{method:'HEAD'}).then(a=>a.ok?0:1000,()=>1000)"
+    ".then(pause=>setTimeout(()=>location.reload(),pause))"
+)
+"""Asks once, and is answered when the app is there: a page that loaded itself anew each second would begin to be read
+aloud each second. Where there is no script, it does load itself anew."""
+
+_WAITING_DIGEST = base64.b64encode(hashlib.sha256(_WAITING.encode()).digest()).decode()
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:20vh auto;padding:0 1rem;color:#1d2433;"
@@ -12,10 +23,18 @@ _STYLE = (
     "color:#e8ecf4}p{color:#a9b3c6}}"
 )
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-HEAD = (
-    f"content-type: text/html; charset=utf-8\r\ncache-control: no-store\r\ncontent-security-policy: {_POLICY}\r\n"
-    "x-content-type-options: nosniff\r\n"
-).encode()
+
+
+def _head(policy: str) -> bytes:
+    """Header lines."""
+    return (
+        f"content-type: text/html; charset=utf-8\r\ncache-control: no-store\r\ncontent-security-policy: {policy}\r\n"
+        "x-content-type-options: nosniff\r\n"
+    ).encode()
+
+
+HEAD = _head(_POLICY)
+WAITING_HEAD = _head(f"{_POLICY}; script-src 'sha256-{_WAITING_DIGEST}'; connect-src 'self'")
 
 
 def error_page(error: ModelyardError, request_id: str) -> bytes:
@@ -26,17 +45,17 @@ def error_page(error: ModelyardError, request_id: str) -> bytes:
 
 def waiting_page(name: str) -> bytes:
     """An app that nobody looked at for a while comes back; the page asks again by itself."""
-    return _page(f"{name} is starting", "This page shows it as soon as it is there.", refresh=True)
+    again = f'<noscript><meta http-equiv="refresh" content="{REFRESH_SECONDS}"></noscript><script>{_WAITING}</script>'
+    return _page(f"{name} is starting", "This page shows it as soon as it is there.", more=again)
 
 
 def stopped_page(name: str) -> bytes:
     return _page(f"{name} is stopped", "No replica of it is wished for. Whoever deploys it can start it again.")
 
 
-def _page(title: str, text: str, small: str = "", *, refresh: bool = False) -> bytes:
-    again = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if refresh else ""
+def _page(title: str, text: str, small: str = "", *, more: str = "") -> bytes:
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{more}'
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{escape(title)}</h1><p>{escape(text)}</p><p><small>{escape(small)}</small></p></main>"

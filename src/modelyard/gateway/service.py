@@ -262,7 +262,11 @@ class Service:
                 self._loads.urgent.set()
 
     def _target_for(self, visit: "Visit") -> Target | None:
-        return self._known_target(visit.asked.replica) or least_in_flight(self._open_targets())
+        known = self._known_target(visit.asked.replica)
+        if known is None or (visit.asked.begins and known not in self.ready_targets):
+            # A page that is loaded anew has nothing open yet: it is to be the new version's.
+            return least_in_flight(self._open_targets()) or known
+        return known
 
     def _open_targets(self) -> list[Target]:
         chosen = self.choose(None).service if self.split is not None else self

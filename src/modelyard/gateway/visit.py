@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelyard.errors import DeadlinePassed, ModelyardError, NotReady, ReplicaDied
 from modelyard.gateway.answers import RETRY_AFTER_SECONDS, plain_error, status_line, status_of
-from modelyard.gateway.pages import HEAD, error_page, stopped_page, waiting_page
+from modelyard.gateway.pages import HEAD, WAITING_HEAD, error_page, stopped_page, waiting_page
 from modelyard.gateway.passing import Headers, answer_headers, lines
-from modelyard.gateway.tunnel import TunnelSide
+from modelyard.gateway.tunnel import TunnelSide, WebSocketSide
 from modelyard.protocol.routes import REPLICA_COOKIE
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Asked(NamedTuple):
     """Where the visitor was before."""
     wants_page: bool
     """Whether a browser navigates here: it is answered in HTML by us too."""
+    begins: bool = False
+    """Whether it does so in a window, where what an earlier page had open is open no more."""
 
 
 class Visit:
@@ -266,10 +268,12 @@ class Visit:
         upstream.visit = self._upstream = None
         self.is_endless = True
         inner, outer = upstream.transport, connection.transport
-        inner.set_protocol(TunnelSide(inner, outer, self._tunnel_ended))
+        side = WebSocketSide if self.asked.upgrade.lower() == b"websocket" else TunnelSide
+        from_app = side(inner, outer, self._tunnel_ended)
+        inner.set_protocol(from_app)
         outer.set_protocol(TunnelSide(outer, inner, lambda: connection.connection_lost(None)))
         if rest:
-            outer.write(rest)
+            from_app.data_received(rest)
         if self._early:
             inner.write(self._early)
         connection.client_is_slow = False
@@ -318,7 +322,7 @@ class Visit:
         """No replica came in time."""
         name = self.service.name
         if self.asked.wants_page:
-            self._answer(503, HEAD + b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS, waiting_page(name))
+            self._answer(503, WAITING_HEAD + b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS, waiting_page(name))
             return
         waited = f"{self.wanted_until - self._started_at:.0f} s"
         self.refuse(

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from modelyard.domain.actions import Drain, Kill, MarkFailed, MarkReady, Remove, Start
+from modelyard.domain.apps import AppSettings
 from modelyard.domain.autoscaling import Autoscaling
 from modelyard.domain.endpoints import EndpointState, VersionState
 from modelyard.domain.failures import START_ATTEMPTS
+from modelyard.domain.fleets import APP_DELETION_SECONDS
 from modelyard.domain.replicas import FailureKind, ReplicaState, restart_seconds
 from modelyard.domain.rollouts import decide_rollout
 from tests.unit.domain.world import World, always_ready, endpoint, version
@@ -287,6 +289,19 @@ def test_deletion_kills_what_drains_beyond_its_limit():
     world.decide()
     assert world.step(1.0).actions == (Kill(name),)
     assert world.step(1.0).actions == (Remove(),)
+
+
+def test_an_app_that_is_deleted_waits_only_shortly_for_those_who_have_it_open():
+    spec = {"app": AppSettings(), "drain_seconds": 300.0}
+    updated = World(endpoint(version(1, READY, **spec), version(2, READY, **spec)))
+    deleted = World(replace(endpoint(version(1, READY, **spec)), deleting=True))
+    for world in (updated, deleted):
+        world.add(1, 1)
+    updated.add(2, 1)
+    updated.decide()
+    deleted.decide()
+    assert not updated.step(APP_DELETION_SECONDS).actions
+    assert deleted.step(APP_DELETION_SECONDS).actions
 
 
 def test_a_death_during_an_update_is_made_up_for_by_the_new_version():
