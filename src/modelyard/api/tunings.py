@@ -204,6 +204,9 @@ def check_tuning(yard: Yard, request: TuningRequest) -> TuningSpec:
             "give it as categorical values, or choose the strategy Bayesian or Random",
         )
     given = request.model_dump(exclude={"training", "ranges"})
+    if training.algorithm is not None:
+        # SageMaker's name for what is `validation-rmse` here.
+        given["metric"] = request.metric.replace(":", "-")
     return TuningSpec(**given, training=training, ranges=ranges)
 
 

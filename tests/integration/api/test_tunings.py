@@ -51,6 +51,13 @@ def test_its_trials_are_shown_with_their_values_and_the_best_of_them(api: Api) -
     assert view["counts"]["completed"] == 3
 
 
+def test_a_built_in_algorithms_metric_may_be_named_as_sagemaker_does(api: Api) -> None:
+    assert api.post("/tunings", request(api, metric="validation:rmse")).json()["metric"] == "validation-rmse"
+    script = {"algorithm": None, "entry": "train.py", "code": api.tree({"train.py": b""})}
+    answer = api.post("/tunings", request(api, metric="validation:rmse", training=script))
+    assert answer.json()["metric"] == "validation:rmse", "a script's metrics are named as it names them"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

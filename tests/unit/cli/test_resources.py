@@ -13,7 +13,7 @@ def test_what_a_document_leaves_open_is_not_shown() -> None:
         "version": 1,
         "updated_at": then,
         "spec": {"input": "/in", "model_tree": None, "options": {}, "priority": 0},
-        "versions": [{"number": 1, "created_at": then, "by": None}],
+        "versions": [{"number": 1, "created_at": then, "by": None, "spec": {}}],
     }
     lines = resource_lines(view)
     assert "input: /in" in lines
