@@ -82,7 +82,15 @@ def _on_error(request: Request, error: Exception) -> Response:
 
 def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return respond(invalid_value(error), request_id_of(request))
+    return respond(_unread(request, error) or invalid_value(error), request_id_of(request))
+
+
+def _unread(request: Request, error: RequestValidationError) -> InvalidValue | None:
+    """What to say where the body was not read at all, because it says that it is something else: curl's default."""
+    kind = request.headers.get("content-type", "")
+    if "json" in kind or not kind or not any(one["loc"] == ("body",) for one in error.errors()):
+        return None
+    return InvalidValue(f"cannot use the body: it is said to be {kind[:80]}", "send `content-type: application/json`")
 
 
 def _on_routing(request: Request, error: Exception) -> Response:

@@ -105,6 +105,14 @@ def test_what_is_no_job_is_refused_and_leaves_nothing(deployed: Api, body: dict[
     assert deployed.store.transforms.select() == []
 
 
+def test_a_body_that_says_it_is_a_form_is_refused_with_the_remedy(deployed: Api) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    answer = deployed.ask("POST", "/api/v1/batches/score/jobs", content=json.dumps(ITEMS), headers=form)
+    error = refusal(answer, 400, "invalid_value")
+    assert error["message"] == "cannot use the body: it is said to be application/x-www-form-urlencoded"
+    assert "content-type: application/json" in error["hint"]
+
+
 def letters(api: Api, job: str) -> list[dict[str, Any]]:
     answer = api.get("/batches/score/jobs/dead-letters", params={"jobID": job})
     return [json.loads(line) for line in answer.text.splitlines()]
