@@ -6,7 +6,7 @@ from modelyard_worker import media
 from modelyard_worker.frames import END, pack_meta
 from modelyard_worker.inputs import read_inputs
 from modelyard_worker.loaders import Loader
-from modelyard_worker.outputs import check_accepted, cut_outputs, write_outputs
+from modelyard_worker.outputs import choose_outputs, cut_outputs, write_outputs
 from modelyard_worker.request import Request
 from modelyard_worker.rows import READABLE_TYPES, WRITABLE, choose_written, read_rows, write_rows
 from modelyard_worker.schemas import describe_rows
@@ -43,9 +43,8 @@ class BareModel:
         if predicted.__class__ is dict and asked.accept is media.AS_IS:
             return [(END, self._metas[kind], each) for each in cut_outputs(predicted, counts)]
         if predicted.__class__ is dict:
-            check_accepted(asked.accept)
-            meta = self._metas[media.JSON]
-            return [(END, meta, body) for body in write_outputs(predicted, counts)]
+            kind = choose_outputs(asked.accept)
+            return [(END, self._metas[kind], body) for body in write_outputs(kind, predicted, counts)]
         if predicted.__class__ is not np.ndarray:
             predicted = np.asarray(predicted)
         if predicted.shape[:1] != (sum(counts),):

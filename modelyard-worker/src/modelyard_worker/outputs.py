@@ -1,18 +1,27 @@
-"""What a model with several outputs answered, cut into what each request asked: a JSON object of lists by name."""
+"""What a model with several outputs answered, cut into what each request asked.
 
-from typing import Any, Dict, List
+JSON          an object of lists by the outputs' names
+JSON Lines    for each row an object of its values by those names
+CSV           for each row its values, one output's after the other's
+"""
+
+from typing import Any, Dict, Iterator, List, cast
 
 from modelyard_worker import bodies, media
 from modelyard_worker.request import unacceptable
 
-
-def check_accepted(accept: str) -> None:
-    """Raises Refusal where the caller takes no JSON: nothing else holds several lists."""
-    if media.choose(accept, (media.JSON,)) is None:
-        raise unacceptable(accept, media.JSON)
+WRITABLE = (media.JSON, media.CSV, *media.LINES_NAMES)
 
 
-def write_outputs(predicted: Dict[str, Any], counts: List[int]) -> List[bytes]:
+def choose_outputs(accept: str) -> str:
+    """The content type to answer with. Raises Refusal where the caller accepts none of them."""
+    kind = media.choose(accept, WRITABLE)
+    if kind is None:
+        raise unacceptable(accept, ", ".join(WRITABLE))
+    return kind
+
+
+def write_outputs(content_type: str, predicted: Dict[str, Any], counts: List[int]) -> List[bytes]:
     """A body for each request. Raises ValueError where an output has not one value, or one row of them, a row."""
     _check(predicted, sum(counts))
     values = {
@@ -22,9 +31,29 @@ def write_outputs(predicted: Dict[str, Any], counts: List[int]) -> List[bytes]:
     begin = 0
     for count in counts:
         end = begin + count
-        written.append(bodies.write_json({name: output[begin:end] for name, output in values.items()}))
+        written.append(_write(content_type, {name: output[begin:end] for name, output in values.items()}))
         begin = end
     return written
+
+
+def _write(content_type: str, columns: Dict[str, List[Any]]) -> bytes:
+    if content_type == media.JSON:
+        return bodies.write_json(columns)
+    rows = zip(*columns.values())
+    if content_type == media.CSV:
+        return bodies.write_csv([list(_flat(row)) for row in rows])
+    return bodies.write_lines(dict(zip(columns, row)) for row in rows)
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """A row's values, whatever they are nested in."""
+    if isinstance(value, dict):
+        value = tuple(cast("Dict[Any, Any]", value).values())
+    if not isinstance(value, (list, tuple)):
+        yield value
+        return
+    for one in cast("List[Any]", value):
+        yield from _flat(one)
 
 
 def cut_outputs(predicted: Dict[str, Any], counts: List[int]) -> List[Dict[str, Any]]:

@@ -184,6 +184,8 @@ def transform_lines(view: "TransformView") -> list[str]:
     progress = view["progress"]
     if progress is not None:
         total = f" of {size(progress['bytes_total'])}" if progress["bytes_total"] is not None else ""
+        if view["ended_at"] is not None:
+            progress = {**progress, "seconds_left": None}
         lines += [f"scored: {progress_words(progress)}", f"read: {size(progress['bytes'])}{total}"]
     if view["attempts"] > 1:
         lines.append(f"processes: {view['attempts']}, each went on where the one before was")

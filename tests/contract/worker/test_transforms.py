@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -12,7 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from modelyard_worker.algorithms.port import save
 from modelyard_worker.transform import chunks
 from modelyard_worker.transform.objects import find_objects, format_of
 from modelyard_worker.transform.plan import TransformPlan
@@ -238,6 +241,25 @@ class Predictor:
     place.write("rows.jsonl", numbers(1))
     assert place.run() == 0, place.said
     assert json.loads(place.read("rows.jsonl.out")) == ["rows.jsonl", "t-1"]
+
+
+def test_a_model_with_several_outputs_answers_a_row_of_them_for_each_row(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    arrays = {"predictor_type": np.array("binary_classifier"), "weights": np.array([[1.0, -1.0]])}
+    arrays |= {"bias": np.zeros(1), "mean": np.zeros(2), "threshold": np.array(0.5)}
+    save("linear-learner", arrays, str(place.package / "model" / "model.npz"))
+    model = {"name": "m", "version": 1, "framework": "builtin", "file": "model.npz"}
+    document = {"format": 1, "predictor": None, "model": model, "libraries": []}
+    (place.package / "package.json").write_text(json.dumps(document))
+    place.write("rows.csv", "1,1\n0,9\n")
+    place.write("rows.jsonl", "[1,1]\n[9,0]\n")
+    assert place.run(join="Input", output_filter="$[0,-1]", input=str(place.input / "rows.csv")) == 0, place.said
+    assert place.read("rows.csv.out") == "1,1\n0,0\n"
+    shutil.rmtree(place.base)
+    place.base.mkdir()
+    assert place.run() == 0, place.said
+    assert [line.rpartition(",")[2] for line in place.read("rows.csv.out").splitlines()] == ["1", "0"]
+    assert json.loads(place.read("rows.jsonl.out").splitlines()[0]) == {"score": 0.5, "predicted_label": 1}
 
 
 LATER_CORTEX = """
