@@ -154,15 +154,15 @@ def _sentence(view: "TransformView") -> str:
     return f"{view['id']}: {progress_words(progress)}"
 
 
-def progress_words(progress: "TransformProgressView") -> str:
-    """`48% (480,000 records), 151,000 records/s, 3s left`."""
+def progress_words(progress: "TransformProgressView", *, ended: bool = False) -> str:
+    """`48% (480,000 records), 151,000 records/s, 3s left`; nothing is left where it has ended."""
     total, records = progress["bytes_total"], f"{progress['records']:,} records"
     words = [f"{100 * progress['bytes'] // total}% ({records})" if total else records]
     if progress["objects"] > 1:
         words.append(f"{progress['objects_done']} of {progress['objects']} objects")
     if progress["records_per_second"]:
         words.append(f"{progress['records_per_second']:,.0f} records/s")
-    if progress["seconds_left"]:
+    if progress["seconds_left"] and not ended:
         words.append(f"{_duration(progress['seconds_left'])} left")
     return ", ".join(words)
 
@@ -183,10 +183,9 @@ def transform_lines(view: "TransformView") -> list[str]:
     lines.append(f"output: {view['output']}")
     progress = view["progress"]
     if progress is not None:
+        words = progress_words(progress, ended=view["ended_at"] is not None)
         total = f" of {size(progress['bytes_total'])}" if progress["bytes_total"] is not None else ""
-        if view["ended_at"] is not None:
-            progress = {**progress, "seconds_left": None}
-        lines += [f"scored: {progress_words(progress)}", f"read: {size(progress['bytes'])}{total}"]
+        lines += [f"scored: {words}", f"read: {size(progress['bytes'])}{total}"]
     if view["attempts"] > 1:
         lines.append(f"processes: {view['attempts']}, each went on where the one before was")
     if view["failed"]:
