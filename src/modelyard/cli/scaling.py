@@ -102,7 +102,7 @@ def _settings_and_load(trace: Path | None, recorded: str | None) -> "tuple[Autos
     with open_client() as client:
         _kind, found = client.resolve(recorded, ("endpoint",))
         settings = present_settings(client.scaling(found, limit=1))
-        return settings, read_trace(trace) if trace else recorded_trace(found, client.load(found))
+        return settings, read_trace(trace) if trace else recorded_trace(found, client.load(found), settings)
 
 
 def _changes(written: list[str]) -> dict[str, str]:

@@ -122,7 +122,7 @@ def _number(row: dict[str, str | None], column: str, line: int) -> float:
     return value
 
 
-def trace_from_records(records: Sequence[LoadRecord]) -> list[TraceStep]:
+def trace_from_records(records: Sequence[LoadRecord], target_in_flight: float) -> list[TraceStep]:
     """What was recorded, as a trace. What is missing between two records was a time without load."""
     steps: list[TraceStep] = []
     end: float | None = None
@@ -130,10 +130,12 @@ def trace_from_records(records: Sequence[LoadRecord]) -> list[TraceStep]:
         gap = one.at - one.seconds - end if end is not None else 0.0
         if gap > TICK_SECONDS:
             steps.append(TraceStep(gap, 0.0))
-        if one.arrivals and one.in_flight:
-            # In replicas, arrivals and the time that one stays make up what is there at once (Little's law).
+        # A replica holds more than it works on: what waits there for its turn is not being served.
+        served = min(one.in_flight, one.replicas * target_in_flight) if one.replicas else one.in_flight
+        if one.arrivals and served:
+            # Arrivals and the time that serving one takes make up what is served at once (Little's law).
             rate = one.arrivals / one.seconds
-            steps.append(TraceStep(one.seconds, None, rate, one.in_flight / rate))
+            steps.append(TraceStep(one.seconds, None, rate, served / rate))
         else:
             steps.append(TraceStep(one.seconds, one.in_flight + one.queued))
         end = one.at

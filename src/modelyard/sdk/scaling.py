@@ -87,14 +87,14 @@ def present_settings(view: ScalingView) -> Autoscaling:
     return settings
 
 
-def recorded_trace(name: str, loads: Sequence[LoadView]) -> list[TraceStep]:
-    """Raises NotFound where nothing was recorded."""
+def recorded_trace(name: str, loads: Sequence[LoadView], settings: Autoscaling) -> list[TraceStep]:
+    """`settings` are those under which it was recorded. Raises NotFound where nothing was recorded."""
     if not loads:
         raise NotFound(
             f"cannot simulate the load of endpoint {name}: none was recorded",
             "predictions of an endpoint that scales are recorded; or give a trace as a file",
         )
-    return trace_from_records([LoadRecord(**one) for one in loads])
+    return trace_from_records([LoadRecord(**one) for one in loads], settings.target_in_flight or 1.0)
 
 
 def read_trace(path: Path) -> list[TraceStep]:

@@ -84,11 +84,17 @@ def test_arrivals_that_replicas_cannot_take_wait_until_there_are_enough():
 
 def test_what_was_recorded_becomes_a_trace_with_its_gaps():
     records = [LoadRecord(105.0, 5.0, 2.0, 1.0, 100, 2), LoadRecord(120.0, 5.0, 3.0, 0.0, 0, 2)]
-    assert trace_from_records(records) == [
+    assert trace_from_records(records, 1.0) == [
         TraceStep(5.0, None, 20.0, 0.1),
         TraceStep(10.0, 0.0),
         TraceStep(5.0, 3.0),
     ]
+
+
+def test_what_waits_inside_replicas_for_its_turn_is_no_longer_service():
+    records = [LoadRecord(5.0, 5.0, 6.0, 0.0, 100, 2)]
+    assert trace_from_records(records, 1.0) == [TraceStep(5.0, None, 20.0, 0.1)]
+    assert trace_from_records(records, 2.0) == [TraceStep(5.0, None, 20.0, 0.2)]
 
 
 def test_a_trace_without_time_is_refused():
