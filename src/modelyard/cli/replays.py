@@ -71,7 +71,7 @@ def report_lines(report: Report) -> list[str]:
     lines = [
         f"{report.requests} captured requests of {report.endpoint}{of} against {report.against}:"
         f" {report.same} same, {report.different} different, {report.failed} failed"
-        + (f"; {report.skipped} were captured without what is needed" if report.skipped else ""),
+        + (f"; {report.skipped} left out, which failed then or whose payload was not kept" if report.skipped else ""),
         "",
         *_time_lines(report),
     ]

@@ -88,7 +88,7 @@ class Report:
     failed: int = 0
     """Of the different ones, those that the candidate answered with a fault, or not at all."""
     skipped: int = 0
-    """Captured requests without a body or an answer to compare with."""
+    """Captured requests that failed then, or of which no body or answer was kept: there is nothing to compare with."""
     fields: list[FieldReport] = field(default_factory=list[FieldReport])
     """Those that differ, the most frequent first."""
     samples: list[Sample] = field(default_factory=list[Sample])

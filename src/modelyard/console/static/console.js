@@ -159,7 +159,7 @@ function line(good, text) {
 function reported(report) {
   const { requests, same, different, failed, skipped } = report;
   const words = `${requests} captured requests against ${report.against}: ${same} the same, ${different} different, ${failed} failed`;
-  const parts = [line(!different, skipped ? `${words}; ${skipped} were captured without what is needed` : words)];
+  const parts = [line(!different, skipped ? `${words}; ${skipped} left out, which failed then or whose payload was not kept` : words)];
   const names = ["p50", "p90", "p99", "max"];
   const times = (seconds) => names.map((one) => (one in seconds ? `${(seconds[one] * 1000).toFixed(1)} ms` : ""));
   parts.push(table("Times", ["Time", ...names], [
