@@ -140,7 +140,11 @@ class JobStatusView:
     job_id: str
     api_name: str
     kind: Literal["BatchAPI", "TaskAPI"]
+    workers: int
+    config: dict[str, Any]
+    """As it was submitted; of a task its hyperparameters."""
     status: str
+    created_time: str
     start_time: str
     end_time: str | None
     total_batch_count: int | None
@@ -188,7 +192,8 @@ def routes(yard: Yard) -> APIRouter:
     @router.get("/batches/{name}/jobs")
     def get_batch_job(name: str, job_id: Job) -> JobView:
         """How far a job is."""
-        return JobView(_batch_status(name, transform_view(yard, _of_batch(yard, name, job_id))))
+        transform = _of_batch(yard, name, job_id)
+        return JobView(_batch_status(name, transform.spec.submitted, transform_view(yard, transform)))
 
     @router.delete("/batches/{name}/jobs")
     def stop_batch_job(name: str, job_id: Job) -> MessageView:
@@ -407,7 +412,7 @@ def _of_training(yard: Yard, name: str, job_id: str) -> Run:
     return found
 
 
-def _batch_status(name: str, view: TransformView) -> JobStatusView:
+def _batch_status(name: str, submitted: dict[str, Any], view: TransformView) -> JobStatusView:
     progress = view.progress
     done, failed = (progress.objects_done, progress.objects_failed) if progress is not None else (0, 0)
     total = progress.objects if progress is not None else None
@@ -419,7 +424,10 @@ def _batch_status(name: str, view: TransformView) -> JobStatusView:
         job_id=view.id,
         api_name=name,
         kind=BATCH_KIND,
+        workers=workers,
+        config=submitted.get("config") or {},
         status=_batch_word(view, done),
+        created_time=view.created_at,
         start_time=view.created_at,
         end_time=view.ended_at,
         total_batch_count=total,
@@ -459,7 +467,10 @@ def _task_status(name: str, run: Run) -> JobStatusView:
         job_id=run.id,
         api_name=name,
         kind=TASK_KIND,
+        workers=1,
+        config=dict(run.spec.hyperparameters),
         status=_task_word(run),
+        created_time=iso(run.created_at),
         start_time=iso(run.created_at),
         end_time=None if run.ended_at is None else iso(run.ended_at),
         total_batch_count=None,

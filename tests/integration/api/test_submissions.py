@@ -70,6 +70,7 @@ def test_a_job_is_asked_about_and_stopped_in_cortexs_words(deployed: Api) -> Non
     found = status(deployed, "batches", "score", "score-1")
     assert found["batch_metrics"] == {"succeeded": 2, "failed": 4, "average_time_per_batch": 0.25}
     assert (found["total_batch_count"], found["batches_in_queue"]) == (3, 1)
+    assert (found["workers"], found["config"]) == (2, {"k": 3})
     stopped = deployed.ask("DELETE", "/api/v1/batches/score/jobs", params={"jobID": "score-1"})
     assert stopped.json() == {"message": "stopped job score-1"}
     deployed.store.transforms.end("score-1", TransformStatus.STOPPED, 6.0)
