@@ -2,8 +2,8 @@
 
 The writers hold the file open for appending and know nothing of this, so it cannot be renamed: it is copied aside, the
 copy takes the name `output.log.1`, and the file is truncated; an append then goes to its new end. What a writer adds
-between the copy and the truncation is copied last; the rest of that instant, microseconds, is the price of asking
-nothing of the writers. Readers know the parts by their inodes (`logs`).
+between the copy and the truncation is copied last; the rest of that instant, microseconds unless it writes faster than
+a disk, is the price of asking nothing of the writers. Readers know the parts by their inodes (`logs`).
 
 What is kept is the newest `bytes_max` bytes, at the places where they stood: before them the earlier part has a hole,
 which takes no room, so that a reader goes on where it was. A script that prints a gigabyte between two looks leaves no
@@ -75,6 +75,9 @@ def _rotate(path: Path, keep_bytes: int) -> None:
                 _go_to_newest(log, copy, keep_bytes)
                 _copy_rest(log, copy)
             aside.replace(earlier_part(path))
+            if _rest_bytes(log) > keep_bytes:
+                # It is faster than that: nor is all of what it has written meanwhile.
+                _go_to_newest(log, copy, keep_bytes)
             _copy_rest(log, copy)
             os.ftruncate(log, 0)
         finally:
@@ -89,6 +92,10 @@ def _go_to_newest(log: int, copy: int, keep_bytes: int) -> None:
     begin -= begin % max(BLOCK_BYTES, os.fstat(copy).st_blksize)
     os.lseek(log, begin, os.SEEK_SET)
     os.lseek(copy, begin, os.SEEK_SET)
+
+
+def _rest_bytes(log: int) -> int:
+    return os.fstat(log).st_size - os.lseek(log, 0, os.SEEK_CUR)
 
 
 def _copy_rest(log: int, copy: int) -> int:
