@@ -214,7 +214,7 @@ class Service:
         for prediction in deadlines:
             prediction.service = successor
             if not prediction.is_copy:
-                successor.deadlines.append(prediction)
+                successor.watch(prediction)
         for prediction in queue:
             if prediction.is_copy:
                 prediction.break_off()
@@ -340,9 +340,7 @@ class Service:
                 )
             )
             return
-        if not self.deadlines:
-            self._note_busy(self)
-        self.deadlines.append(prediction)
+        self.watch(prediction)
         self._note_arrival()
         if not self.queue:
             target = least_in_flight(self.ready_targets)
@@ -350,6 +348,12 @@ class Service:
                 target.send(prediction)
                 return
         self._enqueue(prediction)
+
+    def watch(self, prediction: "Prediction") -> None:
+        """Its deadline is kept here from now on."""
+        if not self.deadlines:
+            self._note_busy(self)
+        self.deadlines.append(prediction)
 
     def _enqueue(self, prediction: "Prediction") -> None:
         entry = self.entry

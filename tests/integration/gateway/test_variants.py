@@ -10,9 +10,11 @@ import httpx
 import pytest
 
 from modelyard.protocol.table import Candidate, EndpointEntry, Member
+from modelyard.settings import Home
 from tests.integration.gateway.conftest import ENTRY, GatewayProcess
 from tests.integration.gateway.scripted_replica import ScriptedReplica
 from tests.integration.gateway.test_faults import Answering
+from tests.integration.gateway.test_load_reports import ScriptedController
 from tests.integration.gateway.test_predictions import taken_by
 
 ReplicaAt = Callable[..., ScriptedReplica]
@@ -110,3 +112,22 @@ def test_a_request_for_a_candidate_whose_replica_dies_is_sent_again_to_the_candi
         heir.answer(heir.next_request(), b"7")
         answer = pending.result()
     assert (answer.content, answer.headers[INVOKED]) == (b"7", "v2")
+
+
+def test_a_request_inside_a_version_that_goes_keeps_its_deadline_though_nobody_asks_the_one_that_stays(
+    home: Home, gateway: GatewayProcess, replica_at: ReplicaAt
+) -> None:
+    old, new = replica_at("r1"), replica_at("r2", version=2)
+    controller = ScriptedController(home)
+    candidate = Candidate(entry_of("Price", new, version=2, timeout_seconds=1.0), percent=50.0)
+    gateway.start(entry_of("Price", old, candidate=candidate))
+    controller.accept()
+    for one in (old, new):
+        assert one.greeted.wait(10)
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(gateway.post, headers={TARGET: "v2"})
+        new.next_request()
+        controller.tell(entry_of("Price", old))
+        answer = pending.result()
+    controller.close()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_passed")
