@@ -41,6 +41,7 @@ YARD_FILE = """\
   inputs: {train: train.csv, validation: validation.csv}
   hyperparameters: {num_round: 60}
   model: price
+  schedule: 0 4 * * 1
 - name: price-tuning
   kind: tuning
   training: price-training

@@ -24,6 +24,7 @@ from modelyard_worker.frames import ANSWER, CHUNK_BYTES, ERROR, HEADER, TIMED, T
 from modelyard_worker.gathering import Gathering
 from modelyard_worker.request import Refusal, Request
 from modelyard_worker.servable import Answer, Servable, error_answer, max_in_flight
+from modelyard_worker.signatures import CannotServe
 from modelyard_worker.stamps import running
 
 TURN_SECONDS = 0.001
@@ -380,7 +381,11 @@ def report_lone(failure: BaseException, answers: List[Answer]) -> None:
 
 
 def report(what: str, error: BaseException) -> None:
-    """Prints an error with its traceback to the replica's output."""
+    """Prints an error with its traceback to the replica's output; what we refuse ourselves is a sentence, and where our
+    code said it is nobody's concern."""
+    if isinstance(error, CannotServe):
+        print(f"{what}: {error}", file=sys.stderr, flush=True)
+        return
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     print(f"{what}\n{text}", end="", file=sys.stderr, flush=True)
 
@@ -394,4 +399,6 @@ def summary(error: BaseException) -> str:
 
 def _line(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    if isinstance(error, CannotServe):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -62,6 +62,11 @@ def without_stamps(text: str) -> str:
     return "\n".join(found.text if (found := read_stamp(line)) else line for line in lines)
 
 
+def stamped(level: str, text: str) -> str:
+    """A line of somebody else's for a replica's output, with its end."""
+    return f"{_now()} {level} - {text}\n"
+
+
 def stamp_output() -> None:
     """From here on, what this process prints is stamped."""
     turn = _Turn()

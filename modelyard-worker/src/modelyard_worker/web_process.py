@@ -61,7 +61,7 @@ class WebProcess:
         """How the program ended, where it did so by itself."""
         self.web: Optional[str] = None
         """Where it listens, `HOST:PORT`."""
-        self._folder = package.code_folder
+        self._folder = _folder_of(package)
         self._app = app
         self._serving = serving
         self._mark = secrets.token_hex(8)
@@ -161,6 +161,16 @@ class WebProcess:
         """It answered before this replica listened. Raises CannotServe where it has ended since."""
         if self._process is None or self._process.returncode is not None:
             raise CannotServe("the app's command has ended")
+
+
+def _folder_of(package: Package) -> str:
+    """Where the command runs: in its code, or in the app's own folder where it is a command alone, such as that of a
+    program which is installed."""
+    if os.path.isdir(package.code_folder):
+        return package.code_folder
+    folder = own_folder(os.getcwd())
+    os.makedirs(folder, exist_ok=True)
+    return folder
 
 
 def own_folder(code_folder: str) -> str:

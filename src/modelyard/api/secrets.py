@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.api.environments import check_environment
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain import gateways
 from modelyard.domain.endpoints import EndpointSpec, EndpointStatus
 from modelyard.domain.names import name_key
+from modelyard.domain.resources import Resource
 from modelyard.domain.secrets import VALUE_LENGTH_MAX, Secret, changed_since, check_references
 from modelyard.errors import Conflict
 
@@ -122,10 +124,19 @@ def _references(yard: Yard) -> Iterator[tuple[str, str]]:
         for secret in transform.spec.secrets.values():
             yield name_key(secret), f"transform/{transform.id}"
     for resource in yard.store.resources.select():
-        # A training has them in what its runs are asked for.
-        wished = resource.wished.spec
-        for secret in {**wished.get("secrets", {}), **wished.get("run", {}).get("secrets", {})}.values():
+        for secret in _named_by(resource):
             yield name_key(secret), f"{resource.name.kind}/{resource.name.name}"
+    for provider in yard.store.providers.select():
+        if provider.client_secret is not None:
+            yield name_key(provider.client_secret), f"provider/{provider.name}"
+
+
+def _named_by(resource: Resource) -> list[str]:
+    wished = resource.wished.spec
+    if resource.name.kind == gateways.KIND:
+        return [one.secret for one in gateways.gateway_from(wished).keys]
+    # A training has them in what its runs are asked for.
+    return [*wished.get("secrets", {}).values(), *wished.get("run", {}).get("secrets", {}).values()]
 
 
 def _view(secret: Secret, users: Mapping[str, list[str]]) -> SecretView:

@@ -125,7 +125,8 @@ def _say_live(url: str, view: "EndpointView") -> None:
         else f"{view['name']}: {view['state']}: {view['sentence']}"
     )
     if view["kind"] == "app":
-        say(f"open {view['url']}")
+        if live:
+            say(f"open {view['url']}")
     elif view["ready"]:
         say(f"{view['kind']}: {_place(url, view)}")
         say(_curl(url, view))
@@ -452,8 +453,13 @@ def logs(
     with open_client() as client:
         kind, found = _find_printing(client, name)
         if kind == "endpoint":
+            silent = True
             for line in client.endpoint_logs(found, lines=lines, follow=follow, as_json=as_json, **chosen):
                 say(line)
+                silent = False
+            if silent and not any(chosen.values()):
+                view = client.endpoint(found)
+                remark(f"{found} has printed nothing; {view['state']}: {view['sentence']}")
             return
         if any(chosen.values()):
             given = ", ".join(f"--{option}" for option, value in chosen.items() if value)

@@ -39,6 +39,9 @@ INVOCATIONS_SHOWN = 10
 SPANS = {"15m": "15 min", "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
 """Times that charts can show."""
 
+SPAN_SECONDS_MIN = 60.0
+"""That a chart shows at least, of an endpoint that has just been made."""
+
 YOUNG_SECONDS = 1800.0
 """Of an endpoint that is not older, the shortest of them is shown at first."""
 
@@ -70,7 +73,7 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
         "versions_shown": VERSIONS_SHOWN,
         "span": span,
         "spans": SPANS,
-        "charts": charts_of(measured),
+        "charts": charts_of(measured, seconds_of(endpoint["created_at"])),
         "measured": measured,
         "scaling": client.scaling(name, limit=DECISIONS_SHOWN),
         "form": _form(client, name, endpoint),
@@ -121,9 +124,10 @@ def log_page(client: Client, visit: Visit) -> dict[str, Any]:
     }
 
 
-def charts_of(measured: MetricsView) -> list[Chart]:
-    """What an endpoint did over a while."""
+def charts_of(measured: MetricsView, created_at: float) -> list[Chart]:
+    """What an endpoint did over a while, from its first minute on."""
     begin, end, step = seconds_of(measured["since"]), seconds_of(measured["until"]), measured["step_seconds"]
+    begin = min(max(begin, created_at), max(begin, end - SPAN_SECONDS_MIN))
 
     def points(name: str) -> list[Point]:
         return [(seconds_of(one["at"]), one["values"].get(name)) for one in measured["points"]]

@@ -11,6 +11,7 @@ from modelyard.domain.endpoints import Endpoint
 from modelyard.domain.failures import forgettable
 from modelyard.domain.names import name_key
 from modelyard.domain.replicas import FailureKind, ReplicaFact, ReplicaState, wants_memory
+from modelyard.domain.starts import SharedTime
 from modelyard.engines.ports import Engine, Probe, ReplicaOrder, ReplicaSight
 from modelyard.errors import ModelyardError
 
@@ -19,6 +20,15 @@ REASON_LENGTH_MAX = 2000
 
 PROVE_SECONDS_MIN = 1.0
 """What a replica is given that an earlier controller had started, whatever of its limit is left."""
+
+MISSED_SECONDS_MIN = 0.5
+"""Less than this of the machine is not made up for."""
+
+LIMIT_TIMES_MAX = 10
+"""How many times its limit a start may take at most, however many start with it."""
+
+_KILLED = "killed: "
+"""What the line begins with that says in a replica's own output why it was ended."""
 
 _READY_AT = "ready_at"
 _DESCRIPTION = "description"
@@ -38,6 +48,7 @@ class Replicas:
         self._wake = wake
         self._mask = mask
         self._coming: dict[str, asyncio.Task[None]] = {}
+        self._shared = SharedTime(engine.job_room().cpu_millis // 1000)
         self._never_started: dict[str, list[ReplicaFact]] = {}
         self._changed: set[str] = set()
 
@@ -77,7 +88,7 @@ class Replicas:
             await self._prove(order.id, order.spec.start_seconds)
 
     async def _prove(self, replica: str, limit_seconds: float) -> None:
-        result = await self._engine.probe_replica(replica, limit_seconds)
+        result = await self._probe(replica, limit_seconds)
         sight = self._engine.replica(replica)
         if sight is None or not _is_unproved(sight):
             return
@@ -85,6 +96,30 @@ class Replicas:
             self._engine.note_replica(replica, **{_READY_AT: self._clock.now(), _DESCRIPTION: result.description})
         else:
             self._give_up(replica, _failure_kind(result, sight), result.reason or "it failed its probe")
+
+    async def _probe(self, replica: str, limit_seconds: float) -> Probe:
+        """What its probe says within the limit. Where many programs start together, it is given what it missed of the
+        machine meanwhile; one that was forked has nothing to load, so that for it the limit is the limit."""
+        began_at = self._clock.monotonic()
+        began = self._shared.enter(began_at)
+        try:
+            result = await self._engine.probe_replica(replica, limit_seconds)
+            while result.timed_out and not self._is_forked(replica):
+                now = self._clock.monotonic()
+                took, had = now - began_at, self._shared.read(now) - began
+                left = min(limit_seconds - had, limit_seconds * LIMIT_TIMES_MAX - took)
+                if min(left, took - had) < MISSED_SECONDS_MIN:
+                    break
+                again = await self._engine.probe_replica(replica, left)
+                if not again.timed_out:
+                    return again
+            return result
+        finally:
+            self._shared.leave(self._clock.monotonic())
+
+    def _is_forked(self, replica: str) -> bool:
+        sight = self._engine.replica(replica)
+        return sight is None or sight.forked
 
     def stuck(self, replica: str, seconds: float) -> None:
         """One call in this replica does not end: it is killed. Harmless where it is gone, or going for another
@@ -97,6 +132,7 @@ class Replicas:
         # First the word: a controller that dies in between leaves a replica that the next one kills.
         self._engine.note_replica(replica, **{_FAILURE: kind.value, _REASON: reason})
         self._engine.stop_replica(replica, kill=True)
+        self._engine.add_to_output(replica, f"{_KILLED}{reason}")
         _log.warning("replica %s: %s; killed", replica, reason)
 
     # -- what is known -----------------------------------------------------------------------------------------------
@@ -137,7 +173,8 @@ class Replicas:
         kind = FailureKind(noted) if noted else FailureKind.DIED if _READY_AT in sight.notes else FailureKind.START
         if sight.out_of_memory or (kind is FailureKind.START and wants_memory(sight.reason)):
             kind = FailureKind.OUT_OF_MEMORY
-        tail = self._engine.output_tail(sight.id, REASON_LINES)
+        printed = self._engine.output_tail(sight.id, REASON_LINES).splitlines(keepends=True)
+        tail = "".join(line for line in printed if not line.startswith(_KILLED))
         return kind, self._mask(_shortened(_first_line(sight, tail), tail))
 
     # -- forgetting --------------------------------------------------------------------------------------------------

@@ -172,7 +172,9 @@ class FakeEngine:
         planned = self._machine.planned[replica].probe
         if planned is not None:
             return planned
-        return await self._answers.setdefault(replica, asyncio.get_running_loop().create_future())
+        answer = await self._answers.setdefault(replica, asyncio.get_running_loop().create_future())
+        del self._answers[replica]
+        return answer
 
     def replicas(self, endpoint: str | None = None) -> list[ReplicaSight]:
         key = None if endpoint is None else name_key(endpoint)
@@ -211,6 +213,10 @@ class FakeEngine:
 
     def output_tail(self, replica: str, lines: int = 20) -> str:
         return "\n".join(self._machine.output.get(replica, "").splitlines()[-lines:])
+
+    def add_to_output(self, replica: str, line: str) -> None:
+        if replica in self._machine.replicas:
+            self._machine.output[replica] = f"{self._machine.output.get(replica, '')}{line}\n"
 
     def forget_replica(self, replica: str) -> None:
         sight = self._machine.replicas.get(replica)

@@ -149,6 +149,10 @@ class Engine(Protocol):
         """The last lines that a replica printed."""
         ...
 
+    def add_to_output(self, replica: str, line: str) -> None:
+        """Adds a line of the yard's own to what a replica printed; without effect where there is no such replica."""
+        ...
+
     def forget_replica(self, replica: str) -> None:
         """Drops the record of an ended replica, its output included. Without effect while it lives."""
         ...

@@ -58,6 +58,9 @@ def test_replicas_are_forked_and_what_they_print_can_be_read(run_local: RunLocal
         (template,) = harness.templates().values()
         assert harness.process("replicas", NAME).ppid() == template.pid
         await until(lambda: harness.engine.output_tail(NAME, 1) == "two\n")
+        harness.engine.add_to_output(NAME, "killed: nobody wanted it")
+        harness.engine.add_to_output("nobody", "killed: it was not there")
+        assert harness.engine.output_tail(NAME, 2) == "two\nkilled: nobody wanted it\n"
 
     run_local(story)
 

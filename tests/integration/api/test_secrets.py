@@ -140,3 +140,15 @@ def test_a_file_that_would_make_the_disk_short_is_refused_before_it_is_read(api:
     headers = {"content-length": str(free)}
     answer = api.ask("PUT", f"/api/v1/artifacts/{'0' * 64}", content=b"x", headers=headers)
     assert "more would come" in refusal(answer, 507, "no_room")["message"]
+
+
+def test_the_key_of_a_gateway_and_the_secret_of_a_provider_are_in_use(api: Api) -> None:
+    for name in ("partner-key", "oidc"):
+        put(api, name)
+    keys = [{"name": "partner", "secret": "partner-key"}]
+    routes = [{"key": "GET /", "target": {"url": "https://example.com"}}]
+    assert api.deploy({"kind": "gateway", "name": "shop", "spec": {"keys": keys, "routes": routes}}).status_code == 200
+    wish = {"issuer": "https://login.example.com", "client_id": "yard", "client_secret": "oidc"}
+    assert api.ask("PUT", "/api/v1/providers/company", json=wish).status_code == 200
+    assert [one["used_by"] for one in api.get("/secrets").json()["secrets"]] == [["provider/company"], ["gateway/shop"]]
+    assert api.ask("DELETE", "/api/v1/secrets/partner-key").status_code == 409

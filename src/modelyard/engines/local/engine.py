@@ -96,6 +96,9 @@ class LocalEngine:
     def output_tail(self, replica: str, lines: int = 20) -> str:
         return self._replicas.output_tail(replica, lines)
 
+    def add_to_output(self, replica: str, line: str) -> None:
+        self._replicas.add_to_output(replica, line)
+
     def forget_replica(self, replica: str) -> None:
         self._replicas.forget(replica)
 

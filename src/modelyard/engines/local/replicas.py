@@ -22,7 +22,7 @@ from typing import Any
 from modelyard_worker import orders
 from modelyard_worker.packages import read_package
 from modelyard_worker.records import EXIT, ORDER, OUTPUT, Identity, boot_id, read_identity, read_json, tail, write_json
-from modelyard_worker.stamps import without_stamps
+from modelyard_worker.stamps import stamped, without_stamps
 
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.model_folders import model_folder_document
@@ -380,6 +380,10 @@ class Replicas:
 
     def output_tail(self, name: str, lines: int) -> str:
         return without_stamps(tail(str(self._folder / name / OUTPUT), lines))
+
+    def add_to_output(self, name: str, line: str) -> None:
+        if name in self._known:
+            self._append_output(name, stamped("ERROR", line))
 
     def forget(self, name: str) -> None:
         found = self._known.get(name)

@@ -1,0 +1,32 @@
+"""How long a start has really had: programs that start together on a machine share its cores, and a limit that is meant
+for one of them alone would end all of them.
+
+While more start than there are cores, each second counts for each of them as the share of a core that it can have had.
+"""
+
+
+class SharedTime:
+    """Time that runs slower the more starts are under way. Pure: the time is passed in, and never goes back."""
+
+    def __init__(self, cores: int) -> None:
+        self._cores = max(1, cores)
+        self._under_way = 0
+        self._read_at = 0.0
+        self._seconds = 0.0
+
+    def enter(self, now: float) -> float:
+        """One more is under way; what `read` says when it begins."""
+        began = self.read(now)
+        self._under_way += 1
+        return began
+
+    def leave(self, now: float) -> None:
+        self.read(now)
+        self._under_way -= 1
+
+    def read(self, now: float) -> float:
+        """Seconds, of which only differences mean anything."""
+        share = min(1.0, self._cores / self._under_way) if self._under_way else 1.0
+        self._seconds += max(0.0, now - self._read_at) * share
+        self._read_at = max(self._read_at, now)
+        return self._seconds
