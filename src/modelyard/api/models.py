@@ -93,6 +93,8 @@ class ModelVersionView(ModelView):
     """Endpoints that serve it now."""
     served: list[ServedView]
     """Every version of an endpoint that is remembered and has served it, the newest first."""
+    children: list[str]
+    """Versions whose training read this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def version_view(yard: Yard, one: ModelVersion) -> ModelVersionView:
         **_fields(one),
         serving=served_now(one.reference, endpoints, statuses),
         served=served_by(one.reference, endpoints),
+        children=yard.store.models.children(one.reference),
     )
 
 

@@ -125,6 +125,7 @@ def version_lines(found: "ModelVersionView") -> list[str]:
         for one in found["served"]
         if (one["endpoint"], one["version"]) not in now
     ]
+    lines += [f"was trained into {one}" for one in found["children"]]
     return lines
 
 

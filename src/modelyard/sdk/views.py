@@ -290,6 +290,8 @@ class ModelVersionView(ModelView):
     """Endpoints that serve it now."""
     served: list[ServedView]
     """Every version of an endpoint that is remembered and has served it, the newest first."""
+    children: list[str]
+    """Versions whose training read this one."""
 
 
 class AliasView(TypedDict):

@@ -30,6 +30,9 @@ LINKS_MAX = 100
 SESSIONS_MAX = 1000
 """Sessions of browsers; beyond it those that expire first go."""
 
+CHILDREN_MAX = 100
+"""Versions of models that one is shown to have been trained into."""
+
 NAMES_COMPARED_MAX = 1000
 """Names that a mistyped one is compared with, newest first."""
 

@@ -94,6 +94,7 @@ from modelyard.errors import Conflict, InvalidValue, NotFound
 from modelyard.store.folders import build_folder, walk_folder
 from modelyard.store.limits import (
     CHANGES_PER_ALARM_MAX,
+    CHILDREN_MAX,
     DECISIONS_PER_ENDPOINT_MAX,
     DELIVERIES_MAX,
     EVENTS_MAX,
@@ -413,6 +414,11 @@ class MemoryModels:
         with self._lock:
             every = [one for model in self._models.values() for one in model.versions.values()]
         return {one.framework for one in every if one.framework is not None}
+
+    def children(self, reference: str) -> list[str]:
+        with self._lock:
+            every = [one for _, known in sorted(self._models.items()) for one in reversed(known.newest_first)]
+            return [one.reference for one in every if reference in one.lineage.parents.values()][:CHILDREN_MAX]
 
     def versions(self, model: str) -> list[ModelVersion]:
         with self._lock:

@@ -1,10 +1,11 @@
 """The registry in the database."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, delete, func, insert, select, true, update
 
 from modelyard.domain.models import (
     Approval,
@@ -22,6 +23,7 @@ from modelyard.domain.models import (
 )
 from modelyard.domain.names import check_model_name, name_key, not_found
 from modelyard.store.database import Database
+from modelyard.store.limits import CHILDREN_MAX
 from modelyard.store.tables import model_aliases, model_versions, models
 
 
@@ -96,6 +98,16 @@ class SqlModels:
                 raise _model_not_found(connection, model)
             return found
 
+    def children(self, reference: str) -> list[str]:
+        # Whatever has the name in its lineage is looked at; what it is to it, the lineage says.
+        named = cast(model_versions.c.lineage, Text).contains(json.dumps(reference), autoescape=True)
+        wanted = select(models.c.name, model_versions.c.version, model_versions.c.lineage)
+        joined = wanted.join(model_versions, model_versions.c.model_key == models.c.key).where(named)
+        with self._yard.read() as connection:
+            rows = connection.execute(joined.order_by(models.c.key, model_versions.c.version)).all()
+        found = [f"{name}:{version}" for name, version, lineage in rows if _reads(lineage, reference)]
+        return found[:CHILDREN_MAX]
+
     def resolve(self, reference: ModelReference) -> ModelVersion:
         with self._yard.read() as connection:
             if reference.alias is None:
@@ -160,6 +172,10 @@ class SqlModels:
 _SELECT: Select[Any] = select(models.c.name, models.c.project, model_versions).join(
     model_versions, model_versions.c.model_key == models.c.key
 )
+
+
+def _reads(lineage: Mapping[str, Any], reference: str) -> bool:
+    return reference in lineage_from(dict(lineage)).parents.values()
 
 
 def _versions(key: str) -> Select[Any]:

@@ -179,6 +179,10 @@ class Models(Protocol):
         """Newest first. Raises NotFound."""
         ...
 
+    def children(self, reference: str) -> list[str]:
+        """Versions, `tuned:1`, whose training read this one, `price:2`; by name, at most `CHILDREN_MAX`."""
+        ...
+
     def resolve(self, reference: ModelReference) -> ModelVersion:
         """The version that a name, a number or an alias means now. Raises NotFound as `get` does, and for an alias with
         the nearest or those there are as hint."""

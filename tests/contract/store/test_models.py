@@ -30,6 +30,16 @@ def test_versions_count_up_from_one_and_keep_their_lineage(store):
     assert store.models.versions("price") == [second, first]
 
 
+def test_a_version_knows_which_were_trained_from_it(store):
+    for number in (1, 2, 1):
+        lineage = Lineage(parents={"base": f"price:{number}"}, sources={"base": "run:price-training-1/model"})
+        register(store, "tuned", lineage=lineage)
+    register(store, "other", lineage=Lineage(hyperparameters={"note": "price:1"}))
+    assert store.models.children("price:1") == ["tuned:1", "tuned:3"]
+    assert store.models.children("price:2") == ["tuned:2"]
+    assert store.models.children("tuned:1") == []
+
+
 def test_registering_twice_for_one_run_gives_the_same_version(store):
     first = register(store, lineage=LINEAGE)
     assert register(store, lineage=LINEAGE, now=9.0) == first

@@ -11,6 +11,7 @@ from modelyard.domain.apps import AppSettings
 from modelyard.domain.deployments import Wanted
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.functions import Function
+from modelyard.domain.models import Lineage
 from tests.integration.api.yard_over_http import URL, Api
 
 REPORT = (
@@ -196,6 +197,14 @@ def test_a_transform_is_started_with_paths_of_the_yard(yard: Api, tmp_path: Path
     (refused,) = talk(yard, ("/jobs/transform/run", {**form, "model": str(tmp_path / "model.joblib")}))
     assert "cannot find the model" in refused.text, "a file of the machine that the yard runs on"
     assert "--split Line" in refused.text, "what was typed stays, as a command too"
+
+
+def test_a_models_page_leads_to_what_it_was_trained_from_and_into(yard: Api) -> None:
+    lineage = Lineage(inputs={"base": "d" * 64}, parents={"base": "price:1"})
+    yard.store.models.register("tuned", "shop", "t" * 64, 10, "xgboost", lineage, yard.clock.now())
+    parent, child = talk(yard, ("/models/price/1", None), ("/models/tuned/1", None))
+    assert '<a href="/console/models/tuned/1">tuned:1</a>' in parent.text
+    assert '<a href="/console/models/price/1">price:1</a>' in child.text
 
 
 def test_a_model_is_registered_and_a_package_goes_out_and_comes_in(yard: Api) -> None:

@@ -26,6 +26,7 @@ def version(number: int, **changes: Any) -> ModelVersionView:
         "approval": {"state": "pending", "by": None, "at": None, "note": None},
         "serving": [],
         "served": [],
+        "children": [],
     }
     view.update(changes)  # pyright: ignore[reportCallIssue, reportArgumentType] (tests name the fields that they mean)
     return view
@@ -63,6 +64,7 @@ def test_a_version_is_shown_with_what_made_it_and_what_serves_it() -> None:
                 {"endpoint": "price", "version": 2, "asked": "price@champion", "deployed_at": NOW},
                 {"endpoint": "old", "version": 1, "asked": None, "deployed_at": NOW},
             ],
+            children=["tuned:1"],
         )
     )
     text = "\n".join(lines)
@@ -73,6 +75,7 @@ def test_a_version_is_shown_with_what_made_it_and_what_serves_it() -> None:
         "builtin:xgboost@3.0",
         "serves as price (version 2, deployed as price@champion)",
         "served as old (version 1, deployed",
+        "was trained into tuned:1",
     ):
         assert said in text
     assert text.count("price (version 2") == 1
