@@ -1,8 +1,9 @@
 """Finds what is to be served in a predictor's file: a class, SageMaker's functions, or a web application.
 
-An `app` that the package names is taken first, then a class - the one that is named, else Predictor or PythonPredictor
-- then any of `model_fn`, `input_fn`, `predict_fn`, `output_fn`, `transform_fn`, and at last an application by the name
-`app` or `application`. The working directory is the package's code/, and what lies there can be imported.
+An `app` that the package names is taken first, then a class - the one that is named, else Predictor or PythonPredictor,
+else a Handler that answers requests as Cortex's later versions have it - then any of `model_fn`, `input_fn`,
+`predict_fn`, `output_fn`, `transform_fn`, and at last an application by the name `app` or `application`. The working
+directory is the package's code/, and what lies there can be imported.
 """
 
 import importlib
@@ -13,10 +14,13 @@ from types import ModuleType
 from typing import Any, NamedTuple, Optional
 
 from modelyard_worker.packages import Package, PredictorSpec
-from modelyard_worker.signatures import CannotServe
+from modelyard_worker.signatures import CannotServe, answering_method
 
 CLASS_NAMES = ("Predictor", "PythonPredictor")
 """Looked for where a package names no class; the second is Cortex's."""
+
+HANDLER_NAME = "Handler"
+"""What Cortex's later versions call it. Other classes are called so too, so it must have a method that answers."""
 
 FUNCTION_NAMES = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
 """SageMaker's (sagemaker.md 7.2); any of them makes a file a predictor."""
@@ -47,6 +51,9 @@ def find_code(package: Package, spec: PredictorSpec) -> Code:
     if spec.class_name is not None:
         return Code(module, kind=_named_class(module, spec.class_name, spec.path))
     kinds = [one for one in (getattr(module, name, None) for name in CLASS_NAMES) if isinstance(one, type)]
+    handler = getattr(module, HANDLER_NAME, None)
+    if not kinds and isinstance(handler, type) and answering_method(handler):
+        kinds = [handler]
     if len(kinds) > 1:
         raise CannotServe(
             f"cannot choose a predictor class in {spec.path}: both {' and '.join(CLASS_NAMES)} are there; "

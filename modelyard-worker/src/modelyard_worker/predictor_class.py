@@ -12,7 +12,7 @@ from modelyard_worker.payloads import Reader, is_table, reader_for
 from modelyard_worker.request import Request
 from modelyard_worker.schemas import describe_hints
 from modelyard_worker.servable import Answer, Serving
-from modelyard_worker.signatures import CannotServe, asked_by, hints_of, own_method
+from modelyard_worker.signatures import CannotServe, answering_method, asked_by, hints_of, own_method
 
 ON_JOB_COMPLETE = "on_job_complete"
 """Cortex's name for it."""
@@ -38,9 +38,9 @@ class PredictorClass:
 
     def __init__(self, kind: type, instance: Any, serving: Serving, tracker: Optional[TrackerSpec] = None) -> None:
         name = kind.__name__
-        self.batches = own_method(kind, "predict_batch") is not None
-        method = "predict_batch" if self.batches else "predict"
-        if own_method(kind, method) is None:
+        method = answering_method(kind)
+        self.batches = method == "predict_batch"
+        if not method:
             raise CannotServe(f"cannot serve {name}: it has neither `predict` nor `predict_batch`")
         self._method: Any = getattr(instance, method)
         if self.batches:

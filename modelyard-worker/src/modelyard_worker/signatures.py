@@ -4,6 +4,9 @@ import inspect
 import typing
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
+CLASS_METHODS = ("predict", "handle_batch", "handle_post")
+"""What answers one request, the first that a class has; the last two are those of Cortex's later versions."""
+
 
 class CannotServe(Exception):  # noqa: N818 (reads as what happened, like the rest of the project's tree)
     """The package holds nothing that can be served as it is; the message names the file and the remedy."""
@@ -52,6 +55,11 @@ def hints_of(function: Callable[..., Any]) -> Dict[str, Any]:
     except Exception:  # noqa: BLE001 (hints are any code; one that cannot be evaluated says nothing about bodies)
         found: Tuple[inspect.Parameter, ...] = tuple(inspect.signature(function).parameters.values())
         return {one.name: one.annotation for one in found if not isinstance(one.annotation, str)}
+
+
+def answering_method(kind: type) -> str:
+    """The name of the method that answers a class's requests; empty where it has none."""
+    return next((name for name in ("predict_batch", *CLASS_METHODS) if own_method(kind, name) is not None), "")
 
 
 def own_method(kind: type, name: str) -> Optional[Callable[..., Any]]:

@@ -17,6 +17,18 @@ def test_debug_prints_payload_and_prediction_under_the_requests_id(place: Place,
         assert "quiet" not in replica.output
 
 
+def test_a_handler_answers_as_cortexs_later_versions_have_it(place: Place, template: Template) -> None:
+    code = """
+class Handler:
+    def __init__(self, config):
+        pass
+    def handle_post(self, payload, query_params, headers):
+        return [payload, query_params["q"], headers["x-a"]]
+"""
+    with template.replica(place, place.package(code)) as replica:
+        assert replica.connect().ask(1, query="q=2", headers=[["X-A", "b"]]).json == [1, "2", "b"]
+
+
 def test_outside_of_a_job_there_is_none_to_tell_of(place: Place, template: Template) -> None:
     code = """
 class PythonPredictor:

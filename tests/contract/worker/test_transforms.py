@@ -279,8 +279,11 @@ class PythonPredictor:
 """
 
 
-def test_a_predictor_of_cortexs_later_versions_is_told_of_its_job_and_its_batch(tmp_path: Path) -> None:
-    place = Place(tmp_path, LATER_CORTEX)
+@pytest.mark.parametrize(("name", "method"), [("PythonPredictor", "predict"), ("Handler", "handle_batch")])
+def test_a_predictor_of_cortexs_later_versions_is_told_of_its_job_and_its_batch(
+    tmp_path: Path, name: str, method: str
+) -> None:
+    place = Place(tmp_path, LATER_CORTEX.replace("PythonPredictor", name).replace("def predict(", f"def {method}("))
     for number in range(2):
         place.write(f"{number:06d}.json", f"[{number}]")
     whole: dict[str, Any] = {"content_type": "application/json", "split": "None", "processes": 1, "retries": 3}
