@@ -122,7 +122,8 @@ class Lanes:
             "from zero": (5.0, self._wake),
             "queued": (0.2, self._queue),
             "api": (1.0, lambda: self._client.get("/api/v1/endpoints")),
-            "history": (2.0, lambda: self._client.get("/api/v1/endpoints/mixed/metrics")),
+            # Of an hour there would be more to answer from minute to minute, for an hour.
+            "history": (2.0, lambda: self._client.get("/api/v1/endpoints/mixed/metrics?since=5m")),
             "captures": (20.0, lambda: self._client.get("/api/v1/endpoints/mixed/captures/records?limit=10")),
             "metrics": (5.0, lambda: self._client.get("/metrics")),
         }
