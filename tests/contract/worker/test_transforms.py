@@ -116,6 +116,30 @@ def test_a_single_file_is_named_after_itself(tmp_path: Path) -> None:
     assert place.outputs() == ["rows.jsonl.out"]
 
 
+def test_a_header_and_what_is_packed_count_in_how_far_it_is(tmp_path: Path) -> None:
+    place = Place(tmp_path, SUMS)
+    place.write("a.csv", "x,y\n1,2\n")
+    place.write("b.csv.gz", gzip.compress(b"x,y\n1,2\n"))
+    assert place.run(csv_header="Skip") == 0, place.said
+    assert place.progress["bytes"] == place.progress["bytes_total"] > 0
+    whole = Place(tmp_path / "whole", ECHO)
+    whole.write("c.bin.gz", gzip.compress(b"as it is"))
+    assert whole.run(split="None") == 0, whole.said
+    assert whole.progress["bytes"] == whole.progress["bytes_total"] > 0
+
+
+def test_a_first_line_of_names_is_refused_with_what_leaves_it_out(tmp_path: Path) -> None:
+    place = Place(tmp_path, SUMS)
+    place.write("a.csv", "x,y\n1,2\n")
+    assert place.run() == 1
+    assert "--header Skip" in place.result["failed"][0]["reason"]
+    place.write("a.csv", "1,2\nx,y\n")
+    shutil.rmtree(place.base)
+    place.base.mkdir()
+    assert place.run() == 1
+    assert "--header Skip" not in place.result["failed"][0]["reason"]
+
+
 def test_without_a_split_an_object_is_one_request(tmp_path: Path) -> None:
     place = Place(tmp_path, COUNTS_BYTES)
     place.write("one.bin", b"\0" * 1000)

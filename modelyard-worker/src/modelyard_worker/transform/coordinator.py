@@ -24,7 +24,7 @@ from modelyard_worker.transform.chunks import Piece, TooLong
 from modelyard_worker.transform.journal import Journal
 from modelyard_worker.transform.objects import Format, InputGone, Object, find_objects, format_of
 from modelyard_worker.transform.outputs import Outputs
-from modelyard_worker.transform.plan import CONCURRENT_PAYLOAD_MB_MAX, FAILED, RESULT, TransformPlan, read_plan
+from modelyard_worker.transform.plan import CONCURRENT_PAYLOAD_MB_MAX, FAILED, NONE, RESULT, TransformPlan, read_plan
 from modelyard_worker.transform.progress import Progress
 from modelyard_worker.transform.scorers import Scorer, Scorers
 
@@ -163,6 +163,8 @@ class _Coordinator:
         """Objects that no further piece is wanted of: number -> pieces that they have, 0 where they failed."""
         self._open: Optional[_Open] = None
         self._pending: Dict[str, Any] = {}
+        self._counted_bytes = 0
+        """Of the open object's own bytes, what the progress has."""
         self._synced_at = time.monotonic()
         self._restarts = 0
         self._stop_asked = False
@@ -323,6 +325,8 @@ class _Coordinator:
             return f"cannot complete the job: {name}: {message}"
         if record is None or work.piece is None:
             return f"cannot score {name}: {message}"
+        if record == 0 and work.piece.begin == 0 and self._plan.csv_header == NONE and "no header" in message:
+            message += "; `csv_header: Skip`, or `--header Skip`, leaves a first line of names out"
         # What was written of the object before this piece is known only when the piece is written itself.
         return f"cannot score {name}, record {{first}}+{record}: {message}"
 
@@ -407,6 +411,7 @@ class _Coordinator:
             place = self._journal.place(one.number)
             descriptor = self._outputs.open(one.number, place.output_bytes)
             self._open = _Open(one, work.format, descriptor)
+            self._counted_bytes = self._progress.bytes_of(one)
             self._pending = {
                 "object": one.number,
                 "at": place.at,
@@ -425,6 +430,7 @@ class _Coordinator:
         self._pending["records"] += int(answer["records"])
         self._progress.records += int(answer["records"])
         self._progress.done_bytes += piece.size_bytes
+        self._counted_bytes += piece.size_bytes
         work.body = b""
 
     def _checkpoint(self) -> None:
@@ -453,13 +459,9 @@ class _Coordinator:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(chunks.fetched_place(self._plan.base, one.number))
         self._progress.done += 1
-        self._progress.done_bytes += self._rest_bytes(one, found)
+        # What no piece counted: a header, what was packed.
+        self._progress.done_bytes += max(0, (one.size_bytes or 0) - self._counted_bytes)
         self._close_output()
-
-    def _rest_bytes(self, one: Object, found: Format) -> int:
-        """What of an object's bytes no piece counted."""
-        counted = not found.gzip and not one.remote and found.kind != media.PARQUET
-        return 0 if counted else one.size_bytes or 0
 
     def _make_parquet(self, part: str) -> None:
         from modelyard_worker.transform import tables

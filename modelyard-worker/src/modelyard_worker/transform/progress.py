@@ -22,7 +22,7 @@ class Progress:
         self._journal = journal
         sizes = [one.size_bytes for one in objects]
         self._total_bytes = sum(one or 0 for one in sizes) if all(one is not None for one in sizes) else None
-        self.done_bytes = sum(self._done_bytes(one) for one in objects)
+        self.done_bytes = sum(self.bytes_of(one) for one in objects)
         self.records = sum(journal.place(one.number).records for one in objects)
         self.done = sum(journal.place(one.number).done for one in objects)
         self.failed = sum(journal.place(one.number).failed is not None for one in objects)
@@ -87,7 +87,8 @@ class Progress:
             return None
         return round(max(0, self._total_bytes - self.done_bytes) * seconds / scored, 1)
 
-    def _done_bytes(self, one: Object) -> int:
+    def bytes_of(self, one: Object) -> int:
+        """What of an object's own bytes was done before the present process."""
         place = self._journal.place(one.number)
         size = one.size_bytes or 0
         # Places of compressed input are those after decompression: they say nothing of its own bytes.
