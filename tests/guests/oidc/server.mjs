@@ -1,14 +1,14 @@
 // The provider of this guest's tests, on the port PORT: one client, whoever signs in under any name is NAME@example.org.
 import { Provider } from "oidc-provider";
 
-const { PORT, REDIRECT, SIGNED_OUT } = process.env;
+const { PORT, REDIRECTS, SIGNED_OUT } = process.env;
 
 const provider = new Provider(`http://127.0.0.1:${PORT}`, {
   clients: [
     {
       client_id: "yard",
       client_secret: "the secret of the client",
-      redirect_uris: [REDIRECT],
+      redirect_uris: REDIRECTS.split(" "),
       post_logout_redirect_uris: [SIGNED_OUT],
     },
   ],

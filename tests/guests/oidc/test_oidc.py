@@ -1,4 +1,4 @@
-"""People sign in by the real oidc-provider: its pages are followed and filled in as a browser does."""
+"""People sign in by the real oidc-provider: its pages are followed and filled in as a browser does, and by Chromium."""
 
 import os
 import re
@@ -13,7 +13,10 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
 
+from tests.acceptance.browser import a_browser, a_context, find_chromium
 from tests.acceptance.conftest import a_yard
 from tests.acceptance.yard import Yard, eventually
 from tests.guests.guest_environment import cache_folder
@@ -36,8 +39,10 @@ def issuer(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = installed()
-    callback = f"{yard.url}/console/login/staff/callback"
-    environment = {**os.environ, "PORT": str(port), "REDIRECT": callback, "SIGNED_OUT": f"{yard.url}/console/login"}
+    # Whoever comes to an app at NAME.localhost is asked at localhost who they are.
+    origins = (yard.url, local_url(yard))
+    callbacks = " ".join(f"{one}/console/login/staff/callback" for one in origins)
+    environment = {**os.environ, "PORT": str(port), "REDIRECTS": callbacks, "SIGNED_OUT": f"{yard.url}/console/login"}
     log = tmp_path_factory.mktemp("provider") / "log"
     with log.open("wb") as output:
         node = subprocess.Popen(["node", "server.mjs"], cwd=folder, env=environment, stdout=output, stderr=output)
@@ -47,6 +52,10 @@ def issuer(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     finally:
         node.kill()
         node.wait()
+
+
+def local_url(yard: Yard) -> str:
+    return yard.url.replace("127.0.0.1", "localhost")
 
 
 def installed() -> Path:
@@ -158,3 +167,57 @@ def test_an_address_that_the_provider_has_not_verified_opens_nothing(
     assert "mallory@example.org" not in [one["email"] for one in yard.client().access.users()]
     assert "sign in by staff" in yard.command("audit", "mallory").stdout
     assert "the secret of the client" not in yard.log("control") + yard.log("gateway")
+
+
+APP = """
+import json, os, urllib.request
+import jwt
+
+KEYS = jwt.PyJWKClient(os.environ["MODELYARD_URL"] + "/api/v1/tokens/keys")
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"].endswith("shutdown"):
+                return
+    token = dict(scope["headers"])[b"x-modelyard-identity"].decode()
+    key = KEYS.get_signing_key_from_jwt(token)
+    told = jwt.decode(token, key, algorithms=["ES256"], audience="app/board", issuer="modelyard")
+    page = f"<!doctype html><title>Board</title><p>verified {told['email']} of {', '.join(told['groups'])}</p>"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+    await send({"type": "http.response.body", "body": page.encode()})
+"""
+
+
+@pytest.fixture
+def chromium() -> Iterator[Chromium]:
+    if find_chromium() is None:
+        pytest.skip("no Chromium on this machine; Debian's package is `chromium`")
+    with a_browser() as one:
+        yield one
+
+
+def test_an_app_verifies_who_came_by_the_provider_in_a_real_browser(
+    chromium: Chromium, yard: Yard, provider: str, tmp_path: Path
+) -> None:
+    (tmp_path / "board.py").write_text(APP)
+    (tmp_path / "modelyard.yaml").write_text(
+        "- {name: board, kind: app, app: 'board:app', access: {groups: [people]}, start_limit: 60s}\n"
+    )
+    deployed = yard.command("deploy", str(tmp_path))
+    assert deployed.returncode == 0, deployed.stderr
+    page = a_context(chromium).new_page()
+    port = local_url(yard).rpartition(":")[2]
+    page.goto(f"http://board.localhost:{port}/")
+    page.get_by_role("link", name="Sign in with the staff's site").click()
+    assert page.url.startswith(provider)
+    page.locator("input[name=login]").fill("ada")
+    page.locator("input[name=password]").fill("whatever")
+    page.get_by_role("button", name="Sign-in").click()
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("verified ada@example.org of people")).to_be_visible()
+    assert page.url == f"http://board.localhost:{port}/"
+    assert "modelyard_session" not in [one.get("name") for one in page.context.cookies(page.url)]
+    page.context.close()
