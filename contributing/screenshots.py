@@ -146,7 +146,6 @@ PAGES = {
     "overview": "",
     "endpoints": "/endpoints",
     "endpoint": "/endpoints/house-price?since=15m",
-    "broken": "/endpoints/summaries",
     "apps": "/apps",
     "app": "/apps/pickups",
     "sites": "/sites",

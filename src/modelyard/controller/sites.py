@@ -11,6 +11,7 @@ import mimetypes
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from modelyard_worker.records import write_json
 
@@ -22,14 +23,17 @@ from modelyard.domain.sites import KIND, Site, site_from
 from modelyard.errors import ModelyardError
 from modelyard.protocol.sites import SiteFile, SiteManifest, manifest_document, read_manifest
 from modelyard.protocol.table import HostEntry, host_key
-from modelyard.store.ports import Artifacts, Store
+from modelyard.store.ports import Artifacts, Store, TreeFile
 
 COMPRESSED_FROM_BYTES = 1024
 """Smaller files are one packet either way."""
 
 COMPRESSED_TO_BYTES = 64 * 2**20
 LEVEL = 9
-"""It is done once, and read often."""
+BEST_QUALITY, LARGE_QUALITY = 11, 9
+"""It is done once, and read often: as well as it can be, but for large files, which would take minutes."""
+
+LARGE_BYTES = 2 * 2**20
 
 RETRY_SECONDS = 30.0
 KEPT_SECONDS = 600.0
@@ -154,8 +158,7 @@ class SitesPass:
             content = contents / one.sha256
             if not content.exists():
                 (laid_out / one.path).replace(content)
-            media_type = _media_type(one.path)
-            files[one.path] = SiteFile(one.sha256, one.size_bytes, media_type, _compressed(content, media_type))
+            files[one.path] = _site_file(one, content)
         shutil.rmtree(laid_out, ignore_errors=True)
         made = SiteManifest(str(contents), site.index, site.error, site.spa, site.cors, site.cache_seconds, files)
         write_json(str(manifest), manifest_document(made))
@@ -177,18 +180,41 @@ def _media_type(path: str) -> str:
     return f"{found}; charset=utf-8" if found.startswith("text/") or found == "application/json" else found
 
 
-def _compressed(content: Path, media_type: str) -> int | None:
-    """Size of the compressed form, which then lies beside the content; None where it would not be smaller."""
-    size = content.stat().st_size
-    if not media_type.startswith(_TEXT) or not COMPRESSED_FROM_BYTES <= size <= COMPRESSED_TO_BYTES:
-        return None
-    place = content.with_name(f"{content.name}.gz")
+def _site_file(file: TreeFile, content: Path) -> SiteFile:
+    """With the sizes of its compressed forms, which then lie beside the content."""
+    media_type = _media_type(file.path)
+    if not media_type.startswith(_TEXT) or not COMPRESSED_FROM_BYTES <= file.size_bytes <= COMPRESSED_TO_BYTES:
+        return SiteFile(file.sha256, file.size_bytes, media_type)
+    zipped = _compressed(content, ".gz", _gzip, file.size_bytes)
+    smaller_than = file.size_bytes if zipped is None else zipped
+    return SiteFile(
+        file.sha256, file.size_bytes, media_type, zipped, _compressed(content, ".br", _brotli, smaller_than)
+    )
+
+
+def _compressed(content: Path, suffix: str, compress: Callable[[bytes], bytes], smaller_than: int) -> int | None:
+    """Size of one compressed form; None where it would not be smaller."""
+    place = content.with_name(f"{content.name}{suffix}")
     if not place.exists():
-        # No time in it: the same content gives the same bytes.
-        made = gzip.compress(content.read_bytes(), LEVEL, mtime=0)
-        if len(made) >= size:
+        made = compress(content.read_bytes())
+        if len(made) >= smaller_than:
             return None
         aside = place.with_name(f"{place.name}.tmp")
         aside.write_bytes(made)
         aside.replace(place)
     return place.stat().st_size
+
+
+def _gzip(content: bytes) -> bytes:
+    # No time in it: the same content gives the same bytes.
+    return gzip.compress(content, LEVEL, mtime=0)
+
+
+def _brotli(content: bytes) -> bytes:
+    # Most yards have no site.
+    import brotli  # noqa: PLC0415
+
+    quality = BEST_QUALITY if len(content) <= LARGE_BYTES else LARGE_QUALITY
+    # Its stubs say nothing of types.
+    compress: Any = brotli.compress  # pyright: ignore[reportUnknownMemberType]
+    return bytes(compress(content, quality=quality))

@@ -7,6 +7,7 @@ its digest, which is also its entity tag: another version of a site changes the 
 import os
 import re
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
@@ -34,8 +35,26 @@ SEE_FOLDER = 308
 ANSWERS_MAX = 4096
 """Answers of one site that are kept as they are sent."""
 
+ACCEPTS_MAX = 256
+"""Accept-Encoding headers whose meaning is remembered; browsers have few."""
+
+_NOT_AT_ALL = (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
 _RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 _CONDITIONS = (b"if-none-match", b"range", b"origin")
+
+
+class Coding(NamedTuple):
+    """How a file can be compressed."""
+
+    word: bytes
+    """In HTTP's headers."""
+    suffix: str
+    """Of the content that is compressed so."""
+
+
+BROTLI, GZIP = Coding(b"br", ".br"), Coding(b"gzip", ".gz")
+CODINGS = (BROTLI, GZIP)
+"""The smallest first."""
 
 
 class Answer(NamedTuple):
@@ -53,25 +72,25 @@ class Site:
     """One version of a site."""
 
     def __init__(self, manifest: SiteManifest, *, private: bool) -> None:
-        self.answers: dict[tuple[bytes, bool], Answer] = {}
+        self.answers: dict[tuple[bytes, tuple[Coding, ...]], Answer] = {}
         self._manifest = manifest
         self._private = private
 
     def answer(self, path: bytes, fields: dict[bytes, bytes], *, wants_page: bool, contents: "Contents") -> Answer:
         """Raises NotFound, StoreFailed."""
-        takes_gzip = _takes_gzip(fields.get(b"accept-encoding", b""))
+        accepted = accepted_codings(fields.get(b"accept-encoding", b""))
         plain = not any(name in fields for name in _CONDITIONS)
         if plain:
-            kept = self.answers.get((path, takes_gzip))
+            kept = self.answers.get((path, accepted))
             if kept is not None:
                 return kept
         found = self._find(path, wants_page=wants_page)
         if isinstance(found, bytes):
             return Answer(SEE_FOLDER, b"location: %b\r\ncontent-length: 0\r\n" % found, b"")
         status, file = found
-        answer = self._made(status, file, fields, contents, takes_gzip=takes_gzip)
+        answer = self._made(status, file, fields, contents, accepted)
         if plain and status == 200 and answer.body is not None and len(self.answers) < ANSWERS_MAX:
-            self.answers[path, takes_gzip] = answer
+            self.answers[path, accepted] = answer
         return answer
 
     def _find(self, path: bytes, *, wants_page: bool) -> tuple[int, SiteFile] | bytes:
@@ -90,13 +109,19 @@ class Site:
         raise NotFound(f"cannot find {name[:100] or 'a page here'}")
 
     def _made(
-        self, status: int, file: SiteFile, fields: dict[bytes, bytes], contents: "Contents", *, takes_gzip: bool
+        self,
+        status: int,
+        file: SiteFile,
+        fields: dict[bytes, bytes],
+        contents: "Contents",
+        accepted: tuple["Coding", ...],
     ) -> Answer:
-        packed = takes_gzip and file.gzip_bytes is not None and b"range" not in fields
-        size = file.gzip_bytes if packed and file.gzip_bytes is not None else file.size_bytes
-        place = os.path.join(self._manifest.folder, f"{file.sha256}{'.gz' if packed else ''}")  # noqa: PTH118 (hot)
-        tag = b'"%b%b"' % (file.sha256[:32].encode(), b"-gzip" if packed else b"")
-        head = self._head(file, fields, tag, packed=packed)
+        coding, size = None, file.size_bytes
+        if b"range" not in fields:
+            coding, size = _smallest(file, accepted)
+        place = os.path.join(self._manifest.folder, file.sha256 + (coding.suffix if coding else ""))  # noqa: PTH118 (hot)
+        tag = b'"%b%b"' % (file.sha256[:32].encode(), b"-%b" % coding.word if coding else b"")
+        head = self._head(file, fields, tag, coding)
         if status == 200 and _matches(fields.get(b"if-none-match"), tag):
             return Answer(304, head, b"")
         if status == 200 and b"range" in fields and fields.get(b"if-range", tag) == tag:
@@ -111,7 +136,7 @@ class Site:
         body = contents.read(place, size) if size <= KEPT_FILE_BYTES_MAX else None
         return Answer(status, head, body, place, 0, size)
 
-    def _head(self, file: SiteFile, fields: dict[bytes, bytes], tag: bytes, *, packed: bool) -> bytes:
+    def _head(self, file: SiteFile, fields: dict[bytes, bytes], tag: bytes, coding: "Coding | None") -> bytes:
         seconds = self._manifest.cache_seconds
         cache = b"max-age=%d" % seconds if seconds else b"no-cache"
         lines = [
@@ -119,9 +144,9 @@ class Site:
             b"cache-control: %b%b\r\n" % (b"private, " if self._private else b"", cache),
             b"x-content-type-options: nosniff\r\n",
         ]
-        if packed:
-            lines.append(b"content-encoding: gzip\r\n")
-        varies = [b"accept-encoding"] if file.gzip_bytes is not None else []
+        if coding is not None:
+            lines.append(b"content-encoding: %b\r\n" % coding.word)
+        varies = [b"accept-encoding"] if file.gzip_bytes is not None or file.brotli_bytes is not None else []
         if self._manifest.cors:
             varies.append(b"origin")
             lines.append(self.cors_lines(fields))
@@ -282,12 +307,24 @@ def check_method(method: bytes) -> None:
         raise InvalidValue(f"cannot {method.decode('latin-1')} a file of a site", "use GET")
 
 
-def _takes_gzip(accepts: bytes) -> bool:
-    for one in accepts.split(b","):
+@lru_cache(ACCEPTS_MAX)
+def accepted_codings(accepts: bytes) -> tuple[Coding, ...]:
+    """Those of ours that Accept-Encoding allows (RFC 9110, 12.5.3), the smallest first."""
+    weights: dict[bytes, bool] = {}
+    for one in accepts.lower().split(b","):
         name, _, quality = one.partition(b";")
-        if name.strip().lower() in (b"gzip", b"*"):
-            return quality.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
-    return False
+        weights[name.strip()] = quality.replace(b" ", b"") not in _NOT_AT_ALL
+    every = weights.get(b"*", False)
+    return tuple(one for one in CODINGS if weights.get(one.word, every))
+
+
+def _smallest(file: SiteFile, accepted: tuple[Coding, ...]) -> tuple[Coding | None, int]:
+    """The form that is sent, and its size."""
+    for coding in accepted:
+        size = file.brotli_bytes if coding is BROTLI else file.gzip_bytes
+        if size is not None:
+            return coding, size
+    return None, file.size_bytes
 
 
 def _matches(condition: bytes | None, tag: bytes) -> bool:

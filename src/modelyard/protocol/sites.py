@@ -14,13 +14,15 @@ class SiteFile:
     size_bytes: int
     media_type: str
     gzip_bytes: int | None = None
-    """Size of the compressed form; None where there is none."""
+    """Size of the form that gzip compressed; None where there is none."""
+    brotli_bytes: int | None = None
+    """Likewise of Brotli's, which is smaller still."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteManifest:
     folder: str
-    """Where the contents lie: `SHA256`, and `SHA256.gz` compressed."""
+    """Where the contents lie: `SHA256`, and `SHA256.gz` and `SHA256.br` compressed."""
     index: str
     error: str | None
     spa: bool

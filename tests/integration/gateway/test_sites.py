@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 from modelyard_worker.records import write_json
@@ -34,10 +35,13 @@ def lay_out(folder: Path, pages: dict[str, bytes], **more: Any) -> HostEntry:
         digest = hashlib.sha256(content).hexdigest()
         (contents / digest).write_bytes(content)
         packed = gzip.compress(content) if path.endswith((".html", ".js")) else None
-        if packed is not None:
-            (contents / f"{digest}.gz").write_bytes(packed)
+        smaller = brotli.compress(content) if path.endswith(".html") else None
+        for suffix, made in (("gz", packed), ("br", smaller)):
+            if made is not None:
+                (contents / f"{digest}.{suffix}").write_bytes(made)
         kind = "text/html; charset=utf-8" if path.endswith(".html") else "application/octet-stream"
-        files[path] = SiteFile(digest, len(content), kind, len(packed) if packed is not None else None)
+        sizes = [len(made) if made is not None else None for made in (packed, smaller)]
+        files[path] = SiteFile(digest, len(content), kind, *sizes)
     options: dict[str, Any] = {
         "index": "index.html",
         "error": "404.html",
@@ -64,7 +68,6 @@ def test_a_site_shows_its_pages_and_its_own_page_for_what_is_not_there(served: A
     with served() as client:
         home = client.get("/")
         assert (home.status_code, home.content) == (200, PAGES["index.html"])
-        assert home.headers["content-encoding"] == "gzip"
         assert home.headers["vary"] == "accept-encoding"
         folder = client.get("/about")
         assert (folder.status_code, folder.headers["location"]) == (308, "/about/")
@@ -74,6 +77,31 @@ def test_a_site_shows_its_pages_and_its_own_page_for_what_is_not_there(served: A
         head = client.head("/data.bin")
         assert (head.content, head.headers["content-length"]) == (b"", str(len(PAGES["data.bin"])))
         assert client.post("/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("accepts", "page", "script"),
+    [
+        ("gzip, deflate, br, zstd", "br", "gzip"),
+        ("gzip", "gzip", "gzip"),
+        ("br;q=0, *", "gzip", "gzip"),
+        ("br;q=0.5, gzip;q=0.000", "br", None),
+        ("*;q=0", None, None),
+        ("identity", None, None),
+    ],
+)
+def test_whoever_takes_it_gets_the_smallest_form(
+    served: Any, accepts: str, page: str | None, script: str | None
+) -> None:
+    with served() as client:
+        for path, coding in (("/", page), ("/app.js", script), ("/data.bin", None)):
+            found = client.get(path, headers={"accept-encoding": accepts})
+            assert (path, found.headers.get("content-encoding")) == (path, coding)
+            assert found.content == PAGES[path.removeprefix("/") or "index.html"]
+            again = client.get(path, headers={"accept-encoding": accepts, "if-none-match": found.headers["etag"]})
+            assert again.status_code == 304
+        part = client.get("/", headers={"accept-encoding": accepts, "range": "bytes=0-3"})
+        assert (part.status_code, part.content) == (206, b"<h1>"), "of the file as it is"
 
 
 @pytest.mark.parametrize(
