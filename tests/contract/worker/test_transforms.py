@@ -109,6 +109,17 @@ def test_each_file_of_a_folder_has_an_output_of_its_name_with_the_same_order(tmp
     assert place.progress["objects_done"] == 3
 
 
+def test_what_lies_in_the_input_and_was_put_out_is_not_scored(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write("rows.jsonl", numbers(3))
+    for job in ("out/1", "out/2"):
+        assert place.run(output=str(place.input / job)) == 0, place.said
+        assert place.result["objects"] == 1
+        shutil.rmtree(place.base)
+        place.base.mkdir()
+    assert sorted(one.name for one in (place.input / "out").rglob("*.out")) == ["rows.jsonl.out"] * 2
+
+
 def test_a_single_file_is_named_after_itself(tmp_path: Path) -> None:
     place = Place(tmp_path)
     file = place.write("rows.jsonl", numbers(3))

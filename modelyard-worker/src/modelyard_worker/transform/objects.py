@@ -97,6 +97,9 @@ def _list(plan: TransformPlan) -> List[Object]:
         # What begins with a dot is somebody's own: partial outputs, a checkout's folder.
         folders[:] = [one for one in folders if not one.startswith(".") and os.path.join(folder, one) != plan.output]
         paths += [os.path.join(folder, one) for one in names if not one.startswith(".")]
+    if plan.output.startswith(os.path.join(plan.input, "")):
+        # Outputs of others may lie there too, `data/out/price-transform-1`.
+        paths = [one for one in paths if not one.endswith(SUFFIX)]
     if not paths:
         raise InputGone(f"cannot find anything to score in {plan.input}: it holds no file")
     if len(paths) > OBJECTS_MAX:
