@@ -13,9 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from modelyard_worker.algorithms.port import save
 from modelyard_worker.transform import chunks
 from modelyard_worker.transform.objects import find_objects, format_of
 from modelyard_worker.transform.plan import TransformPlan
@@ -280,12 +278,7 @@ class Predictor:
 
 def test_a_model_with_several_outputs_answers_a_row_of_them_for_each_row(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    arrays = {"predictor_type": np.array("binary_classifier"), "weights": np.array([[1.0, -1.0]])}
-    arrays |= {"bias": np.zeros(1), "mean": np.zeros(2), "threshold": np.array(0.5)}
-    save("linear-learner", arrays, str(place.package / "model" / "model.npz"))
-    model = {"name": "m", "version": 1, "framework": "builtin", "file": "model.npz"}
-    document = {"format": 1, "predictor": None, "model": model, "libraries": []}
-    (place.package / "package.json").write_text(json.dumps(document))
+    place.serve_classifier(1.0, -1.0)
     place.write("rows.csv", "1,1\n0,9\n")
     place.write("rows.jsonl", "[1,1]\n[9,0]\n")
     assert place.run(join="Input", output_filter="$[0,-1]", input=str(place.input / "rows.csv")) == 0, place.said

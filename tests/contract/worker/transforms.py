@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from modelyard_worker.algorithms.port import save
 from modelyard_worker.records import read_json
 from modelyard_worker.transform.plan import PROGRESS, RESULT, TransformPlan, write_plan
 
@@ -38,6 +40,15 @@ class Place:
         (self.package / "code" / "predictor.py").write_text(predictor)
         predictor_spec = {"path": "predictor.py", "class": None, "config": {}, "python_path": None}
         document = {"format": 1, "predictor": predictor_spec, "model": None, "libraries": []}
+        (self.package / "package.json").write_text(json.dumps(document))
+
+    def serve_classifier(self, *weights: float) -> None:
+        """In the predictor's place a model without code that answers with `score` and `predicted_label`."""
+        arrays = {"predictor_type": np.array("binary_classifier"), "weights": np.array([weights])}
+        arrays |= {"bias": np.zeros(1), "mean": np.zeros(len(weights)), "threshold": np.array(0.5)}
+        save("linear-learner", arrays, str(self.package / "model" / "model.npz"))
+        model = {"name": "m", "version": 1, "framework": "builtin", "file": "model.npz"}
+        document = {"format": 1, "predictor": None, "model": model, "libraries": []}
         (self.package / "package.json").write_text(json.dumps(document))
 
     def plan(self, **changes: Any) -> TransformPlan:

@@ -100,6 +100,15 @@ def test_a_predictor_of_one_row_gets_each_as_an_object_and_its_keys_become_colum
     assert found == {"price": [row * 5 for row in range(ROWS)], "large": [row % 5 > 3 for row in range(ROWS)]}
 
 
+def test_several_outputs_of_a_model_are_columns_of_their_names(python: str, tmp_path: Path) -> None:
+    place = place_with_rows(python, tmp_path, SUMS)
+    place.serve_classifier(-1.0, 0.0, 0.0)
+    assert place.run() == 0, place.said
+    found = written(place)
+    assert list(found) == ["score", "predicted_label"]
+    assert found["predicted_label"] == [int(row == 0) for row in range(ROWS)]
+
+
 def test_a_row_that_cannot_be_scored_fails_the_object_and_leaves_no_output(python: str, tmp_path: Path) -> None:
     place = place_with_rows(python, tmp_path, ROW_BY_ROW.replace("config_refused", "700"))
     assert place.run() == 1
