@@ -40,12 +40,15 @@ def test_inputs_that_do_not_fit_are_refused_by_name(models: ModelFiles) -> None:
             assert told in refused.meta["message"]
 
 
-def test_several_outputs_are_only_written_as_json(models: ModelFiles) -> None:
+def test_several_outputs_are_an_object_of_lists_or_a_row_of_csv(models: ModelFiles) -> None:
     with models.place() as place, place.replica(models.package(place, "classes")) as replica:
         client = replica.connect()
         rows = models.cases["classes"]["ask"]
-        assert client.ask(rows, accept="text/csv").status == 406
-        assert client.ask(rows[:1], accept="application/json").json["output_label"] == [0]
+        (label,), (shares,) = client.ask(rows[:1], accept="application/json").json.values()
+        cells = bytes(client.ask(rows[:1], accept="text/csv").body).decode().strip().split(",")
+        assert label == int(cells[0]) == 0
+        assert list(map(float, cells[1:])) == pytest.approx(list(shares.values()))
+        assert client.ask(rows, accept="application/x-npy").status == 406
 
 
 def test_a_damaged_file_is_refused_with_the_librarys_words(models: ModelFiles) -> None:
