@@ -32,6 +32,9 @@ QUALITY = 40
 ASKING_SECONDS = 120.0
 CAPTURE_TRIES = 5
 
+OTHER_KINDS = ("wide-dark", "narrow-light", "narrow-dark")
+"""Of pictures, beside those that are wide and light."""
+
 HOUSE = {"rooms": 3, "area": 80.0}
 
 YARD_FILE = """\
@@ -200,6 +203,7 @@ def main() -> int:
             for dark in (False, True):
                 take(browser, yard, size, f"{width}-{'dark' if dark else 'light'}", dark=dark)
     total = sum(file.stat().st_size for file in IMAGES.glob("*.webp"))
+    (IMAGES / "README.md").write_text(gallery())
     sys.stdout.write(f"{len([*IMAGES.glob('*.webp')])} pictures, {total / 1e6:.1f} MB\n")
     return 0
 
@@ -337,6 +341,15 @@ def take(browser: Browser, yard: Yard, size: tuple[int, int], kind: str, *, dark
     for name, path in PAGES.items():
         shoot(name, path)
     context.close()
+
+
+def gallery() -> str:
+    """The page that shows what there is, wide and light, with links to the others."""
+    lines = ["# The console in pictures", "", "`python -m contributing.screenshots` makes all of it anew.", ""]
+    for name, path in {"login": "/login", **PAGES}.items():
+        others = ", ".join(f"[{kind.replace('-', ' and ')}]({name}-{kind}.webp)" for kind in OTHER_KINDS)
+        lines += [f"## `/console{path}`", "", f"![{name}]({name}-wide-light.webp)", "", others, ""]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def captured(session: Any) -> bytes:

@@ -216,5 +216,5 @@ def _brotli(content: bytes) -> bytes:
 
     quality = BEST_QUALITY if len(content) <= LARGE_BYTES else LARGE_QUALITY
     # Its stubs say nothing of types.
-    compress: Any = brotli.compress  # pyright: ignore[reportUnknownMemberType]
+    compress: Any = brotli.compress  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return bytes(compress(content, quality=quality))
