@@ -153,3 +153,12 @@ def test_what_is_shown_of_a_page_frames_and_scripts_nothing_else(api: Api) -> No
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-host", "forwarded", "x-host", "x-original-host"])
+def test_no_header_but_host_says_where_the_yard_is(api: Api, header: str) -> None:
+    value = "host=evil.example" if header == "forwarded" else "evil.example"
+    link = api.post("/links", headers={header: value}).json()
+    assert "evil.example" not in link["url"]
+    page = api.talk(lambda client: client.get("/console/login", headers={header: value}))
+    assert "evil.example" not in page.text

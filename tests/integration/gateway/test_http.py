@@ -42,7 +42,22 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(first.split()[1]), headers, body
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "ab cd", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "localhost@evil.example",
+        "localhost:8400@evil.example",
+        "evil.example:localhost",
+        "evil.example#localhost",
+        "evil.example/localhost",
+        "localhost, evil.example",
+        "ab cd",
+        "",
+    ],
+)
 def test_a_foreign_host_is_refused(gateway: Any, host: str) -> None:
     connection = gateway.start().connect()
     connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: " + host.encode() + b"\r\n\r\n")
