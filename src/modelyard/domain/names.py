@@ -52,12 +52,15 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_key[found[0]] if found else None
 
 
+_LISTED_BY = {"model": "models", "run": "runs", "transform": "transforms", "tuning": "tunings"}
+"""Kind -> the command that lists what there is; `get` where it has none of its own."""
+
+
 def not_found(kind: str, name: str, known: Iterable[str]) -> NotFound:
     """The refusal for a name that is not there, with the nearest of the known ones as hint."""
     close = nearest(name, known)
-    return NotFound(
-        f"cannot find {kind} {name!r}", f"did you mean {close}?" if close else "`modelyard get` lists what is there"
-    )
+    listed = f"`modelyard {_LISTED_BY.get(kind, 'get')}` lists what is there"
+    return NotFound(f"cannot find {kind} {name!r}", f"did you mean {close}?" if close else listed)
 
 
 def parse_reference(text: str) -> tuple[str | None, str]:

@@ -96,4 +96,5 @@ def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(NotFound) as refused:
         resolve("fruad", KNOWN)
     assert refused.value.hint == "did you mean fraud?"
-    assert not_found("run", "zzz", []).hint == "`modelyard get` lists what is there"
+    assert not_found("run", "zzz", []).hint == "`modelyard runs` lists what is there"
+    assert not_found("endpoint", "zzz", []).hint == "`modelyard get` lists what is there"
