@@ -1,5 +1,6 @@
 """What a deployment may hold beside endpoints: for each kind, how its document is checked and completed."""
 
+import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -38,4 +39,5 @@ def check_resource(kind: str, asked: Asked) -> JsonObject:
         close = nearest(kind, known)
         hint = f"did you mean {close}?" if close else f"kinds are {', '.join(known)}"
         raise InvalidValue(f"cannot deploy {asked.name}: {kind!r} is not a kind", hint)
-    return check(asked)
+    # As it is read back: a tuple and a list, which are one in JSON, would be a change with every deploy.
+    return json.loads(json.dumps(check(asked)))

@@ -1,5 +1,10 @@
 """Deploying through the interface: packages are built, versions resolved, all or nothing wished."""
 
+import json
+from typing import Any
+
+import pytest
+
 from modelyard.domain.endpoints import EndpointState, EndpointStatus, ReplicaStatus, VersionState
 from tests.integration.api.yard_over_http import MODEL, Api, refusal
 
@@ -168,3 +173,29 @@ def test_an_endpoint_is_not_called_as_an_address_of_the_yards_own(api: Api) -> N
     assert "/console" in error["message"]
     assert error["hint"] == "choose another, such as Console-model"
     assert api.store.endpoints.select() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        (
+            "gateway",
+            {
+                "routes": [{"key": "GET /", "target": {"url": "https://example.com"}, "query": ["q"]}],
+                "cors": {"origins": ["*"]},
+                "hosts": ["api.example.com"],
+                "authorizers": {"people": {"issuer": "https://login.example.com", "audience": ["shop"]}},
+            },
+        ),
+        ("site", {"hosts": ["docs.example.com"], "cors": ["*"], "access": {"groups": ["staff"]}}),
+        ("alarm", {"endpoint": "price", "metric": "errors_5xx", "comparison": ">", "threshold": 1.0}),
+    ],
+)
+def test_the_same_document_of_a_kind_is_no_change(api: Api, kind: str, spec: dict[str, Any]) -> None:
+    api.register()
+    api.deploy(PRICE)
+    tree = {"tree": api.tree({"index.html": b"<h1>docs</h1>"})} if kind == "site" else {}
+    changes = [api.deploy({"kind": kind, "name": "one", "spec": {**spec, **tree}}).json() for _ in range(2)]
+    assert [one["outcomes"][0]["change"] for one in changes] == ["creating", "is up to date"], changes
+    kept = api.store.resources.get(kind, "one").wished.spec
+    assert json.loads(json.dumps(kept)) == kept, "a database gives it back as it was"
