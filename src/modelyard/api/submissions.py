@@ -7,7 +7,8 @@ alone. What the jobs are is a batch's transforms and a training's runs; the word
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,17 +32,20 @@ from modelyard.api.transforms import (
 )
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
+from modelyard.domain.batches import KIND as BATCH
 from modelyard.domain.globs import compile_glob
 from modelyard.domain.runs import Run, RunStatus
 from modelyard.domain.transforms import Transform
 from modelyard.errors import Conflict, InvalidValue, NotFound, Unavailable
-from modelyard.store.disk import disk
+from modelyard.store.disk import disk, sync_files, sync_folder
 
 BATCH_KIND, TASK_KIND = "BatchAPI", "TaskAPI"
 
 BATCH_BYTES_MAX = 256 * 2**10
 """Cortex's limit for the items of one batch."""
 
+BATCHES = "batches"
+"""Where they are in a job's folder: a file each."""
 BATCHES_MAX = 100_000
 FILE_BYTES_MAX = 2**30
 """Of one delimited file: it is read while the job is accepted."""
@@ -241,25 +245,20 @@ def routes(yard: Yard) -> APIRouter:
 
 def _submit(yard: Yard, name: str, job: BatchJob) -> Transform:
     """Its batches are written first: a transform whose input is not whole would score a part of it."""
-    folder = _new_folder(yard)
-    number = -1
-    with disk("write", folder):
-        for number, batch in enumerate(_batches(job)):
-            if number >= BATCHES_MAX:
-                raise InvalidValue(f"cannot take a job of more than {BATCHES_MAX} batches", "raise batch_size")
-            (folder / "batches" / f"{number:06d}.json").write_bytes(_encoded(batch))
+    yard.store.resources.get(BATCH, name)
     options = TransformOptions(processes=job.workers, content_type="application/json", split="None", max_payload_mb=1)
-    changes = TransformChanges(input=str(folder / "batches"), options=options)
     letters = job.sqs_dead_letter_queue
-    return start_batch(
-        yard,
-        name,
-        changes,
-        submitted=_submitted(job, number + 1),
-        job_output=str(folder / "out"),
-        max_runtime_seconds=job.timeout,
-        retries=letters.max_receive_count - 1 if letters is not None else None,
-    )
+    with _new_folder(yard) as folder:
+        count = _write(folder, ((f"{number:06d}", batch) for number, batch in enumerate(_batches(job))))
+        return start_batch(
+            yard,
+            name,
+            TransformChanges(input=str(folder / BATCHES), options=options),
+            submitted=_submitted(job, count),
+            job_output=str(folder / "out"),
+            max_runtime_seconds=job.timeout,
+            retries=letters.max_receive_count - 1 if letters is not None else None,
+        )
 
 
 def _submitted(job: BatchJob, batches: int) -> dict[str, Any]:
@@ -273,12 +272,32 @@ def _submitted(job: BatchJob, batches: int) -> dict[str, Any]:
     }
 
 
-def _new_folder(yard: Yard) -> Path:
-    """For the batches of a job; in it `batches` is there already."""
+@contextmanager
+def _new_folder(yard: Yard) -> Generator[Path]:
+    """For the batches of a job; gone again where the job is not taken."""
     folder = yard.home.transforms / f"submitted-{secrets.token_hex(8)}"
+    try:
+        yield folder
+    except BaseException:
+        # Where it failed after the job was written down, the job goes on and needs it.
+        if not any(Path(one.spec.input).parent == folder for one in yard.store.transforms.unfinished()):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(folder: Path, batches: Iterable[tuple[str, list[Any]]]) -> int:
+    """Writes a job's batches, durably, because the job is about to be acknowledged; how many there are."""
+    place, count = folder / BATCHES, 0
     with disk("write", folder):
-        (folder / "batches").mkdir(parents=True)
-    return folder
+        place.mkdir(parents=True)
+        for name, batch in batches:
+            if count >= BATCHES_MAX:
+                raise InvalidValue(f"cannot take a job of more than {BATCHES_MAX} batches", "raise batch_size")
+            (place / f"{name}.json").write_bytes(_encoded(batch))
+            count += 1
+        sync_files(place)
+        sync_folder(folder.parent)
+    return count
 
 
 def _dead_letters(yard: Yard, transform: Transform) -> Iterator[DeadLetter]:
@@ -295,21 +314,20 @@ def _dead_letters(yard: Yard, transform: Transform) -> Iterator[DeadLetter]:
 
 
 def _redrive(yard: Yard, transform: Transform) -> Transform:
-    folder = _new_folder(yard)
-    batches = 0
-    with disk("write", folder):
-        for one in _dead_letters(yard, transform):
-            (folder / "batches" / f"{one.batch}.json").write_bytes(_encoded(one.items))
-            batches += 1
-    if not batches:
-        shutil.rmtree(folder)
-        raise Conflict(f"cannot drive job {transform.id} again: it has no dead letters", "see its job_status")
-    # What nobody named a place for lies beside the batches; elsewhere its answers join those of the first job.
-    own = Path(transform.spec.output).is_relative_to(yard.home.transforms)
-    output = str(folder / "out") if own else transform.spec.output
-    submitted = {**transform.spec.submitted, "total_batch_count": batches}
-    spec = replace(transform.spec, input=str(folder / "batches"), output=output, submitted=submitted, scheduled_at=None)
-    anew = yard.store.transforms.create(spec, yard.clock.now())
+    with _new_folder(yard) as folder:
+        count = _write(folder, ((one.batch, one.items) for one in _dead_letters(yard, transform)))
+        if not count:
+            raise Conflict(f"cannot drive job {transform.id} again: it has no dead letters", "see its job_status")
+        # What nobody named a place for lies beside the batches; elsewhere its answers join those of the first job.
+        own = Path(transform.spec.output).is_relative_to(yard.home.transforms)
+        spec = replace(
+            transform.spec,
+            input=str(folder / BATCHES),
+            output=str(folder / "out") if own else transform.spec.output,
+            submitted={**transform.spec.submitted, "total_batch_count": count},
+            scheduled_at=None,
+        )
+        anew = yard.store.transforms.create(spec, yard.clock.now())
     accept_transform(yard, anew)
     return anew
 

@@ -11,6 +11,9 @@ from modelyard.errors import StoreFailed
 ASIDE_SECONDS_MAX = 86400.0
 """Something written aside that is older was left behind by a process that died."""
 
+FILES_SYNCED_ONE_BY_ONE_MAX = 64
+"""Beyond so many, everything that the kernel holds back is written at once: that is sooner done."""
+
 _HINTS = {
     errno.ENOSPC: "the disk is full: make room, then try again",
     errno.EDQUOT: "the disk quota is used up: make room, then try again",
@@ -39,3 +42,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_files(folder: Path) -> None:
+    """Makes the files of a folder, and that they are there, survive a power cut. Raises OSError."""
+    files = list(folder.iterdir())
+    if len(files) > FILES_SYNCED_ONE_BY_ONE_MAX:
+        os.sync()
+    else:
+        for file in files:
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+    sync_folder(folder)
+    sync_folder(folder.parent)

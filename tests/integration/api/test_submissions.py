@@ -1,6 +1,7 @@
 """Jobs as Cortex's clients submit them: a BatchAPI's items become requests, a TaskAPI's config hyperparameters."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from modelyard.domain.runs import RunStatus, RunStep
 from modelyard.domain.transforms import TransformStatus
+from modelyard.errors import StoreFailed
+from modelyard.store.disk import FILES_SYNCED_ONE_BY_ONE_MAX
 from tests.integration.api.yard_over_http import Api, refusal
 
 ITEMS = {"workers": 2, "item_list": {"items": [1, 2, 3, 4, 5], "batch_size": 2}, "config": {"k": 3}}
@@ -104,6 +107,34 @@ def test_how_a_job_failed_is_told_in_cortexs_words(deployed: Api, reason: str, f
 def test_what_is_no_job_is_refused_and_leaves_nothing(deployed: Api, body: dict[str, Any], said: str) -> None:
     assert said in json.dumps(refusal(deployed.post("/batches/score/jobs", body), 400, "invalid_value"))
     assert deployed.store.transforms.select() == []
+    refusal(deployed.post("/batches/nosuch/jobs", ITEMS), 404, "not_found")
+    assert not list(deployed.home.transforms.glob("submitted-*"))
+
+
+def test_a_job_that_was_written_down_keeps_its_batches_whatever_fails_then(
+    deployed: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise StoreFailed("cannot write the event")
+
+    monkeypatch.setattr(deployed.store.events, "add", fails)
+    refusal(deployed.post("/batches/score/jobs", ITEMS), 500, "store_failed")
+    assert len(list(Path(deployed.store.transforms.get("score-1").spec.input).iterdir())) == 3
+
+
+@pytest.mark.parametrize("count", [3, FILES_SYNCED_ONE_BY_ONE_MAX + 1])
+def test_a_job_is_on_disk_when_it_is_answered(deployed: Api, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+    monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
+    answer = deployed.post("/batches/score/jobs", {"item_list": {"items": list(range(count))}})
+    given = Path(deployed.store.transforms.get(answer.json()["job_id"]).spec.input)
+    files = {str(one) for one in given.iterdir()}
+    assert len(files) == count
+    assert files <= set(synced) or "all" in synced
+    assert {str(given), str(given.parent), str(given.parent.parent)} <= set(synced)
 
 
 def test_a_body_that_says_it_is_a_form_is_refused_with_the_remedy(deployed: Api) -> None:
