@@ -5,14 +5,15 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
 
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
 DATA = Path(__file__).parent / "data" / "pickups.csv"
-CELL_DEGREES = 0.004
-"""Side of a square of the map: some 400 m."""
+# Side of a square of the map: some 200 m. A comment, because Streamlit writes a string that stands alone on the page.
+CELL_DEGREES = 0.002
 
 AREA = {"lat": (40.6, 40.9), "lon": (-74.06, -73.75)}
 
@@ -30,22 +31,34 @@ def read_pickups() -> pd.DataFrame:
     )
 
 
-def squares(pickups: pd.DataFrame) -> pd.DataFrame:
-    """How many pickups each square of the map has; those outside the area are left out."""
+def squares(pickups: pd.DataFrame) -> list[dict[str, Any]]:
+    """The map's squares with how many pickups each has, as GeoJSON; those outside the area are left out."""
     inside = pickups[pickups["lat"].between(*AREA["lat"]) & pickups["lon"].between(*AREA["lon"])]
-    cells = (inside[["lat", "lon"]] / CELL_DEGREES).round() * CELL_DEGREES
-    return cells.groupby(["lat", "lon"]).size().reset_index(name="pickups")
+    cells = (inside[["lat", "lon"]] / CELL_DEGREES).round().astype(int)
+    counts = cells.groupby(["lat", "lon"]).size()
+    return [square(lat * CELL_DEGREES, lon * CELL_DEGREES, int(count)) for (lat, lon), count in counts.items()]
+
+
+def square(lat: float, lon: float, pickups: int) -> dict[str, Any]:
+    north, south, east, west = (
+        lat + CELL_DEGREES / 2,
+        lat - CELL_DEGREES / 2,
+        lon + CELL_DEGREES / 2,
+        lon - CELL_DEGREES / 2,
+    )
+    # Clockwise, or it would be the rest of the world.
+    corners = [[west, south], [west, north], [east, north], [east, south], [west, south]]
+    place = {"type": "Polygon", "coordinates": [corners]}
+    return {"type": "Feature", "geometry": place, "lat": round(lat, 3), "lon": round(lon, 3), "pickups": pickups}
 
 
 def draw_map(pickups: pd.DataFrame) -> alt.Chart:
     """Without tiles of a map server: the city shows by where its people are, and the page asks nobody else."""
     return (
-        alt.Chart(squares(pickups))
-        .mark_square(size=34, opacity=0.9)
+        alt.Chart(alt.Data(values=squares(pickups)))
+        .mark_geoshape()
         .encode(
-            longitude="lon:Q",
-            latitude="lat:Q",
-            color=alt.Color("pickups:Q", scale=alt.Scale(type="log", scheme="viridis")),
+            color=alt.Color("pickups:Q", scale=alt.Scale(type="log", scheme="plasma")),
             tooltip=["pickups:Q", "lat:Q", "lon:Q"],
         )
         .project("mercator")
@@ -56,8 +69,8 @@ def draw_map(pickups: pd.DataFrame) -> alt.Chart:
 st.set_page_config(page_title="Pickups", layout="wide")
 who = st.context.headers.get("X-Forwarded-Email") or st.context.headers.get("X-Forwarded-User") or "nobody we know"
 groups = st.context.headers.get("X-Forwarded-Groups") or "no group"
-st.title("Pickups in New York, September 2014")
-st.caption(f"Seen by {who} ({groups})")
+st.title("Pickups in New York")
+st.write(f"September 2014, seen by {who} ({groups})")
 
 everything = read_pickups()
 bases = st.sidebar.multiselect("Bases", sorted(everything["base"].unique()))

@@ -6,6 +6,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import streamlit as st
@@ -15,13 +16,12 @@ ENDPOINT = os.environ.get("ENDPOINT", "text")
 ANSWER_SECONDS = 60.0
 
 
-def write_on(prompt: str, length: int, temperature: float, seed: int) -> Iterator[str]:
+def write_on(wish: dict[str, Any]) -> Iterator[str]:
     """The answer's parts, as they come."""
     token = st.context.headers.get("X-Modelyard-Token")
     headers = {"accept": "text/plain", **({"authorization": f"Bearer {token}"} if token else {})}
-    asked = {"prompt": prompt, "length": length, "temperature": temperature, "seed": seed}
     url = f"{YARD}/endpoints/{ENDPOINT}/invocations"
-    with httpx.stream("POST", url, json=asked, headers=headers, timeout=ANSWER_SECONDS) as answer:
+    with httpx.stream("POST", url, json=wish, headers=headers, timeout=ANSWER_SECONDS) as answer:
         if answer.is_error:
             answer.read()
             raise RuntimeError(answer.json()["error"]["message"])
@@ -30,15 +30,22 @@ def write_on(prompt: str, length: int, temperature: float, seed: int) -> Iterato
 
 st.set_page_config(page_title="Text, written on")
 st.title("Text, written on")
-with st.form("asked"):
+with st.form("wish"):
     prompt = st.text_input("Prompt", "ROMEO:")
-    length = st.slider("Characters", 20, 2000, 400)
-    temperature = st.slider("Temperature", 0.1, 2.0, 0.8)
-    seed = st.number_input("Seed", 0, 2**31 - 1, 0)
+    wish = {
+        "prompt": prompt,
+        "length": st.slider("Characters", 20, 2000, 400),
+        "characters_per_second": st.slider("Characters a second", 10, 500, 40),
+        "temperature": st.slider("Temperature", 0.1, 2.0, 0.8),
+        "seed": st.number_input("Seed", 0, 2**31 - 1, 0),
+    }
     asked = st.form_submit_button("Write on")
 if asked:
+    written, place = prompt, st.container(border=True).empty()
     try:
-        with st.container(border=True):
-            st.write_stream(write_on(prompt, length, temperature, int(seed)))
+        for part in write_on(wish):
+            written += part
+            # Not st.write_stream: that takes it for Markdown, and a play's lines for one paragraph.
+            place.text(written)
     except (httpx.HTTPError, RuntimeError) as error:
         st.error(f"The endpoint did not answer: {error}")

@@ -23,7 +23,7 @@ from modelyard.domain.providers import Admission, Provider, admit
 from modelyard.domain.users import User
 from modelyard.errors import ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.browsers import own_origin
-from modelyard.protocol.routes import CONSOLE
+from modelyard.protocol.routes import CONSOLE, NEXT_LENGTH_MAX
 
 ATTEMPT_SECONDS = 600.0
 """How long somebody may take to sign in at the provider."""
@@ -38,7 +38,7 @@ class Strict(BaseModel):
 
 
 class Begin(Strict):
-    next: Annotated[str, Field(max_length=TEXT_LENGTH_MAX)] = CONSOLE
+    next: Annotated[str, Field(max_length=NEXT_LENGTH_MAX)] = CONSOLE
 
 
 class Finish(Strict):

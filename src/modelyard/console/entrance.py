@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from modelyard.console.asking import HEADERS, ask, drop_cookie, has_session, is_secure, render, set_cookie
-from modelyard.console.sessions import PASSWORD, login_page
+from modelyard.console.sessions import login_page, password_page
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import APP_COOKIE, CONSOLE, ENTRANCE, ENTRY_COOKIE
@@ -42,7 +42,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         except Unauthorized:
             return await login_page(request, yard(), again, "This browser's session is over.")
         except Forbidden:
-            return RedirectResponse(PASSWORD, 303, headers=HEADERS)
+            return RedirectResponse(password_page(again), 303, headers=HEADERS)
         except ModelyardError as error:
             status = 404 if isinstance(error, NotFound) else 400
             return render("missing.html", {"message": error.message, "hint": error.hint}, status)

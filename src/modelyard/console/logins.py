@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from modelyard.console.asking import HEADERS, ask, cookie_name, drop_cookie, set_cookie
-from modelyard.console.sessions import PASSWORD, go_on, login_page, next_page, with_session
+from modelyard.console.sessions import go_on, login_page, next_page, password_page, with_session
 from modelyard.errors import ModelyardError, Unauthorized
 from modelyard.protocol.routes import CONSOLE, LOGIN
 
@@ -46,7 +46,8 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             opened = await ask(request, yard(), lambda client: client.access.finish_login(provider, **answer))
         except ModelyardError as error:
             return await login_page(request, yard(), CONSOLE, f"{error.message}. {error.hint or ''}")
-        target = PASSWORD if opened["must_change_password"] else next_page(opened["next"])
+        target = next_page(opened["next"])
+        target = password_page(target) if opened["must_change_password"] else target
         # Not a redirect: the browser would take it for the provider's doing still, and keep the session's cookie back.
         response = with_session(request, go_on(target), opened)
         drop_cookie(request, response, COOKIE)

@@ -116,7 +116,7 @@ async def _page(
 ) -> Response:
     """A page, or the login that leads to it, or the one that says that there is no such thing or that it is not for
     everybody."""
-    target = sessions.next_page(request.url.path)
+    target = sessions.next_page(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
     if not has_session(request):
         return await sessions.login_page(request, yard, target, "")
 
@@ -131,7 +131,7 @@ async def _page(
         return await sessions.login_page(request, yard, target, "This browser's session is over.")
     except Forbidden as error:
         me = await ask(request, yard, lambda client: client.access.me())
-        return _instead(error, 403) if not me["must_change_password"] else _to_password()
+        return _to_password(target) if me["must_change_password"] else _not_for(me, error)
     except ModelyardError as error:
         return _instead(error, 404 if isinstance(error, NotFound) else 400)
 
@@ -140,8 +140,12 @@ def _instead(error: ModelyardError, status: int) -> Response:
     return render("missing.html", {"message": error.message, "hint": error.hint}, status)
 
 
-def _to_password() -> Response:
-    return RedirectResponse(sessions.PASSWORD, 303, headers=HEADERS)
+def _not_for(me: MeView, error: ModelyardError) -> Response:
+    return render("not_for.html", {"me": me, "message": error.message, "hint": error.hint}, 403)
+
+
+def _to_password(target: str) -> Response:
+    return RedirectResponse(sessions.password_page(target), 303, headers=HEADERS)
 
 
 def _frame(me: MeView, page: Page) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -9,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from modelyard.console.asking import HEADERS, ask, drop_cookie, read_form, render, set_cookie
 from modelyard.errors import ModelyardError, Unauthorized
-from modelyard.protocol.routes import CONSOLE, LOGIN, MLFLOW, SESSION_COOKIE
+from modelyard.protocol.routes import CONSOLE, LOGIN, MLFLOW, NEXT_LENGTH_MAX, SESSION_COOKIE
 
 if TYPE_CHECKING:
     from modelyard.sdk.access import OpenedView
@@ -20,7 +21,6 @@ LOGOUT = f"{CONSOLE}/logout"
 ENTER = f"{CONSOLE}/enter"
 
 FORM_BYTES_MAX = 16 * 2**10
-NEXT_LENGTH_MAX = 512
 
 
 def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
@@ -36,21 +36,22 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         except ModelyardError as error:
             reason = f"{error.message}. {error.hint or ''}"
             return await login_page(request, yard(), target, reason, form.get("email", ""))
-        return _let_in(request, opened, PASSWORD if opened["must_change_password"] else target)
+        return _let_in(request, opened, password_page(target) if opened["must_change_password"] else target)
 
     async def password(request: Request) -> Response:
         if request.method != "POST":
-            return await _password_page(request, yard(), None)
+            return await _password_page(request, yard(), next_page(request.query_params.get("next", "")))
         form = await _form(request)
+        target = next_page(form.get("next", ""))
         if form.get("new") != form.get("again"):
-            return await _password_page(request, yard(), "The new password is not twice the same.")
+            return await _password_page(request, yard(), target, "The new password is not twice the same.")
         try:
             opened = await ask(
                 request, yard(), lambda client: client.access.change_password(form.get("old", ""), form.get("new", ""))
             )
         except ModelyardError as error:
-            return await _password_page(request, yard(), f"{error.message}. {error.hint or ''}")
-        return _let_in(request, opened, CONSOLE)
+            return await _password_page(request, yard(), target, f"{error.message}. {error.hint or ''}")
+        return _let_in(request, opened, target)
 
     async def enter(request: Request) -> Response:
         token = request.query_params.get("token", "")
@@ -87,6 +88,11 @@ def next_page(asked: str) -> str:
     return asked if plain and inside and "//" not in asked else CONSOLE
 
 
+def password_page(target: str) -> str:
+    """Where a password is changed by somebody who was on the way to another page, and goes on to it."""
+    return PASSWORD if target == CONSOLE else f"{PASSWORD}?{urlencode({'next': target})}"
+
+
 async def login_page(
     request: Request, yard: "InProcess", target: str, reason: str | None = None, email: str = ""
 ) -> Response:
@@ -96,12 +102,13 @@ async def login_page(
     return render("login.html", values, 200 if reason is None else 401)
 
 
-async def _password_page(request: Request, yard: "InProcess", reason: str | None) -> Response:
+async def _password_page(request: Request, yard: "InProcess", target: str, reason: str | None = None) -> Response:
     try:
         me = await ask(request, yard, lambda client: client.access.me())
     except Unauthorized:
-        return await login_page(request, yard, CONSOLE)
-    return render("password.html", {"reason": reason, "me": me, "password": PASSWORD}, 400 if reason else 200)
+        return await login_page(request, yard, target)
+    values = {"reason": reason, "me": me, "password": PASSWORD, "next": target}
+    return render("password.html", values, 400 if reason else 200)
 
 
 def _let_in(request: Request, opened: "OpenedView", target: str) -> Response:

@@ -223,6 +223,18 @@ def decide_entry(
     return Entry.OPEN if entered else Entry.REFUSED
 
 
+def remedy_of(policy: Policy, principal: Principal | None, address: str) -> str:
+    """What helps somebody who was refused."""
+    if policy.addresses and not _is_inside(address, policy.addresses):
+        return "it is open to some addresses only, and this is none of them"
+    if principal is not None and principal.must_change_password:
+        return "sign in to the console first, and choose a password of your own"
+    if policy.way == "groups" and principal is not None and principal.is_person:
+        one_of = "the group" if len(policy.groups) == 1 else "one of the groups"
+        return f"it is for {one_of} {', '.join(policy.groups)}; an admin can take you in"
+    return "an admin can grant the role of a caller on it"
+
+
 def _words(value: Any, what: str, most: int) -> tuple[str, ...]:
     if value is None:
         return ()

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modelyard.domain.access import OWNER, Entry, Policy, Principal, PrincipalKind, decide_entry
+from modelyard.domain.access import OWNER, Entry, Policy, Principal, PrincipalKind, decide_entry, remedy_of
 from modelyard.domain.tokens import acting_for
 from modelyard.errors import Forbidden, Unauthorized
 from modelyard.gateway.identity import Identity
@@ -106,7 +106,7 @@ class Access:
             raise Unauthorized(f"cannot use {resource} without a key", "send `Authorization: Bearer KEY`")
         raise Forbidden(
             f"cannot use {resource} from here" if principal is None else f"cannot use {resource} as {principal}",
-            "an admin can grant the role of a caller on it",
+            remedy_of(policy, principal, address),
         )
 
     def _welcome_until(self, digest: str) -> float:

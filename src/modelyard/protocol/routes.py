@@ -4,6 +4,8 @@ API = "/api/v1"
 CONSOLE = "/console"
 LOGIN = f"{CONSOLE}/login"
 """Where a browser signs in; `?next=` says where it goes afterwards."""
+NEXT_LENGTH_MAX = 2048
+"""Of `next`: the way to an app has the app's own address in it, each of its characters up to three long."""
 ENDPOINTS = "/endpoints/"
 INVOCATIONS = "/invocations"
 ASYNC_INVOCATIONS = "/async-invocations"

@@ -1,6 +1,7 @@
 """Pages of the console with much to show, and by whom they may be seen."""
 
 import asyncio
+import html
 import re
 import sqlite3
 import time
@@ -21,6 +22,7 @@ ENDPOINTS = 1000
 YARDSTICKS_MAX = 3
 BYTES_MAX = 200_000
 TRIES = 7
+PASSWORD = "correct horse battery"
 
 
 def visit(api: Api, *paths: str) -> list[httpx.Response]:
@@ -167,7 +169,7 @@ def test_a_button_of_a_foreign_page_changes_nothing(api: Api) -> None:
 
 def test_who_may_only_look_is_told_so(api: Api) -> None:
     made = api.post("/users", {"email": "eve@example.org", "grants": [{"role": "viewer"}]}).json()
-    old, new = made["temporary_password"], "correct horse battery"
+    old, new = made["temporary_password"], PASSWORD
 
     async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
         await client.post("/console/login", data={"email": "eve@example.org", "password": old})
@@ -188,7 +190,7 @@ def test_many_pages_at_once_of_somebody_who_sees_a_part_do_not_wait_for_each_oth
     api.deploy({"name": "price", "model": {"reference": "price"}})
     grants = [{"role": "viewer", "resource": "endpoint/price"}]
     made = api.post("/users", {"email": "eve@example.org", "grants": grants}).json()
-    old, new = made["temporary_password"], "correct horse battery"
+    old, new = made["temporary_password"], PASSWORD
 
     async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
         await client.post("/console/login", data={"email": "eve@example.org", "password": old})
@@ -196,6 +198,44 @@ def test_many_pages_at_once_of_somebody_who_sees_a_part_do_not_wait_for_each_oth
         return await asyncio.gather(*(client.get("/console/endpoints/price") for _ in range(40)))
 
     assert {page.status_code for page in api.talk(go, headers={"origin": URL})} == {200}
+
+
+@pytest.mark.parametrize(
+    "target", ["/console/entrance?host=board.localhost&next=%2Fa%3Fb%3D1&again=1", "/console/runs?q=x"]
+)
+def test_who_must_choose_a_password_goes_on_to_where_they_were_going(api: Api, target: str) -> None:
+    old = api.post("/users", {"email": "eve@example.org"}).json()["temporary_password"]
+
+    async def go(client: httpx.AsyncClient) -> tuple[str, str, str]:
+        form = {"email": "eve@example.org", "password": old, "next": target}
+        first = (await client.post("/console/login", data=form)).headers["location"]
+        page = (await client.get(first)).text
+        kept = html.unescape(re.findall('name="next" value="([^"]*)"', page)[0])
+        passwords = {"old": old, "new": PASSWORD, "again": PASSWORD}
+        away = await client.post("/console/password", data={**passwords, "next": "https://elsewhere.example"})
+        last = await client.post(
+            "/console/password", data={"old": PASSWORD, "new": old * 2, "again": old * 2, "next": kept}
+        )
+        return first, last.headers["location"], away.headers["location"]
+
+    first, last, away = api.talk(go, headers={"origin": URL})
+    assert first.startswith("/console/password?next=")
+    assert last == target
+    assert away == "/console"
+
+
+def test_who_may_see_nothing_is_told_who_they_are_and_can_sign_out(api: Api) -> None:
+    old = api.post("/users", {"email": "eve@example.org"}).json()["temporary_password"]
+
+    async def go(client: httpx.AsyncClient) -> httpx.Response:
+        await client.post("/console/login", data={"email": "eve@example.org", "password": old})
+        await client.post("/console/password", data={"old": old, "new": PASSWORD, "again": PASSWORD})
+        return await client.get("/console")
+
+    page = api.talk(go, headers={"origin": URL})
+    assert page.status_code == 403
+    assert "eve@example.org may not see this page" in page.text
+    assert 'action="/console/logout"' in page.text
 
 
 def test_a_temporary_password_and_a_key_are_shown_once(api: Api) -> None:
@@ -222,7 +262,7 @@ def test_whoever_signed_in_is_remembered_whatever_the_client_says(api: Api) -> N
     api.register()
     api.deploy({"name": "price", "model": {"reference": "price"}})
     made = api.post("/users", {"email": "ada@example.org", "grants": [{"role": "deployer"}]}).json()
-    old, new = made["temporary_password"], "correct horse battery"
+    old, new = made["temporary_password"], PASSWORD
 
     async def go(client: httpx.AsyncClient) -> httpx.Response:
         await client.post("/console/login", data={"email": "ada@example.org", "password": old})

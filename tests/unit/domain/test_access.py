@@ -23,6 +23,7 @@ from modelyard.domain.access import (
     locked_seconds,
     policy_document,
     policy_from,
+    remedy_of,
     role_from,
     role_on,
     within,
@@ -111,6 +112,22 @@ def test_nobody_gives_more_than_they_have(principal, given_away):
 def test_a_policy_lets_in_whom_it_names(way, principal, entry):
     policy = Policy(way, ("team",) if way == "groups" else ())
     assert decide_entry(policy, principal, "10.0.0.1", "shop", PRICE) is entry
+
+
+@pytest.mark.parametrize(
+    ("policy", "principal", "remedy"),
+    [
+        (Policy("groups", ("analysts",)), user(), "it is for the group analysts; an admin can take you in"),
+        (Policy("groups", ("a", "b")), user(), "it is for one of the groups a, b; an admin can take you in"),
+        (Policy("groups", ("a",)), user(must_change_password=True), "sign in to the console first"),
+        (Policy("groups", ("a",)), Principal(PrincipalKind.KEY, "k-1"), "an admin can grant the role of a caller"),
+        (Policy("login", addresses=("192.168.0.0/16",)), user(), "it is open to some addresses only"),
+        (Policy("key"), user(), "an admin can grant the role of a caller"),
+    ],
+)
+def test_who_is_refused_is_told_what_would_help(policy, principal, remedy):
+    assert decide_entry(policy, principal, "10.0.0.1", "shop", PRICE) is Entry.REFUSED
+    assert remedy_of(policy, principal, "10.0.0.1").startswith(remedy)
 
 
 @pytest.mark.parametrize("way", ["public", "key"])
