@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect
 
 from modelyard.errors import ModelyardError
+from tests.acceptance.browser import grave_faults, overflow_pixels
 from tests.acceptance.conftest import a_yard
 from tests.acceptance.yard import Yard, eventually
 
@@ -135,32 +138,48 @@ def test_spikes_in_a_series_are_found_where_they_were_put(school: Yard, tmp_path
     assert lesson.train("spikes-measured")["train-f1"] > 0.8
 
 
-def test_a_page_is_served_and_what_it_asks_is_answered_through_a_gateway(school: Yard, tmp_path: Path) -> None:
+def test_a_page_of_a_site_plots_what_an_endpoint_finds_through_one_gateway(
+    school: Yard, tmp_path: Path, page: Page
+) -> None:
     lesson = Lesson(school, tmp_path, "08-trends-page")
+    assert "in place of Google Trends" in lesson.prepared
     lesson.deploy("trend-anomalies")
     face = f"{school.url}/gateways/trends"
-    page = eventually(lambda: one if (one := httpx.get(f"{face}/")).status_code == 200 else None)
-    assert "<svg" in page.text
-    values = httpx.get(f"{face}/series/spiky").json()
+    eventually(lambda: httpx.get(f"{face}/").status_code == 200)
+    assert httpx.get(f"{face}/series").json() == ["made-1", "made-2"]
+    values = httpx.get(f"{face}/series/made-1").json()["values"]
     flags = httpx.post(f"{face}/anomalies", json=values).json()
-    found = [value for value, flag in zip(values, flags, strict=True) if flag]
-    assert 5 <= len(found) <= 20
-    assert min(found) > 25
-    assert httpx.post(f"{face}/anomalies", json=["no numbers"]).status_code == 400
+    assert [value > 28 for value in values] == flags, "spikes begin at 20 above a level of 15 with noise of 2"
+    assert sum(flags) == 12
+    assert httpx.post(f"{face}/anomalies", json=["no numbers"] * 8).status_code == 400
+    assert httpx.get(f"{face}/series/none").status_code == 404
+    page.goto(f"http://trends.localhost:{urlsplit(school.url).port}/")
+    expect(page.get_by_role("status")).to_have_text("12 anomalies in 260 values")
+    expect(page.locator("#plot circle")).to_have_count(12)
+    csv = "Category: All categories\n\nWeek,tea\n" + "".join(f"2024-01-{day:02},{day % 3}\n" for day in range(1, 31))
+    export = {"name": "multiTimeline.csv", "mimeType": "text/csv", "buffer": csv.encode() + b"2024-02-01,100\n"}
+    page.get_by_label("or an export").set_input_files(export)  # pyright: ignore[reportArgumentType] (Playwright's own type is a TypedDict)
+    expect(page.get_by_role("status")).to_have_text("1 anomaly in 31 values")
+    assert (grave_faults(page), overflow_pixels(page)) == ([], 0)
 
 
 def test_text_is_foretold_better_than_by_chance_and_streams(school: Yard, tmp_path: Path) -> None:
     lesson = Lesson(school, tmp_path, "06-text-generation")
-    docs = lesson.folder.parents[1] / "docs"
-    docs.mkdir()
-    shutil.copy(EXAMPLES.parent / "docs" / "how-to" / "transform.md", docs)
-    lesson.script("prepare.py")
+    assert "Python's reference" in lesson.prepared
+    text = lesson.folder / "data" / "train" / "text.txt"
+    text.write_text(text.read_text()[:40_000])
     assert lesson.train("text-training")["test:bits_per_character"] < 5
     lesson.deploy("text")
     asked = {"prompt": "the ", "length": 40, "seed": 3}
-    answers = [school.client().predict("text", asked, accept="text/plain") for _ in range(2)]
-    assert answers[0] == answers[1]
-    assert len(answers[0]) == 40
+    url, headers = f"{school.url}/endpoints/text/invocations", {"accept": "text/plain"}
+    slow = {**asked, "characters_per_second": 100}
+    with httpx.stream("POST", url, json=slow, headers=headers, timeout=30) as answer:
+        parts = list(answer.iter_text())
+    assert len(parts) > 3, "it streams"
+    assert "".join(parts) == school.client().predict("text", asked, accept="text/plain")
+    assert len("".join(parts)) == 40
+    with pytest.raises(ModelyardError, match="temperature"):
+        school.client().predict("text", {**asked, "temperature": 0})
 
 
 @pytest.mark.long

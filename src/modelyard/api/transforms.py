@@ -347,7 +347,7 @@ def _package(yard: Yard, request: TransformRequest) -> tuple[str, str | None]:
     if request.endpoint is not None:
         endpoint = yard.store.endpoints.get(request.endpoint)
         check_role(Role.CALLER, endpoint.project, f"endpoint/{endpoint.name}", "score with an endpoint's package")
-        return endpoint.wished.spec.package, f"{endpoint.name}:{endpoint.wished.number}"
+        return endpoint.wished.spec.package, f"endpoint/{endpoint.name}:{endpoint.wished.number}"
     if request.package is not None:
         read_document(yard.artifacts, request.package)
         return request.package, None

@@ -13,7 +13,7 @@ import typer
 from modelyard.cli.models import model_lines
 from modelyard.cli.output import Format, Output, remark, say, say_json, table_lines
 from modelyard.cli.progress import sending, waiting
-from modelyard.cli.resources import resource_lines, resource_table
+from modelyard.cli.resources import place_lines, resource_lines, resource_table
 from modelyard.cli.runs import run_lines
 from modelyard.cli.schedules import schedule_lines
 from modelyard.cli.session import open_client
@@ -86,10 +86,13 @@ def deploy(
         running = [one for one in deployment.outcomes if one["kind"] in RUNNING_KINDS]
         expected = [one for one in running if one["change"] != "deleting"]
         settled = [_wait_settled(client, outcome, timeout) for outcome in expected] if wait else []
+        places = [line for outcome in deployment.outcomes for line in _where(client, outcome)] if pretty else []
     if pretty:
         for view, _serves in settled:
             say()
             _say_live(client.url, view)
+        for line in places:
+            say(line)
     else:
         endpoints = [view for view, _serves in settled]
         say_json({"project": deployment.project, "outcomes": deployment.outcomes, "endpoints": endpoints})
@@ -130,6 +133,15 @@ def _say_live(url: str, view: "EndpointView") -> None:
     elif view["ready"]:
         say(f"{view['kind']}: {_place(url, view)}")
         say(_curl(url, view))
+
+
+def _where(client: "Client", outcome: "OutcomeView") -> list[str]:
+    """Where a site or a gateway is that was deployed."""
+    kind, name = outcome["kind"], outcome["name"]
+    if kind not in RESOURCE_KINDS or outcome["change"] == "deleting":
+        return []
+    lines = place_lines(client.url, client.resource(kind, name))
+    return ["", f"{name} is deployed", *lines] if lines else []
 
 
 def _place(url: str, view: "EndpointView") -> str:
@@ -179,7 +191,7 @@ def _get_lines(client: "Client", name: str | None) -> list[str]:
     if kind == SPLITTER:
         return splitter_lines(client.url, client.resource(kind, found), client.endpoints())
     if kind in RESOURCE_KINDS:
-        return [*resource_lines(client.resource(kind, found)), *_schedule_lines(client, kind, found)]
+        return [*resource_lines(client.url, client.resource(kind, found)), *_schedule_lines(client, kind, found)]
     if kind == "model":
         return model_lines(client.model(found))
     return endpoint_lines(client.url, client.endpoint(found)) if kind == "endpoint" else run_lines(client.run(found))

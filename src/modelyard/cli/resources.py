@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from modelyard.cli.output import table_lines
 from modelyard.cli.times import age
+from modelyard.domain.gateways import KIND as GATEWAY
+from modelyard.domain.hosts import own_address
+from modelyard.domain.sites import KIND as SITE
+from modelyard.protocol.routes import GATEWAYS
 
 if TYPE_CHECKING:
     from modelyard.sdk.views import ResourceView
@@ -19,14 +23,29 @@ def resource_table(resources: "list[ResourceView]") -> list[str]:
     return table_lines(("kind", "name", "project", "version", "last update"), rows)
 
 
-def resource_lines(view: "ResourceView") -> list[str]:
+def place_lines(url: str, view: "ResourceView") -> list[str]:
+    """Where somebody goes to see it; nothing where that is no place."""
+    if view["kind"] not in (GATEWAY, SITE):
+        return []
+    below = [f"gateway: {url}{GATEWAYS}{view['name']}"] if view["kind"] == GATEWAY else []
+    return [*below, f"open {own_address(url, view['name'], view['spec']['hosts'])}"]
+
+
+def resource_lines(url: str, view: "ResourceView") -> list[str]:
     """The table of one, what its document says, and its versions."""
     fields: list[str] = []
     for key, value in _told(view["spec"]).items():
         if value != {}:
             fields += _field_lines(key, value)
     rows = [(one["number"], age(one["created_at"]), one["by"]) for one in view["versions"]]
-    return [*resource_table([view]), "", *fields, "", *table_lines(("version", "when", "by"), rows)]
+    return [
+        *resource_table([view]),
+        "",
+        *fields,
+        *place_lines(url, view),
+        "",
+        *table_lines(("version", "when", "by"), rows),
+    ]
 
 
 def _field_lines(key: str, value: Any) -> list[str]:

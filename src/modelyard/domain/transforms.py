@@ -52,7 +52,7 @@ class TransformSpec:
     output: str
     """With `{job}` in it, until the transform has its id."""
     model: str | None = None
-    """The model's version, `price:3`, or the endpoint's, whose package it is; None for one that has no name."""
+    """The model's version, `price:3`, or the endpoint's whose package it is, `endpoint/price:2`, or None."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     """Fields of `modelyard_worker.transform.plan.TransformPlan` that were given."""
     environment: dict[str, str] = field(default_factory=dict[str, str])

@@ -32,6 +32,7 @@ def yard(tmp_path: Path) -> Api:
     routes = [
         {"key": "GET /trend", "target": {"function": "greet"}, "needs_key": True},
         {"key": "POST /price", "target": {"endpoint": "price"}, "cache_seconds": 5.0},
+        {"key": "$default", "target": {"site": "page"}},
     ]
     assert api.ask("PUT", "/api/v1/secrets/SHOP_KEY", json={"value": "a-key-of-the-shop"}).status_code == 200
     keys = [{"name": "shop", "secret": "SHOP_KEY", "plan": "gold"}]
@@ -76,10 +77,20 @@ def test_each_kind_has_its_list_and_its_page(yard: Api) -> None:
     assert 'href="http://page.localhost:8400"' in site
     assert "whoever has signed in" in site
     assert 'href="/console/functions/greet"' in gateway
+    assert 'href="/console/sites/page"' in gateway
     assert "http://127.0.0.1:8400/gateways/front/dev" in gateway
     assert "5 a second, 100 a day" in gateway
     assert "0 this day" in gateway
     assert "a-key-of-the-shop" not in gateway
+
+
+def test_a_gateway_leads_to_no_site_that_is_not_there_or_comes_with_it(api: Api) -> None:
+    def front(*more: dict[str, Any]) -> httpx.Response:
+        spec = {"routes": [{"key": "$default", "target": {"site": "page"}}]}
+        return api.deploy({"kind": "gateway", "name": "front", "spec": spec}, *more)
+
+    assert "cannot route to site page: there is no such site" in front().json()["error"]["message"]
+    assert front({"kind": "site", "name": "page", "spec": {"tree": api.tree({"index.html": b"x"})}}).status_code == 200
 
 
 def test_a_site_goes_back_to_an_earlier_version_and_what_serves_stays_where_it_is(yard: Api) -> None:

@@ -38,7 +38,7 @@ def test_an_endpoint_scores_with_its_own_package(api: Api, place: Path) -> None:
     api.register("price")
     api.deploy({"name": "live", "model": {"reference": "price"}})
     view = api.post("/transforms", request(place, model=None, endpoint="live", name="nightly")).json()
-    assert (view["id"], view["model"]) == ("nightly-1", "live:1")
+    assert (view["id"], view["model"]) == ("nightly-1", "endpoint/live:1")
     assert view["package"] == api.store.endpoints.get("live").wished.spec.package
 
 
