@@ -9,12 +9,14 @@ the labelled beats of the validation channel best, by F1. What is saved is the n
 
 import argparse
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 from modelyard_worker.metrics import log_metric
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.neural_network import MLPRegressor
 
@@ -35,6 +37,8 @@ def main(narrowest: int, epochs: int) -> None:
     network: Any = MLPRegressor(
         hidden_layer_sizes=layers, random_state=SEED, max_iter=epochs, early_stopping=True, n_iter_no_change=20
     )
+    # That it would go on learning after the epochs that were asked for is no news.
+    warnings.simplefilter("ignore", ConvergenceWarning)
     network.fit(normal, normal)
     scores = np.mean((network.predict(beats) - beats) ** 2, axis=1)
     candidates = np.quantile(scores, np.linspace(0.01, 0.99, 99))

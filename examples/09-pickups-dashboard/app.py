@@ -15,6 +15,9 @@ DATA = Path(__file__).parent / "data" / "pickups.csv"
 # Side of a square of the map: some 200 m. A comment, because Streamlit writes a string that stands alone on the page.
 CELL_DEGREES = 0.002
 
+# Without the scheme's darkest, which would not be seen on a dark page.
+COLOURS = alt.SchemeParams("plasma", extent=[0.2, 1])
+
 AREA = {"lat": (40.6, 40.9), "lon": (-74.06, -73.75)}
 
 
@@ -58,7 +61,7 @@ def draw_map(pickups: pd.DataFrame) -> alt.Chart:
         alt.Chart(alt.Data(values=squares(pickups)))
         .mark_geoshape()
         .encode(
-            color=alt.Color("pickups:Q", scale=alt.Scale(type="log", scheme="plasma")),
+            color=alt.Color("pickups:Q", scale=alt.Scale(type="log", scheme=COLOURS)),
             tooltip=["pickups:Q", "lat:Q", "lon:Q"],
         )
         .project("mercator")

@@ -24,7 +24,8 @@ def write_on(wish: dict[str, Any]) -> Iterator[str]:
     with httpx.stream("POST", url, json=wish, headers=headers, timeout=ANSWER_SECONDS) as answer:
         if answer.is_error:
             answer.read()
-            raise RuntimeError(answer.json()["error"]["message"])
+            told = answer.json()["error"]
+            raise RuntimeError(f"{told['message']}; {told['hint']}")
         yield from answer.iter_text()
 
 

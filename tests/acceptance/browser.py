@@ -94,6 +94,18 @@ def enter(page: Page, yard: Yard, path: str = "/console") -> None:
         page.goto(yard.url + path)
 
 
+def sign_in(page: Page, email: str, password: str, chosen: str | None = None) -> None:
+    """Fills in the login that the page shows; with `chosen` also the form that a temporary password leads to."""
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    if chosen is not None:
+        page.get_by_label("Present password").fill(password)
+        page.get_by_label("New password").fill(chosen)
+        page.get_by_label("The new one again").fill(chosen)
+        page.get_by_role("button", name="Change the password").click()
+
+
 def grave_faults(page: Page) -> list[str]:
     """What axe-core finds that keeps people out: rule, element, and what is wrong with it."""
     # Evaluated by the debugger's protocol, which a page's own policy does not bind.

@@ -16,6 +16,9 @@ CHEAP = frozenset(("catboost", "lightgbm", "onnx", "skops"))
 ONLY_WITH_ALL = frozenset(("autoencoder", "pytorch", "tensorflow"))
 """Gigabytes, and minutes: `make test-all` has them."""
 
+_LESSONS = {"09-pickups-dashboard": "dashboards", "10-text-page": "dashboards"}
+"""Folders of examples/ that a guest tries."""
+
 _SHARED = (
     "modelyard-worker/src/modelyard_worker/loaders",
     "modelyard-worker/src/modelyard_worker",
@@ -31,6 +34,7 @@ def touched(paths: Iterable[str], guests: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for path in map(PurePosixPath, paths):
         named = known.intersection(path.with_suffix("").parts)
+        named |= known.intersection(_LESSONS[part] for part in path.parts if part in _LESSONS)
         found |= named
         if not named and str(path.parent) in _SHARED:
             found |= known & CHEAP

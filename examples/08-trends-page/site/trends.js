@@ -1,7 +1,9 @@
 // Asks the gateway for a series, then which of its values are anomalies, and draws both.
 // Addresses are relative, so the page works at whatever host name the gateway has.
 
-const LEFT = 40, RIGHT = 890, TOP = 15, BOTTOM = 310;
+// On a telephone the plot is half as wide, so that its words can be read.
+const WIDTH = matchMedia("(max-width: 600px)").matches ? 450 : 900;
+const LEFT = 40, RIGHT = WIDTH - 10, TOP = 15, BOTTOM = 310;
 const at = (id) => document.getElementById(id);
 
 function shape(name, attributes, text) {
@@ -13,6 +15,7 @@ function shape(name, attributes, text) {
 
 function draw({ weeks, values }, flags) {
   at("plot").replaceChildren();
+  at("plot").setAttribute("viewBox", `0 0 ${WIDTH} 340`);
   const most = Math.max(...values, 1);
   const x = (index) => LEFT + ((RIGHT - LEFT) * index) / (values.length - 1);
   const y = (value) => BOTTOM - ((BOTTOM - TOP) * value) / most;

@@ -23,7 +23,7 @@ from modelyard.domain.access import Role
 from modelyard.domain.names import check_name
 from modelyard.domain.queueing import PRIORITY_MAX, PRIORITY_MIN
 from modelyard.domain.sources import SOURCE_LENGTH_MAX, parse_source
-from modelyard.domain.transforms import Transform, TransformSpec
+from modelyard.domain.transforms import OF_ENDPOINT, Transform, TransformSpec, scorer_of
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.packaging.package import read_document
 from modelyard.packaging.scorers import ScorerSource, build_scorer
@@ -241,7 +241,7 @@ def ask_to_stop(yard: Yard, transform_id: str) -> Transform:
 
 def _label(model: str) -> str:
     """A model's name as ids begin with it: `_` is for models alone."""
-    return model.partition(":")[0][:40].replace("_", "-")
+    return scorer_of(model)[0][:40].replace("_", "-")
 
 
 def check_transform(yard: Yard, request: TransformRequest) -> TransformSpec:
@@ -347,7 +347,7 @@ def _package(yard: Yard, request: TransformRequest) -> tuple[str, str | None]:
     if request.endpoint is not None:
         endpoint = yard.store.endpoints.get(request.endpoint)
         check_role(Role.CALLER, endpoint.project, f"endpoint/{endpoint.name}", "score with an endpoint's package")
-        return endpoint.wished.spec.package, f"endpoint/{endpoint.name}:{endpoint.wished.number}"
+        return endpoint.wished.spec.package, f"{OF_ENDPOINT}{endpoint.name}:{endpoint.wished.number}"
     if request.package is not None:
         read_document(yard.artifacts, request.package)
         return request.package, None

@@ -27,7 +27,7 @@ from modelyard.controller.jobs import (
 from modelyard.controller.secrets import mask, reveal
 from modelyard.domain.queueing import QueuedJob
 from modelyard.domain.runs import JobFact
-from modelyard.domain.transforms import Transform, TransformAction, TransformStatus, decide_transform
+from modelyard.domain.transforms import Transform, TransformAction, TransformStatus, decide_transform, scorer_of
 from modelyard.engines.ports import Engine, JobOrder
 from modelyard.errors import Conflict
 from modelyard.settings import Home
@@ -156,7 +156,7 @@ class TransformsPass:
             self._artifacts.lay_out(transform.spec.package, package, share=True)
         folder = self._folder(transform)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        model, _, version = (transform.spec.model or "").partition(":")
+        model, version = scorer_of(transform.spec.model or "")
         plan = TransformPlan(
             name=transform.id,
             package=str(package),

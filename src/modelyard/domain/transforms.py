@@ -16,6 +16,9 @@ from modelyard.errors import Conflict
 JOB_WORD = "{job}"
 """Stands for the transform's id in its output."""
 
+OF_ENDPOINT = "endpoint/"
+"""Begins the name of what scores where that is an endpoint's version, and no model's."""
+
 ATTEMPTS_MAX = 20
 """Processes of one transform that may be lost, one after the other."""
 
@@ -117,6 +120,12 @@ class Transform:
             place=same_place(spec.output),
             begun=self.attempt > 0,
         )
+
+
+def scorer_of(model: str) -> tuple[str, str]:
+    """Name and version of what scores, of a model's `price:3` as of `endpoint/price:2`."""
+    name, _, version = model.removeprefix(OF_ENDPOINT).partition(":")
+    return name, version
 
 
 def job_of(transform: str, attempt: int) -> str:

@@ -40,6 +40,7 @@ def test_an_endpoint_scores_with_its_own_package(api: Api, place: Path) -> None:
     view = api.post("/transforms", request(place, model=None, endpoint="live", name="nightly")).json()
     assert (view["id"], view["model"]) == ("nightly-1", "endpoint/live:1")
     assert view["package"] == api.store.endpoints.get("live").wished.spec.package
+    assert api.post("/transforms", request(place, model=None, endpoint="live")).json()["id"] == "live-transform-1"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from tests.guests.touched import touched
 
-GUESTS = ("catboost", "dvc", "keras", "lightgbm", "mlflow", "onnx", "pytorch", "skops", "tensorflow")
+GUESTS = ("catboost", "dashboards", "dvc", "keras", "lightgbm", "mlflow", "onnx", "pytorch", "skops", "tensorflow")
 WORKER = "modelyard-worker/src/modelyard_worker"
 
 
@@ -19,6 +19,7 @@ WORKER = "modelyard-worker/src/modelyard_worker"
         (f"{WORKER}/loaders/arrays.py", {"catboost", "lightgbm", "onnx", "skops"}),
         (f"{WORKER}/template.py", {"catboost", "lightgbm", "onnx", "skops"}),
         (f"{WORKER}/loaders/pytorch.py", set()),
+        ("examples/10-text-page/app.py", {"dashboards"}),
         ("docs/README.md", set()),
         ("src/modelyard/cli/models.py", set()),
     ],
