@@ -89,7 +89,7 @@ def test_a_gateway_leads_to_no_site_that_is_not_there_or_comes_with_it(api: Api)
         spec = {"routes": [{"key": "$default", "target": {"site": "page"}}]}
         return api.deploy({"kind": "gateway", "name": "front", "spec": spec}, *more)
 
-    assert "cannot route to site page: there is no such site" in front().json()["error"]["message"]
+    assert "cannot route to page: there is no such site" in front().json()["error"]["message"]
     assert front({"kind": "site", "name": "page", "spec": {"tree": api.tree({"index.html": b"x"})}}).status_code == 200
 
 

@@ -1,21 +1,43 @@
 """A resource as `get` shows it."""
 
-from modelyard.cli.resources import resource_lines
+from typing import Any
+
+import pytest
+
+from modelyard.cli.resources import place_lines, resource_lines
 from modelyard.sdk.views import ResourceView
 
 
-def test_what_a_document_leaves_open_is_not_shown() -> None:
-    then = "2026-01-31T12:00:00Z"
-    view: ResourceView = {
-        "kind": "batch",
+URL, THEN = "http://127.0.0.1:8400", "2026-01-31T12:00:00Z"
+
+
+def a_view(kind: str, **spec: Any) -> ResourceView:
+    return {
+        "kind": kind,
         "name": "nightly",
         "project": "shop",
         "version": 1,
-        "updated_at": then,
-        "spec": {"input": "/in", "model_tree": None, "options": {}, "priority": 0},
-        "versions": [{"number": 1, "created_at": then, "by": None, "spec": {}}],
+        "updated_at": THEN,
+        "spec": spec,
+        "versions": [{"number": 1, "created_at": THEN, "by": None, "spec": {}}],
     }
-    lines = resource_lines(view)
+
+
+def test_what_a_document_leaves_open_is_not_shown() -> None:
+    lines = resource_lines(URL, a_view("batch", input="/in", model_tree=None, options={}, priority=0))
     assert "input: /in" in lines
     assert "priority: 0" in lines
     assert not any("null" in line or "options" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hosts", "said"),
+    [
+        ("site", [], ["open http://nightly.localhost:8400"]),
+        ("site", ["docs.example.com"], ["open http://docs.example.com:8400"]),
+        ("gateway", [], [f"gateway: {URL}/gateways/nightly", "open http://nightly.localhost:8400"]),
+        ("alarm", [], []),
+    ],
+)
+def test_a_deployed_site_or_gateway_says_where_it_is(kind: str, hosts: list[str], said: list[str]) -> None:
+    assert place_lines(URL, a_view(kind, hosts=hosts)) == said
