@@ -7,7 +7,6 @@ import pytest
 from modelyard.cli.resources import place_lines, resource_lines
 from modelyard.sdk.views import ResourceView
 
-
 URL, THEN = "http://127.0.0.1:8400", "2026-01-31T12:00:00Z"
 
 
