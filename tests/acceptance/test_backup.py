@@ -45,7 +45,7 @@ def test_a_yard_is_backed_up_under_load_and_serves_again_from_another_home(
         assert other.wait_endpoint("iris")["state"] == "live"
         assert other.predict("iris", ROWS) == answer
         assert [one["reference"] for one in other.models()] == ["iris:1"]
-        assert [one["used_by"] for one in other.secrets()] == [["endpoint/iris"]]
+        assert [one.used_by for one in other.secrets()] == [["endpoint/iris"]]
         # Neither yard has touched the other's processes.
         assert client.predict("iris", ROWS) == answer
     finally:

@@ -16,6 +16,7 @@ from modelyard.domain.names import name_key
 from modelyard.domain.resources import Resource
 from modelyard.domain.secrets import VALUE_LENGTH_MAX, Secret, changed_since, check_references
 from modelyard.errors import Conflict
+from modelyard.protocol.views import SecretsView, SecretView
 
 USERS_NAMED_MAX = 5
 """How many of a secret's users a refusal names."""
@@ -25,20 +26,6 @@ class Value(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
     value: Annotated[str, Field(max_length=VALUE_LENGTH_MAX)]
-
-
-@dataclass(frozen=True, slots=True)
-class SecretView:
-    name: str
-    revision: int
-    created_at: str
-    updated_at: str
-    used_by: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class SecretsView:
-    secrets: list[SecretView]
 
 
 @dataclass(frozen=True, slots=True)

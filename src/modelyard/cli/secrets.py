@@ -1,6 +1,7 @@
 """Secrets: secret set, secret list, secret delete."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -29,11 +30,11 @@ def set_secret(
     with open_client() as client:
         view = client.set_secret(name, text)
     if output is Format.JSON:
-        say_json(view)
+        say_json(asdict(view))
         return
-    say(f"set secret {view['name']} (revision {view['revision']})")
-    if view["used_by"]:
-        say(f"used by {', '.join(view['used_by'])}: what runs keeps the value that it was started with")
+    say(f"set secret {view.name} (revision {view.revision})")
+    if view.used_by:
+        say(f"used by {', '.join(view.used_by)}: what runs keeps the value that it was started with")
 
 
 def _value(name: str, value: str | None) -> str:
@@ -57,11 +58,11 @@ def list_secrets(output: Output = Format.PRETTY) -> None:
     with open_client() as client:
         found = client.secrets()
     if output is Format.JSON:
-        say_json({"secrets": found})
+        say_json({"secrets": [asdict(one) for one in found]})
     elif not found:
         say("no secrets yet; `modelyard secret set NAME` sets one")
     else:
-        rows = [(one["name"], one["revision"], age(one["updated_at"]), ", ".join(one["used_by"])) for one in found]
+        rows = [(one.name, one.revision, age(one.updated_at), ", ".join(one.used_by)) for one in found]
         say_table(("secret", "revision", "set", "used by"), rows)
 
 

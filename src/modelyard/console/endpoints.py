@@ -64,6 +64,7 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
     span = visit.asked("since")
     span = span if span in SPANS else "15m" if young else "1h"
     measured = client.metrics(name, since=span)
+    captures = client.captures(name)
     invocations = client.invocations(name, limit=INVOCATIONS_SHOWN)
     lines = list(client.endpoint_logs(name, lines=LINES_OF_REPORTS if endpoint["is_function"] else LINES_SHOWN))
     return {
@@ -84,8 +85,8 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
         "webhook_secret": None,
         "dead": sum(one.get("status") == "failed" for one in invocations),
         "alarms": client.alarms(endpoint=name),
-        "captures": client.captures(name),
-        "replay_models": [one["reference"] for one in client.models()][:CANDIDATES_OFFERED],
+        "captures": captures,
+        "replay_models": [one["reference"] for one in client.models()][:CANDIDATES_OFFERED] if captures["days"] else [],
         "replay_max": REQUESTS_MAX,
         "lines": lines[-LINES_SHOWN:],
         "reports": reports(lines)[-REPORTS_SHOWN:][::-1] if endpoint["is_function"] else [],

@@ -267,7 +267,8 @@ class Supervisor:
         """Says where the yard is; written last, so whoever reads it finds a yard. Clients on this machine use the plain
         port: what they send does not leave it."""
         host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
+        own: str = _LOOPBACK.get(host, host)
+        shown = f"[{own}]" if ":" in own else own
         write_json(
             str(self._home.yard),
             {
@@ -499,8 +500,12 @@ def _written_processes(document: dict[str, Any]) -> list[tuple[str, Identity]]:
     return found
 
 
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (nothing is bound by it)
+"""Where a client on this machine finds what listens on all its addresses."""
+
+
 def _is_any(host: str) -> bool:
-    return host in ("0.0.0.0", "::")  # noqa: S104 (a comparison; nothing is bound by it)
+    return host in _LOOPBACK
 
 
 def _end(identity: Identity, limit_seconds: float = 0.0) -> None:

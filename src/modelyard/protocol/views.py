@@ -63,6 +63,25 @@ class OverviewView:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretView:
+    """What is told of a secret; never its value."""
+
+    name: str
+    revision: int
+    """Counts up from 1 with each other value."""
+    created_at: str
+    updated_at: str
+    used_by: list[str]
+    """`endpoint/price`, `run/price-training-3`, `gateway/shop`: what refers to it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsView:
+    secrets: list[SecretView]
+    """By name."""
+
+
+@dataclass(frozen=True, slots=True)
 class UsageView:
     """What one key of an API gateway has used of its plan, and may still ask."""
 

@@ -20,7 +20,7 @@ from modelyard.protocol.routes import (
     TARGET_MODEL,
     TARGET_VARIANT,
 )
-from modelyard.protocol.views import HeadlinesView, OverviewView, UsagesView, view_from
+from modelyard.protocol.views import HeadlinesView, OverviewView, SecretsView, SecretView, UsagesView, view_from
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -55,7 +55,6 @@ from modelyard.sdk.views import (
     ResourceView,
     RunView,
     ScheduleView,
-    SecretView,
     StatusView,
     TransformView,
     TuningView,
@@ -854,11 +853,11 @@ class Client:
 
     def secrets(self) -> list[SecretView]:
         """By name; values are never handed out."""
-        return self._connection.get("/secrets")["secrets"]
+        return view_from(SecretsView, self._connection.get("/secrets")).secrets
 
     def set_secret(self, name: str, value: str) -> SecretView:
         """Sets a secret. What runs already keeps the value that it was started with."""
-        return self._connection.put_document(f"/secrets/{_part(name)}", {"value": value})
+        return view_from(SecretView, self._connection.put_document(f"/secrets/{_part(name)}", {"value": value}))
 
     def delete_secret(self, name: str) -> None:
         """Forgets a secret and its earlier values. Refused while an endpoint or a run refers to it."""

@@ -368,16 +368,6 @@ class EventView(TypedDict):
     sentence: str
 
 
-class SecretView(TypedDict):
-    name: str
-    revision: int
-    """Counts up from 1 with each other value."""
-    created_at: str
-    updated_at: str
-    used_by: list[str]
-    """`endpoint/price`, `run/price-training-3`: what refers to it now."""
-
-
 class SurplusView(TypedDict):
     kind: str
     """`run inputs`, `run folder`, `package`, `artifact` or `events`."""
