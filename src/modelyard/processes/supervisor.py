@@ -267,7 +267,7 @@ class Supervisor:
         """Says where the yard is; written last, so whoever reads it finds a yard. Clients on this machine use the plain
         port: what they send does not leave it."""
         host, port = listening.getsockname()[:2]
-        own: str = _LOOPBACK.get(host, host)
+        own = _LOOPBACK.get(host) or str(host)
         shown = f"[{own}]" if ":" in own else own
         write_json(
             str(self._home.yard),
