@@ -150,6 +150,21 @@ def test_captured_requests_are_replayed_against_another_version(shared_yard: Yar
     assert grave_faults(owner) == []
 
 
+@pytest.mark.long
+def test_an_invocation_that_is_queued_is_tried_too(shared_yard: Yard, owner: Page, tmp_path: Path) -> None:
+    (tmp_path / "predictor.py").write_text(
+        "class Predictor:\n    def predict(self, payload):\n        return [payload]\n"
+    )
+    (tmp_path / "modelyard.yaml").write_text("- {name: later, kind: async, predictor: {path: predictor.py}}\n")
+    deployed = shared_yard.command("deploy", str(tmp_path))
+    assert "/endpoints/later/async-invocations" in deployed.stdout, deployed.stderr
+    owner.goto(f"{shared_yard.url}/console/endpoints/later")
+    owner.get_by_label("Body, as JSON").fill('{"rooms": 3}')
+    owner.get_by_role("button", name="Predict").click()
+    expect(owner.locator("#answer")).to_contain_text('"rooms": 3', timeout=20_000)
+    expect(owner.locator("#answer")).to_contain_text("200 in")
+
+
 def test_a_training_is_started_from_the_console(shared_yard: Yard, owner: Page, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print('fitted in the browser')\n")
     owner.goto(f"{shared_yard.url}/console/jobs/start")

@@ -25,6 +25,7 @@ from modelyard.domain.deployments import Change, Outcome, previous_ready
 from modelyard.domain.endpoints import (
     BY_LENGTH_MAX,
     Endpoint,
+    EndpointSpec,
     EndpointStatus,
     EndpointVersion,
     ReplicaStatus,
@@ -35,7 +36,7 @@ from modelyard.domain.idleness import Requests, expires_at
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
 from modelyard.protocol.browsers import own_origin
-from modelyard.protocol.routes import ENDPOINTS, FUNCTIONS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
+from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, FUNCTIONS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
 from modelyard.store.log_lines import Wanted
 
 
@@ -88,6 +89,8 @@ class EndpointView:
     url: str
     is_function: bool
     """Whether it is a handler in Lambda's contract."""
+    is_queued: bool
+    """Whether every invocation is queued: who asks gets its id, and the answer under that."""
     access: dict[str, Any] | None
     """Who may call it (`domain.access.Policy`); null leaves it to the yard."""
     replicas: list[ReplicaView]
@@ -166,6 +169,7 @@ def endpoint_view(
         expires_at=None if expiry is None else iso(expiry),
         url=_url(origin, endpoint),
         is_function=endpoint.wished.spec.function is not None,
+        is_queued=_is_queued(endpoint.wished.spec),
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(one) for one in endpoint.versions],
@@ -182,7 +186,12 @@ def _url(origin: str, endpoint: Endpoint) -> str:
         return own_address(origin, endpoint.name, app.hosts)
     if endpoint.wished.spec.function is not None:
         return f"{origin}{FUNCTIONS}{endpoint.name}"
-    return f"{origin}{ENDPOINTS}{endpoint.name}{INVOCATIONS}"
+    verb = ASYNC_INVOCATIONS if _is_queued(endpoint.wished.spec) else INVOCATIONS
+    return f"{origin}{ENDPOINTS}{endpoint.name}{verb}"
+
+
+def _is_queued(spec: EndpointSpec) -> bool:
+    return spec.asynchronous is not None and spec.function is None
 
 
 def _requested(endpoint: Endpoint, seen: EndpointStatus | None) -> int:

@@ -146,7 +146,9 @@ def _where(client: "Client", outcome: "OutcomeView") -> list[str]:
 
 def _place(url: str, view: "EndpointView") -> str:
     """Where it is asked."""
-    return view["url"] if view["kind"] != "endpoint" else f"{url}/endpoints/{view['name']}/invocations"
+    if view["kind"] != "endpoint":
+        return view["url"]
+    return f"{url}/endpoints/{view['name']}/{'async-' if view['is_queued'] else ''}invocations"
 
 
 def _curl(url: str, view: "EndpointView") -> str:

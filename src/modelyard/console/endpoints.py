@@ -165,7 +165,7 @@ def python_lines(url: str, endpoint: EndpointView) -> str:
     return (
         "from modelyard import Client\n\n"
         f"with Client({url!r}) as yard:\n"
-        f"    print(yard.predict({endpoint['name']!r}, {body}))"
+        f"    print(yard.predict{'_async' if endpoint['is_queued'] else ''}({endpoint['name']!r}, {body}))"
     )
 
 

@@ -182,5 +182,5 @@ def queued_conflict(name: str) -> Conflict:
     """The refusal of a prediction where predictions are queued."""
     return Conflict(
         f"cannot predict at once: the invocations of {name} are queued",
-        f"post to {routes.ENDPOINTS}{name}{routes.ASYNC_INVOCATIONS}",
+        f"post to {routes.ENDPOINTS}{name}{routes.ASYNC_INVOCATIONS}, or `modelyard predict {name} --async`",
     )

@@ -88,6 +88,8 @@ class EndpointView(TypedDict):
     """When its `ttl` deletes it if nobody asks for it; None where it stays."""
     url: str
     is_function: bool
+    is_queued: bool
+    """Every invocation is queued: `predict_async` asks it."""
     """Whether it is a handler in Lambda's contract."""
     access: dict[str, Any] | None
     """Who may call it (`domain.access.Policy`); None leaves it to the yard."""

@@ -5,6 +5,7 @@
 const LINES_KEPT = 2000;
 const ANSWER_LENGTH_SHOWN = 20000;
 const PAUSE_AFTER_FAILURE_MS = 3000;
+const PAUSE_BETWEEN_LOOKS_MS = 300;
 
 // -- staying new -----------------------------------------------------------------------------------------------------
 
@@ -91,15 +92,31 @@ function bodyOf(form) {
   return [JSON.stringify(body), "application/json"];
 }
 
+// Of an invocation that was queued: its answer, and whether it is one.
+async function whenAnswered(accepted, shown) {
+  const place = accepted.headers.get("location");
+  for (;;) {
+    const { status } = await (await fetch(place)).json();
+    if (!["in_queue", "in_progress"].includes(status)) {
+      const done = status === "completed";
+      return [await fetch(`${place}/${done ? "result" : "failure"}`), done];
+    }
+    shown.textContent = status.replace("_", " ");
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_BETWEEN_LOOKS_MS));
+  }
+}
+
 async function predict(form, shown) {
   const [body, type] = bodyOf(form);
   const began = performance.now();
   shown.textContent = "asking ...";
   let head, text, good = false;
   try {
-    const answer = await fetch(form.dataset.url, { method: "POST", headers: { "content-type": type }, body });
+    let answer = await fetch(form.dataset.url, { method: "POST", headers: { "content-type": type }, body });
+    let done = true;
+    if ("queued" in form.dataset && answer.status === 202) [answer, done] = await whenAnswered(answer, shown);
     text = await answer.text();
-    good = answer.ok;
+    good = answer.ok && done;
     const took = (performance.now() - began).toFixed(1);
     head = `${answer.status} in ${took} ms, request ${answer.headers.get("x-request-id") ?? ""}`;
     if ((answer.headers.get("content-type") ?? "").includes("json")) text = JSON.stringify(JSON.parse(text), null, 2);
