@@ -41,11 +41,11 @@ def scoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
 class Under:
     """A transform that is under way: some of its rows are scored, and not all."""
 
-    def __init__(self, yard: Yard, folder: Path, name: str) -> None:
+    def __init__(self, yard: Yard, folder: Path, name: str, rows: int = ROWS) -> None:
         self.yard = yard
         self.output = folder / "out"
         source = folder / "rows.jsonl"
-        source.write_text("".join(f'{{"x": {number}}}\n' for number in range(ROWS)))
+        source.write_text("".join(f'{{"x": {number}}}\n' for number in range(rows)))
         # Small pieces, so that there is something between the first and the last of them.
         options: dict[str, Any] = {
             "strategy": "SingleRecord",
@@ -57,7 +57,7 @@ class Under:
             "endpoint/slow", source, self.output, name=name, project="shop", max_payload_mb=500 / 2**20, **options
         )
         self.id = view["id"]
-        eventually(lambda: 100 < self.records() < ROWS, saying="some rows")
+        eventually(lambda: 100 < self.records() < rows, saying="some rows")
 
     def view(self) -> dict[str, Any]:
         return dict(self.yard.client().get_transform(self.id))
@@ -106,7 +106,8 @@ def test_a_yard_of_which_everything_is_killed_goes_on_with_it(scoring: Yard, tmp
 
 
 def test_a_stop_is_heard_at_once_and_leaves_nothing_half_done(scoring: Yard, tmp_path: Path) -> None:
-    under = Under(scoring, tmp_path, "stopped")
+    # So many that it is not done before the command has started, however slow the machine.
+    under = Under(scoring, tmp_path, "stopped", rows=40 * ROWS)
     done = scoring.command("stop", f"transform/{under.id}", "-o", "json")
     assert json.loads(done.stdout)["status"] == "Stopped", done.stderr
     assert list(under.output.iterdir()) == []

@@ -163,11 +163,21 @@ def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loa
     code = loaded.code if loaded is not None else None
     if code is None:
         code = find_code(package, package.predictor)
+    try:
+        return _load_code(code, package, loader, threads, loaded, serving)
+    except CannotServe as error:
+        raise CannotServe(f"{error} (in {package.predictor.path})") from error
+
+
+def _load_code(
+    code: Code, package: Package, loader: Optional[Loader], threads: int, loaded: Optional[Loaded], serving: Serving
+) -> Servable:
     if code.app is not None:
         return web_app(code.app, serving)
     if code.kind is not None:
         instance = _construct(code.kind, package, loader, threads, loaded, serving)
-        return PredictorClass(code.kind, instance, serving, package.predictor.tracker)
+        tracker = package.predictor.tracker if package.predictor is not None else None
+        return PredictorClass(code.kind, instance, serving, tracker)
     return _load_functions(code, package, loader, threads, loaded, serving)
 
 

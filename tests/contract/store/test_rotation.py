@@ -83,7 +83,8 @@ def test_the_last_lines_are_read_across_both_parts(tmp_path):
 
 
 async def _follow_while(log, asked, steps):
-    """What a follower gets that starts with `asked` lines, while `steps` are done one after the other."""
+    """What a follower gets that starts with `asked` lines, while `steps` are done one after the other, each when it has
+    got all that was there before."""
     got = bytearray()
     ended = False
 
@@ -91,13 +92,14 @@ async def _follow_while(log, asked, steps):
         async for part in follow(log.path, lines=asked, ended=lambda: ended, poll_seconds=0.001):
             got.extend(part)
 
-    reading = asyncio.create_task(read())
-    await asyncio.sleep(0.02)
-    for step in steps:
-        step()
-        await asyncio.sleep(0.02)
-    ended = True
-    await asyncio.wait_for(reading, 10)
+    async with asyncio.timeout(30):
+        reading = asyncio.create_task(read())
+        for step in steps:
+            while not got.endswith(b"line %06d\n" % (log.written - 1)):
+                await asyncio.sleep(0.001)
+            step()
+        ended = True
+        await reading
     return bytes(got).decode().splitlines()
 
 
