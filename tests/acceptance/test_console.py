@@ -231,6 +231,31 @@ def test_what_is_gone_is_typed_first(shared_yard: Yard, owner: Page) -> None:
     assert shared_yard.client().endpoint("house")["state"] != "deleting"
 
 
+GATEWAY = """
+- name: front
+  kind: gateway
+  routes: {"GET /items/{id}": {url: "https://example.com/{id}", key: true, query: [page]}}
+  keys: [{name: partner, secret: partner-key, plan: small}]
+  plans: {small: {rate: 1, burst: 2, quota: 100}}
+  throttle: {rate: 50}
+- {name: nightly, kind: training, entry: train.py, schedule: 0 3 * * *}
+"""
+
+
+@pytest.fixture(scope="module")
+def furnished(shared_yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Yard:
+    """With something of each kind that a page shows."""
+    folder, client = tmp_path_factory.mktemp("furnished"), shared_yard.client()
+    (folder / "train.py").write_text("print('fitted')\n")
+    (folder / "modelyard.yaml").write_text(GATEWAY)
+    client.set_secret("partner-key", "not-to-be-guessed")
+    client.deploy(folder, project="shop")
+    client.access.make_key("nightly report", [{"role": "viewer", "project": "shop", "resource": None}])
+    client.access.put_group("staff")
+    client.access.put_provider("company", issuer="https://login.example.com", client_id="yard", groups={"DS": "staff"})
+    return shared_yard
+
+
 PAGES = [
     "",
     "/endpoints",
@@ -240,6 +265,7 @@ PAGES = [
     "/sites",
     "/functions",
     "/gateways",
+    "/gateways/front",
     "/packages",
     "/surplus",
     "/deploy",
@@ -250,6 +276,7 @@ PAGES = [
     "/jobs/transform",
     "/models",
     "/resources",
+    "/resources/training/nightly",
     "/alarms",
     "/events",
     "/people",
@@ -270,13 +297,13 @@ PAGES = [
         pytest.param(NARROW, True, id="narrow and dark", marks=pytest.mark.long),
     ],
 )
-def test_nobody_stumbles_over_a_page(shared_yard: Yard, browser: Browser, size: tuple[int, int], dark: bool) -> None:
+def test_nobody_stumbles_over_a_page(furnished: Yard, browser: Browser, size: tuple[int, int], dark: bool) -> None:
     context = a_context(browser, size, dark=dark)
     page = context.new_page()
     faults = watch(page)
-    enter(page, shared_yard)
+    enter(page, furnished)
     for path in PAGES:
-        page.goto(f"{shared_yard.url}/console{path}")
+        page.goto(f"{furnished.url}/console{path}")
         assert grave_faults(page) == [], path
         assert overflow_pixels(page) == 0, path
         assert transferred_bytes(page) < PAGE_BYTES_MAX, path
