@@ -12,10 +12,12 @@ LINES_SHOWN = 200
 
 
 def job_list(client: Client, visit: Visit) -> dict[str, Any]:  # noqa: ARG001 (what a page's content takes)
+    schedules = sorted(client.schedules(), key=lambda one: (one["next_at"] is None, one["next_at"]))
     return {
         "transforms": client.transforms(limit=JOBS_SHOWN),
         "tunings": client.tunings(limit=JOBS_SHOWN),
-        "schedules": client.schedules(),
+        "schedules": schedules[:JOBS_SHOWN],
+        "more_schedules": max(0, len(schedules) - JOBS_SHOWN),
     }
 
 
