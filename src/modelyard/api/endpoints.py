@@ -15,7 +15,7 @@ from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
 from modelyard.api.permissions import asked_by, sees
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
 from modelyard.api.rollouts import RolloutView, rollout_view, shadow_view
-from modelyard.api.schemas import description_of, example_body, openapi_of
+from modelyard.api.schemas import body_type, description_of, example_body, openapi_of
 from modelyard.api.secrets import secret_notes
 from modelyard.api.splitters import check_not_split
 from modelyard.api.yard import Yard
@@ -98,6 +98,7 @@ class EndpointView:
     notes: list[str]
     """What people should know of it, a sentence each."""
     example: str | None
+    content_type: str | None
     """A body that it can read, as JSON text; null until a replica has said."""
     rollout: RolloutView | None
     """The version that is on its way in steps; null where none is."""
@@ -175,6 +176,7 @@ def endpoint_view(
         versions=[_version_view(one) for one in endpoint.versions],
         notes=secret_notes(wished.spec, seen, secrets),
         example=example_body(seen),
+        content_type=body_type(seen),
         rollout=rollout_view(endpoint, now),
         shadow=shadow_view(endpoint, seen),
     )

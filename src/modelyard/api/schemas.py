@@ -30,6 +30,13 @@ def example_body(seen: EndpointStatus | None) -> str | None:
     return json.dumps(description["example"]) if "example" in description else None
 
 
+def body_type(seen: EndpointStatus | None) -> str | None:
+    """The first of the content types that the endpoint takes; None where none is known."""
+    if seen is None or not seen.description:
+        return None
+    return next(iter(json.loads(seen.description).get("content_types") or ()), None)
+
+
 def openapi_of(endpoint: Endpoint, seen: EndpointStatus | None, origin: str) -> dict[str, Any]:
     """The endpoint's own document. A web application that describes itself is described by itself."""
     described = description_of(endpoint, seen)

@@ -1,12 +1,10 @@
 """Endpoints: deploy, get, predict, logs, delete. Outputs are Cortex's where Cortex has them (cortex.md 6.5, 6.6)."""
 
 import json
-import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -42,13 +40,8 @@ _CONTENT_TYPES = {
 RUNNING_KINDS = ("endpoint", "function", "app")
 """What has versions and replicas."""
 
-EXAMPLE_LENGTH_MAX = 400
-"""Characters of a body that a line to paste may have; a longer one is a file's affair."""
-
 SAMPLE_LENGTH_MAX = 60
 """Characters of each text of a shadow's difference; `-o json` has more."""
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Project = Annotated[str | None, typer.Option(help="Project; by default the name of the folder.")]
 
@@ -152,11 +145,9 @@ def _place(url: str, view: "EndpointView") -> str:
 
 
 def _curl(url: str, view: "EndpointView") -> str:
-    # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never printed.
-    key = "" if urlsplit(url).hostname in _LOOPBACK else ' -H "x-api-key: $MODELYARD_API_KEY"'
-    body = shlex.quote(view.get("example") or "{}")
-    body = body if len(body) <= EXAMPLE_LENGTH_MAX else "@data.json"
-    return f"curl {_place(url, view)} -H 'content-type: application/json'{key} -d {body}"
+    from modelyard.sdk.snippets import curl_words  # noqa: PLC0415 (start-up time of the other commands)
+
+    return " ".join(curl_words(url, _place(url, view), view))
 
 
 def get(

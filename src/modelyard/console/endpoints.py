@@ -1,8 +1,6 @@
 """Endpoints: the list, and the page of one: what it did, its versions and the ways between them, its replicas and why
 there are so many, a form to try it, its log."""
 
-import json
-import shlex
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,6 +16,7 @@ from modelyard.domain.replays import REQUESTS_MAX
 from modelyard.errors import NotFound, NotReady
 from modelyard.sdk.client import Client
 from modelyard.sdk.metrics import MetricsView
+from modelyard.sdk.snippets import curl_words, python_lines
 from modelyard.sdk.views import EndpointView
 
 LINES_SHOWN = 100
@@ -45,12 +44,7 @@ SPAN_SECONDS_MIN = 60.0
 YOUNG_SECONDS = 1800.0
 """Of an endpoint that is not older, the shortest of them is shown at first."""
 
-EXAMPLE_LENGTH_MAX = 400
-"""Characters of a body that a line to paste may have; a longer one is a file's affair."""
-
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def endpoint_list(client: Client, visit: Visit) -> dict[str, Any]:
@@ -78,7 +72,7 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
         "measured": measured,
         "scaling": client.scaling(name, limit=DECISIONS_SHOWN),
         "form": _form(client, name, endpoint),
-        "curl": curl_line(client.url, endpoint),
+        "curl": " \\\n  ".join(curl_words(client.url, endpoint["url"], endpoint)),
         "python": python_lines(client.url, endpoint),
         "try_path": urlsplit(endpoint["url"]).path,
         "invocations": invocations,
@@ -149,24 +143,6 @@ def charts_of(measured: MetricsView, created_at: float) -> list[Chart]:
         time_chart("In flight and queued", [silent("in_flight", "in flight"), silent("queued", "queued")], begin, end),
         time_chart("Replicas", [measured_only("replicas", "replicas", stepped=True)], begin, end),
     ]
-
-
-def curl_line(url: str, endpoint: EndpointView) -> str:
-    # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never shown.
-    key = "" if urlsplit(url).hostname in _LOOPBACK else ' \\\n  -H "x-api-key: $MODELYARD_API_KEY"'
-    body = shlex.quote(endpoint["example"] or "{}")
-    body = body if len(body) <= EXAMPLE_LENGTH_MAX else "@data.json"
-    return f"curl {endpoint['url']} \\\n  -H 'content-type: application/json'{key} \\\n  -d {body}"
-
-
-def python_lines(url: str, endpoint: EndpointView) -> str:
-    example = endpoint["example"] or "{}"
-    body = repr(json.loads(example)) if len(example) <= EXAMPLE_LENGTH_MAX else "data"
-    return (
-        "from modelyard import Client\n\n"
-        f"with Client({url!r}) as yard:\n"
-        f"    print(yard.predict{'_async' if endpoint['is_queued'] else ''}({endpoint['name']!r}, {body}))"
-    )
 
 
 def roll_back(client: Client, visit: Visit) -> None:

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from modelyard.console.asking import HEADERS, ask, drop_cookie, has_session, is_secure, render, set_cookie
-from modelyard.console.sessions import login_page, password_page
+from modelyard.console.sessions import login_page, pass_on, password_page
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import APP_COOKIE, CONSOLE, ENTRANCE, ENTRY_COOKIE
@@ -34,7 +34,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         if not has_session(request):
             if "again" in request.query_params:
                 return await login_page(request, yard(), again, "")
-            return _pass_on(again, "the login")
+            return pass_on(again, "the login")
         try:
             entry = await ask(
                 request, yard(), lambda client: client.access.make_entry(asked["host"], asked["state"]), own_page=True
@@ -47,7 +47,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             status = 404 if isinstance(error, NotFound) else 400
             return render("missing.html", {"message": error.message, "hint": error.hint}, status)
         back = urlencode({"code": entry["code"], "next": next_of(asked["next"])})
-        return _pass_on(f"{_at(request, asked['host'])}{ENTRANCE}/enter?{back}", asked["host"])
+        return pass_on(f"{_at(request, asked['host'])}{ENTRANCE}/enter?{back}", asked["host"])
 
     async def enter(request: Request) -> Response:
         """At the app's origin."""
@@ -89,10 +89,6 @@ def _at(request: Request, host: str) -> str:
     that no code is ever carried to somebody else's."""
     own = urlsplit(own_origin(request.headers))
     return f"{own.scheme}://{host.lower()}" + (f":{own.port}" if own.port is not None else "")
-
-
-def _pass_on(target: str, name: str) -> Response:
-    return render("passing.html", {"target": target, "host": name})
 
 
 def _leave(client: Any) -> None:

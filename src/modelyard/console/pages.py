@@ -118,6 +118,9 @@ async def _page(
     everybody."""
     target = sessions.next_page(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
     if not has_session(request):
+        if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
+            # Somebody followed a link: whether they have a session shows when a page of ours asks.
+            return sessions.pass_on(target, "the console")
         return await sessions.login_page(request, yard, target, "")
 
     def make(client: Client) -> str:

@@ -115,6 +115,12 @@ def _let_in(request: Request, opened: "OpenedView", target: str) -> Response:
     return with_session(request, RedirectResponse(target, 303, headers=HEADERS), opened)
 
 
+def pass_on(target: str, name: str) -> Response:
+    """A page that goes on by itself: the browser sends our cookie with what a page of ours begins, and not with what
+    another site's link did."""
+    return render("passing.html", {"target": target, "host": name})
+
+
 def go_on(url: str) -> Response:
     return render("go_on.html", {"url": url})
 

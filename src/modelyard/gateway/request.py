@@ -124,8 +124,10 @@ class Request:
         return self.reply(*prediction_error(error, self.id_text, signed=signed, predictor_status=status))
 
     def page(self, error: ModelyardError) -> Reply:
-        """A refusal for people."""
-        return self.reply(status_of(error), HEAD, error_page(error, self.id_text))
+        """A refusal for people. Who may not come in may have signed in as the wrong one."""
+        yard = self.gateway.login_host(self.host).decode("latin-1")
+        console = f"{self.scheme.decode()}://{yard}{routes.CONSOLE}" if isinstance(error, Forbidden) else None
+        return self.reply(status_of(error), HEAD, error_page(error, self.id_text, console))
 
 
 def is_signed(fields: dict[bytes, bytes]) -> bool:

@@ -99,6 +99,8 @@ class EndpointView(TypedDict):
     """What people should know of it, a sentence each."""
     example: str | None
     """A body that it can read, as JSON text; null until a replica has said."""
+    content_type: str | None
+    """What a body is said to be: the first of the types that it takes; null until a replica has said."""
     rollout: RolloutView | None
     """The version that is on its way in steps."""
     shadow: dict[str, Any] | None

@@ -68,6 +68,12 @@ def test_a_dashboard_lets_its_group_in_after_the_first_login_and_nobody_else(
     sign_in(bob, "bob@example.org", str(passwords["bob"]), CHOSEN)
     expect(bob.get_by_text("it is for the group analysts; an admin can take you in")).to_be_visible()
     assert bob.goto(url).status == 403  # pyright: ignore[reportOptionalMemberAccess] (a page was gone to)
+    bob.get_by_role("link", name="Sign out at the yard").click()
+    bob.get_by_role("button", name="Sign out").click()
+    bob.get_by_role("heading", name="Modelyard").wait_for()
+    bob.goto(url)
+    sign_in(bob, "ada@example.org", CHOSEN)
+    expect(bob.get_by_text("seen by ada@example.org (analysts)")).to_be_visible(timeout=SLOW_MILLISECONDS)
 
 
 def test_a_streamed_answer_grows_on_the_page_character_by_character(

@@ -224,6 +224,17 @@ def test_who_must_choose_a_password_goes_on_to_where_they_were_going(api: Api, t
     assert away == "/console"
 
 
+def test_a_link_of_another_site_finds_whoever_followed_it_signed_in(api: Api) -> None:
+    async def go(client: httpx.AsyncClient) -> list[httpx.Response]:
+        # A browser keeps the session's cookie back from what another site began.
+        linked = await client.get("/console/runs?q=x", headers={"sec-fetch-site": "cross-site"})
+        return [linked, await client.get("/console/runs?q=x", headers={"sec-fetch-site": "same-origin"})]
+
+    linked, after = api.talk(go)
+    assert 'content="0;url=/console/runs?q=x"' in linked.text
+    assert "Sign in" in after.text
+
+
 def test_who_may_see_nothing_is_told_who_they_are_and_can_sign_out(api: Api) -> None:
     old = api.post("/users", {"email": "eve@example.org"}).json()["temporary_password"]
 

@@ -357,6 +357,8 @@ def test_groups_are_kept_to_and_the_app_hears_who_is_there(guarded: Any) -> None
         assert said["x-forwarded-groups"] == "analysts"
         refused = client.get("/", headers={"cookie": "modelyard_app=bob", "accept": "text/html"})
         assert refused.status_code == 403
+        assert "an admin can take you in" in refused.text
+        assert '<a href="http://localhost/console">Sign out at the yard</a>' in refused.text
         assert "content-security-policy" in refused.headers
 
 

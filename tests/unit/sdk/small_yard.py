@@ -59,7 +59,7 @@ class SmallYard:
                 {"number": version, "state": "ready", "reason": None, "model": None, "model_asked": None,
                  "created_at": THEN, "cause": "deploy", "source": None, "by": "ada@desk"},
             ],
-            "notes": [], "example": None, "rollout": None, "shadow": None,
+            "notes": [], "example": None, "content_type": None, "rollout": None, "shadow": None,
         }  # fmt: skip
         self.endpoints[name] = view
         return view

@@ -1,0 +1,51 @@
+"""How somebody asks an endpoint by hand: lines to paste, for the command line and the console."""
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from modelyard.sdk.views import EndpointView
+
+EXAMPLE_LENGTH_MAX = 400
+"""Characters of a body that a line to paste may have; a longer one is a file's affair."""
+
+JSON = "application/json"
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_FILES = {JSON: "data.json", "image/jpeg": "image.jpg", "text/csv": "data.csv", "text/plain": "data.txt"}
+
+
+def curl_words(url: str, place: str, view: "EndpointView") -> list[str]:
+    """The words of a command, an option with its value as one. `url` is the yard's, `place` where the endpoint is."""
+    kind = _kind(view)
+    words = [f"curl {place}", f"-H 'content-type: {kind}'"]
+    # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never printed.
+    if urlsplit(url).hostname not in _LOOPBACK:
+        words.append('-H "x-api-key: $MODELYARD_API_KEY"')
+    if kind != JSON:
+        return [*words, f"--data-binary @{_file(kind)}"]
+    body = shlex.quote(view.get("example") or "{}")
+    return [*words, f"-d {body}" if len(body) <= EXAMPLE_LENGTH_MAX else f"-d @{_file(kind)}"]
+
+
+def python_lines(url: str, view: "EndpointView") -> str:
+    """The same with the library."""
+    kind, example = _kind(view), view.get("example") or "{}"
+    if kind != JSON:
+        head, body = "from pathlib import Path\n\n", f"Path({_file(kind)!r}).read_bytes(), content_type={kind!r}"
+    else:
+        head, body = "", repr(json.loads(example)) if len(example) <= EXAMPLE_LENGTH_MAX else "data"
+    ask = f"yard.predict{'_async' if view.get('is_queued') else ''}({view['name']!r}, {body})"
+    return f"{head}from modelyard import Client\n\nwith Client({url!r}) as yard:\n    print({ask})"
+
+
+def _kind(view: "EndpointView") -> str:
+    """What a body is: JSON where there is an example of one, or nothing is known."""
+    kind = view.get("content_type") or JSON
+    return JSON if view.get("example") else kind.replace("image/*", "image/jpeg")
+
+
+def _file(kind: str) -> str:
+    return _FILES.get(kind, "data.bin")
