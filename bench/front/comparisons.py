@@ -159,8 +159,10 @@ def _turned(sides: Sequence[Side], number: int) -> Sequence[Side]:
 def _ask(side: Side, headers: dict[str, str]) -> httpx.Response:
     method, body = ("POST", side.body.read_bytes()) if side.body is not None else ("GET", None)
     kind = {"content-type": "application/json"} if body is not None else {}
-    plain = {"accept-encoding": "identity", **kind}
-    return httpx.request(method, side.url, content=body, headers={**plain, **headers})
+    # By httpx's own class, to which `Accept-Encoding` is no second header.
+    given = httpx.Headers({"accept-encoding": "identity", **kind})
+    given.update(headers)
+    return httpx.request(method, side.url, content=body, headers=given)
 
 
 def _same(one: Side, other: Side, *, headers: Sequence[str]) -> None:

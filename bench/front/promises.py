@@ -30,7 +30,7 @@ PROMISES = (
         64,
         0.7,
     ),
-    Promise("app that does nothing, 64 connections: requests/s, of nginx before it", "app", "nginx", 64, 0.7),
+    Promise("app that does nothing, 64 connections: requests/s, of the app alone", "app", ALONE, 64, 0.7),
     Promise("site, 64 connections: requests/s, of nginx", "site", "nginx", 64, 0.5),
     Promise("site, compressed, 64 connections: requests/s, of nginx", "site, compressed", "nginx", 64, 0.5),
     Promise("prediction with a key, 64 connections: requests/s, of a public one", "access, key", ALONE, 64, 0.9),
