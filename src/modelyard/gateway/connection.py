@@ -5,6 +5,7 @@ connection is not read. What answers a request is found by the lanes, from its h
 """
 
 import asyncio
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ LINGER_SECONDS = 2.0
 
 LINGER_BODY_BYTES = 64 * 2**10
 """Bodies up to this are read to their end after a refusal, and the connection lives on."""
+
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -181,6 +184,8 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         fields = dict(self._headers)
         self.speaks_1_1 = self._parser.get_http_version() == "1.1"
+        if not self._url.startswith(b"/"):
+            self._read_target(fields)
         exchange = self._current = self._exchange_for(fields)
         given_id = fields.get(b"x-request-id")
         if given_id is not None and isinstance(exchange, Prediction) and is_safe_id(given_id):
@@ -193,6 +198,18 @@ class HttpConnection(asyncio.Protocol):
             self._maybe_skip_body(fields)
         elif b"content-length" in fields or b"expect" in fields:
             self._check_length(exchange, fields)
+
+    def _read_target(self, fields: dict[bytes, bytes]) -> None:
+        """A target with a host in it, as proxies are sent it, says what is asked, whatever Host says (RFC 9112, 3.2.2).
+        Any other that is no path is for the lanes to refuse."""
+        found = _ABSOLUTE.fullmatch(self._url)
+        if found is None:
+            return
+        host, rest = found.groups()
+        self._url = rest if rest.startswith(b"/") else b"/" + rest
+        if b"host" in fields:
+            fields[b"host"] = host
+            self._headers = [(name, host if name == b"host" else value) for name, value in self._headers]
 
     def _exchange_for(self, fields: dict[bytes, bytes]) -> Exchange:
         """What answers it. A prediction at the yard's own address is found at once."""

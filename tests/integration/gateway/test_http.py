@@ -72,6 +72,25 @@ def test_a_name_or_address_of_this_machine_is_answered(gateway: Any, host: str) 
     assert httpx.get(f"{gateway.start().url}/healthz", headers={"host": host}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://127.0.0.1/healthz", "localhost", 200),
+        ("HTTP://localhost:8400/healthz?x=/", "localhost", 200),
+        ("http://127.0.0.1/healthz", "evil.example", 200),
+        ("http://evil.example/healthz", "localhost", 403),
+        ("http://localhost@evil.example/healthz", "localhost", 403),
+        ("http://evil.example", "localhost", 403),
+    ],
+)
+def test_a_target_that_names_a_host_counts_and_not_the_host_header(
+    gateway: Any, target: str, host: str, status: int
+) -> None:
+    connection = gateway.start().connect()
+    connection.sendall(f"GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+    assert read_answer(connection)[0] == status
+
+
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(serving: Serving, replica_at: ReplicaAt) -> None:
     replica = replica_at()
     connection = serving(replica, max_body_bytes=1000).connect()
