@@ -13,11 +13,13 @@ is alone from the start.
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 import traceback
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
 from typing import Any, Callable, Deque, Dict, List, Optional, Set
 
 from modelyard_worker.frames import ANSWER, CHUNK_BYTES, ERROR, HEADER, TIMED, TIMES
@@ -29,6 +31,8 @@ from modelyard_worker.stamps import running
 
 TURN_SECONDS = 0.001
 """For so long calls that hold one request follow each other before their answers are sent and the socket is read."""
+
+_OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
 
 Probed = Callable[[Optional[str]], None]
 """Called with None where the probe passed, else with what went wrong."""
@@ -386,8 +390,17 @@ def report(what: str, error: BaseException) -> None:
     if isinstance(error, CannotServe):
         print(f"{what}: {error}", file=sys.stderr, flush=True)
         return
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    text = "".join(traceback.format_exception(type(error), error, _beyond_ours(error.__traceback__)))
     print(f"{what}\n{text}", end="", file=sys.stderr, flush=True)
+
+
+def _beyond_ours(found: Optional[TracebackType]) -> Optional[TracebackType]:
+    """A traceback from where it first left this package: how the user's code was come to says nothing about it. All of
+    it where it never did."""
+    part = found
+    while part is not None and part.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        part = part.tb_next
+    return part or found
 
 
 def summary(error: BaseException) -> str:
