@@ -11,7 +11,15 @@ from modelyard.cli.progress import sending, waiting
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age, between
 from modelyard.cli.tunings import stop_tuning, tune
-from modelyard.domain.run_queries import Condition, Field, differing, parse_field, parse_filter, select_runs
+from modelyard.domain.run_queries import (
+    Condition,
+    Field,
+    differing,
+    parse_field,
+    parse_filter,
+    select_runs,
+    telling_metrics,
+)
 from modelyard.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -20,6 +28,9 @@ if TYPE_CHECKING:
 
 COMPLETED = "Completed"
 RUNS_SEARCHED_MAX = 1000
+METRICS_SHOWN_MAX = 3
+"""Columns of metrics in a list, where nobody asked for some."""
+
 """How many of the newest runs a filter or an order looks at."""
 
 STEP_OF_END = frozenset({"Completed", "Failed", "Stopped", "Lost", "MaxRuntimeExceeded"})
@@ -193,7 +204,7 @@ def runs(
     elif not chosen:
         say("no such runs" if found else "no runs yet; `modelyard train` starts one")
     else:
-        fields = _shown_fields(conditions, order)
+        fields = _shown_fields(conditions, order) or telling_metrics(chosen, METRICS_SHOWN_MAX)
         heads = ("run", "status", "step", "model", "took", "started", *(str(one) for one in fields))
         say_table(heads, [(*_row(run), *(_shown(one.of(run)) for one in fields)) for run in chosen])
 

@@ -9,6 +9,7 @@ backquotes.
 
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +99,13 @@ def parse_field(text: str) -> Field:
     if match is None:
         raise InvalidValue(f"cannot read {text[:60]!r} as a field", "write metrics.NAME, params.NAME or an attribute")
     return _field(match)
+
+
+def telling_metrics(runs: Sequence[Mapping[str, Any]], count: int) -> list[Field]:
+    """The metrics that most of these runs have, at most so many; in order of their names."""
+    found = Counter(name for run in runs for name in run["metrics"])
+    most = sorted(found, key=lambda name: (-found[name], name))[:count]
+    return [Field("metrics", name) for name in sorted(most)]
 
 
 def select_runs(

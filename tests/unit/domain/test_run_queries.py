@@ -1,6 +1,6 @@
 import pytest
 
-from modelyard.domain.run_queries import differing, parse_field, parse_filter, select_runs
+from modelyard.domain.run_queries import differing, parse_field, parse_filter, select_runs, telling_metrics
 from modelyard.errors import InvalidValue
 
 RUNS = [
@@ -45,3 +45,15 @@ def test_an_order_counts_numbers_as_numbers_and_puts_runs_without_the_value_last
 def test_a_comparison_tells_what_differs_from_what_is_the_same() -> None:
     rows = differing([{"eta": "0.1", "depth": "3"}, {"eta": "0.2", "depth": "3"}])
     assert rows == [("depth", ["3", "3"], False), ("eta", ["0.1", "0.2"], True)]
+
+
+def test_the_metrics_that_most_runs_have_tell_of_a_list() -> None:
+    runs = [
+        {"metrics": {"a": 1, "b": 1, "z": 1}},
+        {"metrics": {"b": 1, "z": 1}},
+        {"metrics": {"c": 1}},
+        {"metrics": {}},
+    ]
+    assert [str(one) for one in telling_metrics(runs, 2)] == ["metrics.b", "metrics.z"]
+    assert [str(one) for one in telling_metrics(runs, 3)] == ["metrics.a", "metrics.b", "metrics.z"]
+    assert telling_metrics([{"metrics": {}}], 3) == []
