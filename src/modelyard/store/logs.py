@@ -80,8 +80,9 @@ class _Followed:
             yield from self._rest_of_earlier(self._file)
             self.cut = False
         while True:
-            yield from _chunks(self._file)
+            yield from self._added(self._file)
             if self._is_rotated():
+                self.cut = True
                 return
             replaced = _reopen(self._path, self._file)
             if replaced is None:
@@ -106,6 +107,17 @@ class _Followed:
 
     def _is_rotated(self) -> bool:
         return earlier_inode(self._path) not in (NO_INODE, self._earlier)
+
+    def _added(self, file: IO[bytes]) -> Iterator[bytes]:
+        """What the file has beyond the place that was come to. A rotation first gives the earlier part its name, then
+        truncates: what was read before the name changed was still there, and anything else may be of later lines."""
+        at = file.tell()
+        while chunk := file.read(CHUNK_BYTES):
+            if self._is_rotated():
+                file.seek(at)
+                return
+            at += len(chunk)
+            yield chunk
 
     def _rest_of_earlier(self, file: IO[bytes]) -> Iterator[bytes]:
         self._earlier = earlier_inode(self._path)

@@ -119,6 +119,29 @@ def test_a_follower_loses_and_doubles_nothing_across_rotations(tmp_path):
     assert found == lines(log.written)
 
 
+@pytest.mark.parametrize("ended", [False, True], ids=["and its process goes on", "and its process has ended"])
+def test_a_rotation_between_two_reads_of_a_follower_costs_it_nothing(tmp_path, ended):
+    log = Log(tmp_path / "output.log")
+    log.print(11)
+
+    async def story():
+        nonlocal ended
+        reader = follow(log.path, lines=11, ended=lambda: ended, poll_seconds=0.001)
+        got = await anext(reader)
+        log.print(300)
+        rotate(log.path, BYTES_MAX)
+        # Beyond the reader's place, so that there is something to be read at it.
+        log.print(400)
+        ended = True
+        async for part in reader:
+            got += part
+        return got.decode().splitlines()
+
+    found = asyncio.run(story())
+    log.close()
+    assert found == lines(log.written)
+
+
 def test_a_follower_that_starts_after_a_rotation_begins_in_the_earlier_part(tmp_path):
     log = Log(tmp_path / "output.log")
     log.print(200)
