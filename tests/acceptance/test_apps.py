@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from websockets import Origin
 from websockets.sync.client import ClientConnection, connect
 
+from tests.acceptance.counting_app import COUNTING_APP
 from tests.acceptance.yard import Yard, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -33,21 +34,10 @@ import os
 
 VERSION = {version}
 
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({{"type": message["type"] + ".complete"}})
-            if message["type"].endswith("shutdown"):
-                return
-    if scope["type"] == "websocket":
-        count = 0
-        await receive()
-        await send({{"type": "websocket.accept"}})
-        while (message := await receive())["type"] != "websocket.disconnect":
-            count += 1
-            await send({{"type": "websocket.send", "text": f"{{VERSION}} {{os.getpid()}} {{count}}"}})
-        return
+def told(count):
+    return f"{{VERSION}} {{os.getpid()}} {{count}}"
+
+async def show(scope, send):
     headers = [[name.decode(), value.decode()] for name, value in scope["headers"]]
     body = json.dumps({{"version": VERSION, "pid": os.getpid(), "headers": headers}}).encode()
     head = [(b"content-type", b"application/json")]
@@ -121,7 +111,7 @@ def said(answer: httpx.Response) -> dict[str, str]:
 def test_an_app_behind_a_login_lives_through_an_update(
     yard: Yard, project: Callable[..., Path], iris_model: Path
 ) -> None:
-    path = project(FILE + MODEL, **{"board.py": APP.format(version=1)})
+    path = project(FILE + MODEL, **{"board.py": APP.format(version=1) + COUNTING_APP})
     (path.parent / "iris.joblib").write_bytes(iris_model.read_bytes())
     deployed = yard.command("deploy", str(path))
     assert deployed.returncode == 0, deployed.stderr
@@ -152,7 +142,7 @@ def test_an_app_behind_a_login_lives_through_an_update(
         one.send("hello")
         version, pid, count = one.recv(30).split()
         assert (version, count) == ("1", "1")
-        (path.parent / "board.py").write_text(APP.format(version=2))
+        (path.parent / "board.py").write_text(APP.format(version=2) + COUNTING_APP)
         assert yard.command("deploy", str(path)).returncode == 0
         one.send("still here")
         assert one.recv(30) == f"1 {pid} 2"

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from tests.acceptance.browser import a_context, grave_faults
+from tests.acceptance.counting_app import COUNTING_APP
 from tests.acceptance.yard import Yard, eventually
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.long]
@@ -33,21 +34,10 @@ document.querySelector("button").onclick = () => wire.send("one more");
 
 time.sleep({starts})
 
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({{"type": message["type"] + ".complete"}})
-            if message["type"].endswith("shutdown"):
-                return
-    if scope["type"] == "websocket":
-        count = 0
-        await receive()
-        await send({{"type": "websocket.accept"}})
-        while (message := await receive())["type"] != "websocket.disconnect":
-            count += 1
-            await send({{"type": "websocket.send", "text": f"version {{VERSION}} counted {{count}}"}})
-        return
+def told(count):
+    return f"version {{VERSION}} counted {{count}}"
+
+async def show(scope, send):
     await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}})
     await send({{"type": "http.response.body", "body": PAGE}})
 """
@@ -92,7 +82,7 @@ def visitor(shared_yard: Yard, browser: Browser) -> Iterator[Page]:
 
 
 def deploy(yard: Yard, folder: Path, version: int) -> None:
-    (folder / "board.py").write_text(APP.format(version=version, starts=STARTS_SECONDS))
+    (folder / "board.py").write_text(APP.format(version=version, starts=STARTS_SECONDS) + COUNTING_APP)
     done = yard.command("deploy", str(folder))
     assert done.returncode == 0, done.stderr
 

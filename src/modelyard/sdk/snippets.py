@@ -3,7 +3,8 @@
 import json
 import shlex
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from modelyard.sdk.address import is_here
 
 if TYPE_CHECKING:
     from modelyard.sdk.views import EndpointView
@@ -13,7 +14,6 @@ EXAMPLE_LENGTH_MAX = 400
 
 JSON = "application/json"
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _FILES = {JSON: "data.json", "image/jpeg": "image.jpg", "text/csv": "data.csv", "text/plain": "data.txt"}
 
 
@@ -22,7 +22,7 @@ def curl_words(url: str, place: str, view: "EndpointView") -> list[str]:
     kind = _kind(view)
     words = [f"curl {place}", f"-H 'content-type: {kind}'"]
     # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never printed.
-    if urlsplit(url).hostname not in _LOOPBACK:
+    if not is_here(url):
         words.append('-H "x-api-key: $MODELYARD_API_KEY"')
     if kind != JSON:
         return [*words, f"--data-binary @{_file(kind)}"]

@@ -13,27 +13,15 @@ from playwright.sync_api import Browser, Page, WebSocket, expect
 from playwright.sync_api import TimeoutError as TimedOut
 
 from tests.acceptance.browser import a_context
-from tests.acceptance.conftest import a_yard, browser
 from tests.acceptance.yard import Yard, eventually
-
-__all__ = ["browser"]
-"""A fixture of another folder."""
+from tests.guests.dashboards.conftest import BUILD_SECONDS, SLOW_MILLISECONDS
 
 HERE = Path(__file__).parent
-BUILD_SECONDS = 600
-SLOW_MILLISECONDS = 60_000
-"""How long a page of these may take on a machine that does much else."""
 
 RUNS_MAX = 3
 """How often a cell is asked to run: JupyterLab loses a key that is pressed while a dialog of its own goes away."""
 
 pytestmark = [pytest.mark.environments, pytest.mark.timeout(BUILD_SECONDS + 200)]
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    with a_yard() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

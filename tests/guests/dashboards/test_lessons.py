@@ -1,6 +1,5 @@
 """Lessons 9 and 10 in Chromium: a dashboard that one group may open, and a page on which a streamed answer grows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,26 +7,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.browser import a_context, sign_in
-from tests.acceptance.conftest import a_yard, browser
 from tests.acceptance.lessons import Lesson
 from tests.acceptance.yard import Yard, eventually
-
-__all__ = ["browser"]
-"""A fixture of another folder."""
+from tests.guests.dashboards.conftest import BUILD_SECONDS, SLOW_MILLISECONDS
 
 LOCK = Path(__file__).parent / "requirements.txt"
-BUILD_SECONDS = 600
 CHOSEN = "correct horse battery"
-SLOW_MILLISECONDS = 60_000
-"""How long a page of these may take on a machine that does much else."""
 
 pytestmark = [pytest.mark.environments, pytest.mark.timeout(BUILD_SECONDS + 200)]
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    with a_yard() as one:
-        yield one
 
 
 def deploy(lesson: Lesson, name: str) -> str:
