@@ -26,6 +26,7 @@ from modelyard_worker.servable import Serving
 from rich.console import Console
 from rich.table import Table
 
+from bench.serving.asking import steps_of_asking
 from bench.serving.cases import CASES_BY_NAME, asked
 from bench.serving.shapes import PLAIN
 from bench.serving.work import BATCH_ROWS_MAX
@@ -67,9 +68,10 @@ def main() -> int:
     table.add_column("CPU us", justify="right")
     table.add_column("pages mapped", justify="right")
     floats = PLAIN.body(asked(CASES_BY_NAME["floats"]))
-    for name, step in [*_steps_of_floats(floats), *_steps_of_a_batch(), *_steps_of_traces()]:
-        best, faults = measured(step)
-        table.add_row(name, f"{best * 1e6:,.0f}", f"{faults:.0f}")
+    with steps_of_asking() as asking:
+        for name, step in [*_steps_of_floats(floats), *_steps_of_a_batch(), *_steps_of_traces(), *asking]:
+            best, faults = measured(step)
+            table.add_row(name, f"{best * 1e6:,.0f}", f"{faults:.0f}")
     Console(width=100).print(table)
     return 0
 
