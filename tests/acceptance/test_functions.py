@@ -38,7 +38,8 @@ def page(event, context):
 def web(event, context):
     if event["rawPath"].endswith("/boom"):
         raise ValueError("boom")
-    return {"statusCode": 201, "body": json.dumps(event), "cookies": ["a=1"]}
+    cookies = ["a=1; Domain=localhost", "modelyard_session=fixed; Path=/"]
+    return {"statusCode": 201, "body": json.dumps(event), "cookies": cookies}
 
 def clock(event, context):
     return {"now": time.time()}
@@ -68,7 +69,7 @@ YARD_FILE = """
     GET /control: {url: "YARD/api/v1/status"}
     GET /metadata: {url: "http://169.254.169.254/latest/"}
     GET /boom: function/web
-    GET /page: function/page
+    GET /page: {function: page, cache: 60s}
     GET /docs/{proxy+}: site/pages
     ANY /own/{proxy+}: {site: pages, authorizer: people}
 """
@@ -282,8 +283,14 @@ def test_a_page_is_no_page_of_the_yards_and_hears_nothing_that_opens_it(yard: Ya
     shown = api(yard, "/page", headers={"cookie": "modelyard_session=secret; mine=1"})
     assert "sandbox" in shown.headers["content-security-policy"]
     assert shown.json()["cookies"] == ["mine=1"]
-    own = httpx.get(f"{yard.url}/page", headers={"host": f"shop.localhost:{yard.url.rpartition(':')[2]}"})
+    own = httpx.get(f"{yard.url}/page?x=1", headers={"host": f"shop.localhost:{yard.url.rpartition(':')[2]}"})
     assert "content-security-policy" not in own.headers
+    kept = api(yard, "/page?x=1")
+    assert "sandbox" in kept.headers["content-security-policy"], "what is kept for the other origin is not for this one"
+
+
+def test_a_function_sets_no_cookie_that_is_the_yards_or_another_hosts(yard: Yard) -> None:
+    assert api(yard, "/items/1").headers.get_list("set-cookie") == ["a=1"]
 
 
 def test_the_gateway_describes_itself_and_writes_down_who_asked(yard: Yard) -> None:

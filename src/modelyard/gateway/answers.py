@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from modelyard.errors import ModelyardError, PredictorFailed
+from modelyard.gateway.passing import cookie_of_this_host
 from modelyard.protocol.errors import error_body
 
 
@@ -123,9 +124,14 @@ SANDBOX = b"content-security-policy: sandbox allow-scripts allow-forms allow-pop
 """With a page at the yard's own address: its scripts get an origin of no one's, and so cannot act as whoever is signed
 in there. A form of any site can have a browser show what a predictor answers."""
 
-_PAGE = re.compile(
-    rb"^content-type: *(?:text/html|image/svg|application/xhtml|text/xml|application/xml)", re.IGNORECASE | re.MULTILINE
+_TYPES = re.compile(rb"^content-type:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_INERT = re.compile(
+    rb"\s*(?!text/(?:html|xml|xsl)|application/(?:xhtml|xml|unknown)|image/svg|multipart/|unknown/)"
+    rb"[a-z0-9-]+/(?![^;]*[+]xml)[a-z0-9][a-z0-9.+_-]*\s*(?:;[^,]*)?",
+    re.IGNORECASE,
 )
+"""A media type whose content no browser runs, and none takes for another one."""
+
 UNSAFE = str.maketrans("", "", "\r\n\0")
 """Takes out of a header what would end its line."""
 
@@ -133,8 +139,10 @@ _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", 
 
 
 def is_page(head: bytes) -> bool:
-    """Whether a browser runs the scripts of what these header lines stand before."""
-    return _PAGE.search(head) is not None
+    """Whether a browser runs the scripts of what these header lines stand before. Of what has no type that it knows, it
+    guesses one."""
+    types = _TYPES.findall(head)
+    return not types or not all(_INERT.fullmatch(one) for one in types)
 
 
 def answer_head(meta: Mapping[str, Any], version: int, variant: bytes | None = None) -> tuple[int, bytes]:
@@ -153,7 +161,9 @@ def answer_head(meta: Mapping[str, Any], version: int, variant: bytes | None = N
     for name, value in meta.get("headers") or ():
         clean = str(name).translate(UNSAFE).strip().lower()
         if clean and clean not in _OURS and ":" not in clean:
-            text = f"{clean}: {str(value).translate(UNSAFE)}\r\n"
-            lines.append(text.encode("latin-1", "replace"))
+            text = str(value).translate(UNSAFE).encode("latin-1", "replace")
+            given = text if clean != "set-cookie" else cookie_of_this_host(text)
+            if given is not None:
+                lines.append(b"%b: %b\r\n" % (clean.encode("latin-1", "replace"), given))
     lines.append(b"x-amzn-invoked-production-variant: %b\r\n" % (variant or b"v%d" % version))
     return status, b"".join(lines)

@@ -10,6 +10,7 @@ page can read why.
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,7 @@ from modelyard.gateway.answers import SANDBOX, UNSAFE, is_page, status_line
 from modelyard.gateway.apis import Api, Cached
 from modelyard.gateway.functions import FUNCTION_ERROR, Invocation
 from modelyard.gateway.outgoing import UrlCall
-from modelyard.gateway.passing import foreign_cookies, lines
+from modelyard.gateway.passing import cookie_of_this_host, foreign_cookies, lines
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.request import Request
 from modelyard.gateway.service import Service
@@ -58,6 +59,7 @@ _WORDS = {
 }
 """What API Gateway says, by status; everything else is an Internal Server Error."""
 
+_log = logging.getLogger("modelyard.gateway")
 _JSON = b"content-type: application/json\r\n"
 _NOT_ALLOWED = b'{"message":"Method Not Allowed"}'
 _READING = frozenset({"GET", "HEAD"})
@@ -147,7 +149,9 @@ class ApiCall:
             return None
         varied = [fields.get(name.lower().encode(), b"").decode("latin-1") for name in met.route.cache_headers]
         asker = self.key_name or "", str((self.claims or {}).get("sub", ""))
-        self.cache_key = (self.path, "&".join(sorted(self.query.split("&"))), *asker, *varied)
+        # At the yard's own address a page is in a sandbox, at the gateway's own it is not: they are two answers.
+        place = "own" if self.at_own_origin else ""
+        self.cache_key = (place, self.path, "&".join(sorted(self.query.split("&"))), *asker, *varied)
         found = self.api.cache.get(self.cache_key, self.at)
         return Refused(found.status, found.head, found.body) if found is not None else None
 
@@ -259,11 +263,15 @@ def _passed(headers: Sequence[tuple[bytes, bytes]], *, credential: bool) -> list
 
 
 def _lines(headers: Sequence[tuple[str, str]]) -> bytes:
-    """Header lines that nobody can break out of."""
-    clean = [(name.translate(UNSAFE).strip().lower(), value.translate(UNSAFE)) for name, value in headers]
-    return lines(
-        (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in clean if name
-    )
+    """Header lines that nobody can break out of, without cookies that are the yard's."""
+    clean: list[tuple[bytes, bytes]] = []
+    for one, text in headers:
+        name = one.translate(UNSAFE).strip().lower().encode("latin-1", "replace")
+        value = text.translate(UNSAFE).encode("latin-1", "replace")
+        given = value if name != b"set-cookie" else cookie_of_this_host(value)
+        if name and given is not None:
+            clean.append((name, given))
+    return lines(clean)
 
 
 # -- behind the gateway ------------------------------------------------------------------------------------------------
@@ -447,6 +455,11 @@ async def authorized(call: ApiCall, go: Callable[[], None], fail: Callable[[Mode
         call.claims = await call.authorize()
     except ModelyardError as error:
         fail(error)
+        return
+    except Exception:  # noqa: BLE001 (the line below says why)
+        # Whoever asked is answered, whatever an issuer said.
+        _log.exception("gateway %s: a token could not be proved", call.api.name)
+        fail(NotReady("cannot prove the token"))
         return
     go()
 

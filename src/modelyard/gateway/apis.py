@@ -132,6 +132,8 @@ class Api:
             value: Any = json.loads(body)
         except ValueError as error:
             raise InvalidValue("Invalid request body", "it is no JSON") from error
+        except RecursionError as error:
+            raise InvalidValue("Invalid request body", "it is nested too deep") from error
         said = validator.refusal(value)
         if said is not None:
             raise InvalidValue("Invalid request body", said)

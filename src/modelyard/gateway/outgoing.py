@@ -29,11 +29,20 @@ if TYPE_CHECKING:
 ANSWER_BYTES_MAX = 10 * 2**20
 """API Gateway's limit for an answer."""
 
+HEAD_BYTES_MAX = 64 * 2**10
+"""Of an answer's headers together."""
+
 READ_BYTES = 64 * 2**10
+FINAL = 200
+"""A status from here on is an answer; below it more is to come."""
+
 CALLS_MAX = 512
 """Requests to other servers that are under way at once."""
 
 _PARAMETER = re.compile(r"\{([A-Za-z0-9._-]+)\+?\}")
+_SAFE = "-._~!$&'()*+,;=:@"
+"""What may stand in a segment of a path as it is (RFC 3986, 3.3)."""
+
 _log = logging.getLogger("modelyard.gateway")
 
 
@@ -47,20 +56,27 @@ class _Answer:
     """What a response's parser finds."""
 
     def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
         self.headers: Headers = []
+        self.head_size = 0
         self.parts: list[bytes] = []
         self.size = 0
         self.ended = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
+        self.head_size += len(name) + len(value)
 
     def on_body(self, body: bytes) -> None:
         self.size += len(body)
         self.parts.append(body)
 
     def on_message_complete(self) -> None:
-        self.ended = True
+        if self.parser.get_status_code() < FINAL:
+            # The answer itself comes after it (RFC 9110, 15.2).
+            self.headers.clear()
+        else:
+            self.ended = True
 
 
 class Outgoing:
@@ -77,7 +93,7 @@ class Outgoing:
                 return await self._fetch(method, url, headers, body)
         except TimeoutError as error:
             raise DeadlinePassed(f"cannot ask {_origin(url)}: it did not answer in {timeout_seconds:g} s") from error
-        except (OSError, httptools.HttpParserError) as error:
+        except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise ReplicaDied(f"cannot ask {_origin(url)}: {error}") from error
 
     async def _fetch(self, method: str, url: str, headers: Headers, body: bytes) -> Fetched:
@@ -155,20 +171,21 @@ def _head(method: str, target: str, host: str, headers: Headers, length: int) ->
 
 async def _read(reader: asyncio.StreamReader, *, is_head: bool) -> Fetched:
     answer = _Answer()
-    parser = httptools.HttpResponseParser(answer)
     status = 0
     while not answer.ended:
         data = await reader.read(READ_BYTES)
         if not data:
             break
-        parser.feed_data(data)
-        status = parser.get_status_code()
+        answer.parser.feed_data(data)
+        status = answer.parser.get_status_code()
         if answer.size > ANSWER_BYTES_MAX:
             raise TooLarge(f"cannot pass the answer on: it is over {ANSWER_BYTES_MAX} bytes")
-        if is_head and status >= 200:
+        if answer.head_size > HEAD_BYTES_MAX:
+            raise TooLarge(f"cannot pass the answer on: its headers are over {HEAD_BYTES_MAX} bytes")
+        if is_head and status >= FINAL:
             break
     measured = any(name in (b"content-length", b"transfer-encoding") for name, _ in answer.headers)
-    if not status or (measured and not answer.ended and not is_head):
+    if status < FINAL or (measured and not answer.ended and not is_head):
         raise ConnectionResetError("it closed the connection")
     return Fetched(status, answer.headers, b"".join(answer.parts))
 
@@ -236,6 +253,10 @@ class UrlCall:
             if not isinstance(error, InvalidValue):
                 _log.warning("gateway %s: %s", call.api.name, error.message)
             status, head, answer = self.word(_without_details(error))
+        except Exception:  # noqa: BLE001 (the line below says why)
+            # Whoever asked is answered, whatever it was.
+            _log.exception("gateway %s: a request to another server failed", call.api.name)
+            status, head, answer = self.word(ReplicaDied(""))
         self._release()
         request_id = call.request_id.encode("latin-1")
         self._connection.write_answer(
@@ -276,7 +297,9 @@ def _url_for(met: Met, query: str) -> str:
         value = met.parameters.get(found[1], "")
         if any(part in (".", "..") for part in value.replace("\\", "/").split("/")):
             raise InvalidValue("Bad Request", "a parameter must not have . or .. for a segment")
-        return quote(value, safe="/-._~!$&'()*+,;=:@")
+        # What matched one segment stays one: its slash was written as %2F.
+        takes_the_rest = f"{{{found[1]}+}}" in met.route.path
+        return quote(value, safe=_SAFE + "/" if takes_the_rest else _SAFE)
 
     url = _PARAMETER.sub(filled, str(met.route.target.url))
     return f"{url}{'&' if '?' in url else '?'}{query}" if query else url

@@ -28,7 +28,7 @@ _STATED_HERE = frozenset({b"expect", b"forwarded", b"x-real-ip", b"x-request-id"
 _STATED_PREFIXES = (b"x-forwarded-", b"x-modelyard-")
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"x-amz-security-token"})
 _ANSWERED_HERE = frozenset({b"date", b"x-request-id"})
-_DOMAIN = re.compile(rb";\s*domain=[^;]*", re.IGNORECASE)
+_DOMAIN = re.compile(rb";\s*domain\s*(?:=[^;]*)?(?=;|$)", re.IGNORECASE)
 
 
 def request_headers(headers: Headers, *, credential: bool) -> Headers:
@@ -73,13 +73,18 @@ def answer_headers(headers: Headers) -> Headers:
     for name, value in headers:
         if name in HOP_BY_HOP or name in _ANSWERED_HERE or name in named:
             continue
-        if name == b"set-cookie":
-            if value.lstrip().startswith(OWN_COOKIES):
-                continue
-            passed.append((name, _DOMAIN.sub(b"", value)))
-        else:
-            passed.append((name, value))
+        given = value if name != b"set-cookie" else cookie_of_this_host(value)
+        if given is not None:
+            passed.append((name, given))
     return passed
+
+
+def cookie_of_this_host(value: bytes) -> bytes | None:
+    """What of a `Set-Cookie` goes to a browser: it stays at the host that set it. None for one of the yard's own, which
+    nobody behind a gateway may set; a name left out counts too, since `=a=b` comes back as `a=b`."""
+    if value.lstrip(b" \t=").startswith(OWN_COOKIES):
+        return None
+    return _DOMAIN.sub(b"", value)
 
 
 def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

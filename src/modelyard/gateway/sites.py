@@ -39,7 +39,7 @@ ACCEPTS_MAX = 256
 """Accept-Encoding headers whose meaning is remembered; browsers have few."""
 
 _NOT_AT_ALL = (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
-_RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})")
 _CONDITIONS = (b"if-none-match", b"range", b"origin")
 
 
@@ -68,6 +68,13 @@ class Answer(NamedTuple):
     length: int = 0
 
 
+class Found(NamedTuple):
+    status: int
+    file: SiteFile
+    is_named: bool = False
+    """Whether the path alone says so, whoever asks for it."""
+
+
 class Site:
     """One version of a site."""
 
@@ -87,25 +94,25 @@ class Site:
         found = self._find(path, wants_page=wants_page)
         if isinstance(found, bytes):
             return Answer(SEE_FOLDER, b"location: %b\r\ncontent-length: 0\r\n" % found, b"")
-        status, file = found
+        status, file = found.status, found.file
         answer = self._made(status, file, fields, contents, accepted)
-        if plain and status == 200 and answer.body is not None and len(self.answers) < ANSWERS_MAX:
+        if plain and found.is_named and answer.body is not None and len(self.answers) < ANSWERS_MAX:
             self.answers[path, accepted] = answer
         return answer
 
-    def _find(self, path: bytes, *, wants_page: bool) -> tuple[int, SiteFile] | bytes:
-        """The status and the file; or where to go instead."""
+    def _find(self, path: bytes, *, wants_page: bool) -> "Found | bytes":
+        """The file; or where to go instead."""
         files, index = self._manifest.files, self._manifest.index
         name = unquote(path.decode("latin-1"), errors="replace").removeprefix("/")
         place = f"{name}{index}" if not name or name.endswith("/") else name
         if place in files:
-            return 200, files[place]
+            return Found(200, files[place], is_named=True)
         if f"{name}/{index}" in files:
             return f"/{quote(name)}/".encode()
         if self._manifest.spa and wants_page and index in files:
-            return 200, files[index]
+            return Found(200, files[index])
         if self._manifest.error is not None:
-            return 404, files[self._manifest.error]
+            return Found(404, files[self._manifest.error])
         raise NotFound(f"cannot find {name[:100] or 'a page here'}")
 
     def _made(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.errors import PredictorFailed, QueueFull
-from modelyard.gateway.answers import answer_head, prediction_error
+from modelyard.gateway.answers import SANDBOX, answer_head, prediction_error
 from modelyard.gateway.balancer import least_in_flight
 from modelyard.gateway.router import Lane, route
 
@@ -50,7 +50,7 @@ def test_the_raw_path_says_where_a_request_goes(path: bytes, expected: tuple[Lan
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_a_predictor_cannot_break_out_of_a_header_line(name: str, value: str) -> None:
     _, head = answer_head({"status": 200, "type": value, "headers": [[name, value]]}, 1)
-    lines = head.split(b"\r\n")
+    lines = head.replace(SANDBOX, b"").split(b"\r\n")
     assert lines[0] == b"HTTP/1.1 200 OK"
     assert 4 <= len(lines) <= 5
     assert b"\n" not in b"".join(lines)

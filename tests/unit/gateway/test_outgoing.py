@@ -2,6 +2,7 @@
 address the next time, and no parameter that leads out of its path."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from modelyard.domain.gateways import Met, Route, Target
-from modelyard.errors import Forbidden, InvalidValue
-from modelyard.gateway.outgoing import Outgoing, _url_for
+from modelyard.errors import Forbidden, InvalidValue, ReplicaDied, TooLarge
+from modelyard.gateway.outgoing import Fetched, Outgoing, _url_for
 
 
 def ask(url: str) -> None:
@@ -70,6 +71,64 @@ def test_a_name_that_means_another_address_the_next_time_is_asked_at_the_one_tha
 
     asyncio.run(asking())
     assert connected == [("93.184.216.34", 80)], "resolved once, and asked where it was judged"
+
+
+def answered(said: bytes, *, ends: bool = True) -> Fetched:
+    """What comes of a server that says this."""
+
+    over = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(said)
+            if ends:
+                writer.write_eof()
+            await reader.read()
+        writer.close()
+        over.set()
+
+    async def asking() -> Fetched:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            outgoing = Outgoing(frozenset({("127.0.0.1", port)}))
+            try:
+                return await outgoing.fetch("GET", f"http://127.0.0.1:{port}/", [], b"", 5.0)
+            finally:
+                await over.wait()
+
+    return asyncio.run(asking())
+
+
+def test_hints_before_the_answer_are_not_taken_for_it() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n"
+    found = answered(hints + b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", ends=False)
+    assert found == Fetched(200, [(b"content-length", b"2")], b"hi")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"SSH-2.0\r\n\r\n",
+        b"",
+    ],
+)
+def test_a_server_that_does_not_answer_has_failed(said: bytes) -> None:
+    with pytest.raises(ReplicaDied):
+        answered(said)
+
+
+def test_headers_without_an_end_are_not_kept() -> None:
+    with pytest.raises(TooLarge):
+        answered(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000, ends=False)
+
+
+def test_a_slash_in_one_segment_stays_in_it() -> None:
+    one = Route("GET /items/{id}", Target(url="https://shop.example.com/items/{id}"))
+    assert _url_for(Met(one, {"id": "1/admin"}), "") == "https://shop.example.com/items/1%2Fadmin"
+    assert _url_for(Met(ROUTE, {"proxy": "1/admin"}), "").endswith("/shop/1/admin")
 
 
 ROUTE = Route("GET /docs/{proxy+}", Target(url="https://docs.example.com/shop/{proxy}"))

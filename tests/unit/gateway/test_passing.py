@@ -1,10 +1,17 @@
 """What passes between a browser and an app, and what stays with the yard."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.gateway.entrance import next_of
-from modelyard.gateway.passing import answer_headers, cookie, foreign_cookies, request_headers
+from modelyard.gateway.passing import (
+    answer_headers,
+    cookie,
+    cookie_of_this_host,
+    foreign_cookies,
+    request_headers,
+)
 
 NAMES = st.sampled_from([b"modelyard_session", b"__Host-modelyard_app", b"theirs", b"x", b"modelyard_replica"])
 
@@ -35,6 +42,25 @@ def test_headers_that_are_for_the_next_hop_do_not_pass() -> None:
 def test_the_first_of_several_cookies_of_a_name_counts() -> None:
     assert cookie(b'a=1; modelyard_app="x"; modelyard_app=y', b"modelyard_app") == b"x"
     assert cookie(b"not_modelyard_app=x", b"modelyard_app") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (b"a=1; Domain=localhost; Path=/", b"a=1; Path=/"),
+        (b"a=1; Domain =localhost; Path=/", b"a=1; Path=/"),
+        (b"a=1;\tDOMAIN\t= .localhost", b"a=1"),
+        (b"a=1; domain", b"a=1"),
+        (b"a=domain; Path=/", b"a=domain; Path=/"),
+        (b"a=1; Domains=x", b"a=1; Domains=x"),
+        (b"modelyard_app=1", None),
+        (b" __Host-modelyard_session=1; Path=/; Secure", None),
+        (b"=modelyard_app=1; Path=/", None),
+        (b" = modelyard_session=1", None),
+    ],
+)
+def test_a_cookie_stays_at_the_host_that_set_it_and_is_none_of_the_yards(given: bytes, passed: bytes | None) -> None:
+    assert cookie_of_this_host(given) == passed
 
 
 def test_the_way_back_leads_nowhere_else() -> None:
