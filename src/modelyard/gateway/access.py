@@ -45,6 +45,8 @@ class Access:
         self._identity = identity
         self.used: dict[str, float] = {}
         """Digests of keys that were shown since the last report, with the time."""
+        self.changes = 0
+        """How often what was decided may have become otherwise."""
         self._credentials: Credentials = {}
         self._entries: dict[tuple[str, str, str], Entry] = {}
         self._welcome: dict[tuple[bytes, str, str], tuple[Shown, float]] = {}
@@ -59,6 +61,7 @@ class Access:
 
     def forget(self) -> None:
         """Whatever was decided may be otherwise now."""
+        self.changes += 1
         self._entries.clear()
         self._welcome.clear()
 

@@ -311,6 +311,11 @@ class HttpConnection(asyncio.Protocol):
         """Whether nothing but its client would end the answer that is under way."""
         return isinstance(self.active, Proxied | Visit) and self.active.is_endless
 
+    def look_who_is_there(self) -> None:
+        """Puts out whoever holds something open here and may do so no longer."""
+        if isinstance(self.active, Proxied | Visit) and not self.active.may_stay():
+            self.active.put_out()
+
     def sight(self) -> Sight:
         """What the gateway's patience depends on."""
         current = self._current

@@ -126,4 +126,16 @@ def _visit(request: Request, entry: HostEntry, shown: Shown, *, wants_page: bool
         wants_page=wants_page,
         begins=wants_page and fields.get(b"sec-fetch-dest", b"document") == b"document",
     )
-    return Visit(request.connection, service, asked, request.id)
+    return Visit(request.connection, service, asked, request.id, lambda: _may_stay(request))
+
+
+def _may_stay(request: Request) -> bool:
+    """Whether who came in would come in now: sessions end, and policies change."""
+    entry = request.gateway.origin_of(request.host)
+    if entry is None or entry.site is not None:
+        return True
+    try:
+        _let_in(request, entry, policy_of(entry, request.gateway.access.by_default))
+    except ModelyardError:
+        return False
+    return True

@@ -19,6 +19,7 @@ from modelyard.gateway.answers import plain_error, status_line
 from modelyard.protocol.routes import ENDLESS
 
 if TYPE_CHECKING:
+    from modelyard.domain.access import Principal
     from modelyard.gateway.connection import HttpConnection
 
 CONNECT_SECONDS = 10.0
@@ -83,6 +84,9 @@ class Proxied(asyncio.Protocol):
         self._waits_for_body = not self._is_held and 0 < int(length) <= WHOLE_BYTES_MAX
         self._said = False
         self._unwanted_bytes = 0
+        self._headers = headers
+        self._asker: Principal | None = None
+        """Who asked for what has no end, as far as this gateway knows them."""
         self._head = self._request_head(method, url, headers)
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -153,6 +157,19 @@ class Proxied(asyncio.Protocol):
     def can_write(self) -> None:
         if self._upstream is not None:
             self._upstream.resume_reading()
+
+    # -- who has it open ---------------------------------------------------------------------------------------------
+
+    def may_stay(self) -> bool:
+        """Whether who follows what has no end, such as a log, is still who they were when they asked."""
+        return self._asker is None or self._who_asks() == self._asker
+
+    def put_out(self) -> None:
+        """Ends it here and now."""
+        self._connection.transport.abort()
+
+    def _who_asks(self) -> "Principal | None":
+        return self._connection.gateway.access.recognise(dict(self._headers))
 
     # -- towards control ---------------------------------------------------------------------------------------------
 
@@ -267,6 +284,7 @@ class Proxied(asyncio.Protocol):
     def answer_header(self, name: bytes, value: bytes) -> None:
         if name == _ENDLESS:
             self.is_endless = True
+            self._asker = self._who_asks()
         elif name not in _HOP_BY_HOP and name != b"date":
             self._answer_headers.append((name, value))
 

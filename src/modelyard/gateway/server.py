@@ -40,6 +40,9 @@ TICK_SECONDS = 0.1
 SWEEP_SECONDS = 1.0
 """How often it is looked for clients that have outstayed their welcome."""
 
+LOOK_WHO_SECONDS = 10.0
+"""How long a session that has expired may keep a WebSocket; one that was ended is looked for at the next sweep."""
+
 CONNECTIONS_MAX = 16_384
 FILES_RESERVED = 256
 """Open files that are kept for replicas, control, logs; the rest of what the process may open is for clients."""
@@ -81,6 +84,8 @@ class Gateway:
         self.limits = Limits()
         self.connections_max = _connections_max()
         self._swept_at = 0.0
+        self._looked: tuple[int, float] = (0, 0.0)
+        """At how many changes of access, and when, it was last looked who is there."""
         self.has_table = False
         self.draining = False
         self.tls: Tls | None = None
@@ -312,9 +317,15 @@ class Gateway:
         self.loop.call_later(TICK_SECONDS, self._turn)
 
     def _sweep(self, now: float) -> None:
+        changes, looked_at = self._looked
+        looks = changes != self.access.changes or now - looked_at >= LOOK_WHO_SECONDS
+        if looks:
+            self._looked = (self.access.changes, now)
         for connection in list(self.connections):
             if outstayed(connection.sight(), now, self.limits):
                 connection.transport.abort()
+            elif looks:
+                connection.look_who_is_there()
 
     def _report_stuck(self, replica: str, seconds: float) -> None:
         self.stuck[replica] = seconds

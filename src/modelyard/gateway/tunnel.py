@@ -10,6 +10,9 @@ from collections.abc import Callable
 GOING_AWAY = b"\x88\x02\x03\xe9"
 """A WebSocket's close frame with 1001: a page that gets it knows that it may connect anew."""
 
+NOT_LET_IN = b"\x88\x02\x03\xf0"
+"""The same with 1008: whoever it was may not be here any more."""
+
 _CLOSE = 0x8
 _HEAD_BYTES_MAX = 14
 
@@ -39,6 +42,11 @@ class TunnelSide(asyncio.Protocol):
             self._other.close() if exc is None else self._other.abort()
         self._ended()
 
+    def put_out(self) -> None:
+        """Ends both sides: whoever has it open may not be here any more."""
+        self._own.abort()
+        self._other.close()
+
 
 class WebSocketSide(TunnelSide):
     """The app's side of a WebSocket."""
@@ -50,6 +58,11 @@ class WebSocketSide(TunnelSide):
     def data_received(self, data: bytes) -> None:
         self._frames.take(data)
         self._other.write(data)
+
+    def put_out(self) -> None:
+        if self._frames.may_close:
+            self._other.write(NOT_LET_IN)
+        super().put_out()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._frames.may_close and not self._other.is_closing():

@@ -8,6 +8,7 @@ waits for the answer itself; either wakes the app.
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelyard.errors import DeadlinePassed, ModelyardError, NotReady, ReplicaDied
@@ -58,8 +59,17 @@ class Asked(NamedTuple):
 class Visit:
     """An exchange (`exchange.Exchange`)."""
 
-    def __init__(self, connection: "HttpConnection", service: "Service", asked: Asked, request_id: bytes) -> None:
+    def __init__(
+        self,
+        connection: "HttpConnection",
+        service: "Service",
+        asked: Asked,
+        request_id: bytes,
+        may_stay: Callable[[], bool],
+    ) -> None:
+        """`may_stay` says whether the visitor would be let in now."""
         self.keep_alive = True
+        self.may_stay = may_stay
         self.is_endless = False
         """Whether it goes on until either side closes it: a WebSocket. A gateway that is going does not wait for it."""
         self.body_bytes = 0
@@ -72,6 +82,7 @@ class Visit:
         self._started_at = time.monotonic()
         self._target: Target | None = None
         self._upstream: Upstream | None = None
+        self._tunnel: TunnelSide | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -269,7 +280,7 @@ class Visit:
         self.is_endless = True
         inner, outer = upstream.transport, connection.transport
         side = WebSocketSide if self.asked.upgrade.lower() == b"websocket" else TunnelSide
-        from_app = side(inner, outer, self._tunnel_ended)
+        from_app = self._tunnel = side(inner, outer, self._tunnel_ended)
         inner.set_protocol(from_app)
         outer.set_protocol(TunnelSide(outer, inner, lambda: connection.connection_lost(None)))
         if rest:
@@ -278,6 +289,13 @@ class Visit:
             inner.write(self._early)
         connection.client_is_slow = False
         outer.resume_reading()
+
+    def put_out(self) -> None:
+        """Ends it here and now: the visitor may not be here any more."""
+        if self._tunnel is not None:
+            self._tunnel.put_out()
+        else:
+            self._connection.transport.abort()
 
     def _tunnel_ended(self) -> None:
         self._leave(reusable=False)

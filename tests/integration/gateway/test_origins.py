@@ -21,6 +21,7 @@ from modelyard.protocol.credentials import Credential, credentials_document
 from modelyard.protocol.table import APP, HostEntry
 from tests.integration.gateway.conftest import ENTRY, GatewayProcess
 from tests.integration.gateway.scripted_replica import ScriptedReplica
+from tests.integration.gateway.test_load_reports import ScriptedController
 
 BOARD = replace(ENTRY, name="board", kind=APP, max_body_bytes=3 * 2**20, timeout_seconds=10.0)
 ORIGIN = HostEntry(APP, "board", hosts=("board.example.com",), endpoint="board")
@@ -370,6 +371,22 @@ def test_a_page_of_another_origin_cannot_use_a_session(guarded: Any, gateway: An
     connection = gateway.connect()
     connection.sendall(GREETING + b"cookie: modelyard_app=ann\r\norigin: http://evil.example\r\n\r\n")
     assert connection.recv(65536).startswith(b"HTTP/1.1 403")
+
+
+def test_whoever_is_put_out_loses_the_websocket_too_and_nobody_else_does(guarded: Any, gateway: Any, home: Any) -> None:
+    controller = ScriptedController(home)
+    guarded({"way": "login"}).close()
+    ann, bob = gateway.connect(), gateway.connect()
+    for connection, session in ((ann, b"ann"), (bob, b"bob")):
+        connection.sendall(GREETING + b"cookie: modelyard_app=%b\r\norigin: http://board.localhost\r\n\r\n" % session)
+        read_until(connection, b"r1\n")
+    left = {digest("bob"): Credential(BOB, time.time() + 100, "board.localhost")}
+    controller.accept().say({"type": "credentials", "credentials": credentials_document(left)})
+    assert ann.recv(1) == b""
+    bob.sendall(b"still here")
+    assert read_until(bob, b"still here")
+    eventually(lambda: in_flight(gateway) == 1)
+    controller.close()
 
 
 def read_until(connection: socket.socket, mark: bytes) -> bytes:

@@ -66,3 +66,15 @@ def test_a_client_whose_app_is_killed_hears_of_it_where_it_can_be_told(sent: byt
     side.connection_lost(ConnectionResetError())
     assert client.written == sent + (GOING_AWAY if told else b"")
     assert (client.closed, ended) == ("closed" if told else "aborted", [True])
+
+
+@pytest.mark.parametrize(("sent", "told"), [(b"\x81\x02hi", True), (b"\x81\x05hi", False)])
+def test_whoever_is_put_out_hears_why_where_they_can_be_told(sent: bytes, told: bool) -> None:
+    client, app = Wire(), Wire()
+    side = WebSocketSide(cast("asyncio.Transport", app), cast("asyncio.Transport", client), lambda: None)
+    side.data_received(sent)
+    side.put_out()
+    assert client.written == sent + (
+        Frame(Opcode.CLOSE, (1008).to_bytes(2, "big")).serialize(mask=False) if told else b""
+    )
+    assert (client.closed, app.closed) == ("closed", "aborted")
