@@ -87,6 +87,7 @@ class DecisionView:
     needed: float | None
     tolerated: int | None
     stepped: int | None
+    in_use: int | None
     lasting_in_flight: float | None
     peak_in_flight: float | None
     burst: int | None

@@ -2,10 +2,12 @@
 
 One pure function, called twice a second: it looks at the settings, at what gateways saw, at its own earlier
 recommendations and at the time, and returns a recommendation with every term that led to it. The names and the
-algorithm are Cortex's (cortex 0.42), with four additions:
+algorithm are Cortex's (cortex 0.42), with five additions:
 
 * a burst path: demand that lasts and is well beyond what the present replicas are meant to hold is answered at once,
   past the average, the largest step and the stabilization, though never past maximum and capacity;
+* nothing is cut below what is in flight now needs, which an average over a quiet minute does not know of: a burst would
+  raise it again at once;
 * the last replica goes after a delay of its own, without any request, and comes back with the first one;
 * capacity: what does not fit on the machine is not asked for;
 * `max_downscale_factor` is called by what it does, `downscale_kept_share`: a larger one shrinks slower.
@@ -145,6 +147,7 @@ class Rule(StrEnum):
     STEADY = "steady"  # the need is what is there
     UP = "up"  # the average asks for more
     DOWN = "down"  # the average asks for less
+    IN_USE = "in use"  # the average asks for less, what is in flight does not
     BURST = "burst"  # lasting demand far beyond what is there
     WAKE = "wake"  # a request while there is no replica
     STABILIZING = "stabilizing"  # the need has not lasted long enough
@@ -179,6 +182,8 @@ class Recommendation:
     """Rounded up, or the present number within the tolerances."""
     stepped: int | None = None
     """After the largest step up or down."""
+    in_use: int | None = None
+    """What the least of the last tick needs: nothing is cut below it, for it would be raised again at once."""
     lasting_in_flight: float | None = None
     """The least of the last tick: what makes a burst."""
     peak_in_flight: float | None = None
@@ -240,8 +245,9 @@ def _with_load(terms: Recommendation, settings: Autoscaling, watched: list[Sampl
         tolerated = current
     stepped = max(tolerated, min(current - 1, math.ceil(current * settings.downscale_kept_share)))
     stepped = min(stepped, max(current + 1, math.ceil(current * settings.max_upscale_factor)))
-    recommended = _within(terms, stepped)
     last = watched[-1]
+    in_use = math.ceil(last.lasting / target)
+    recommended = _within(terms, max(stepped, min(current, in_use)))
     burst = None
     if last.lasting > current * target * settings.burst_factor:
         burst = _within(terms, math.ceil(last.peak / target))
@@ -252,6 +258,7 @@ def _with_load(terms: Recommendation, settings: Autoscaling, watched: list[Sampl
         needed=needed,
         tolerated=tolerated,
         stepped=stepped,
+        in_use=in_use,
         lasting_in_flight=last.lasting,
         peak_in_flight=last.peak,
         burst=burst,
@@ -295,7 +302,12 @@ def _stabilized(terms: Recommendation, settings: Autoscaling, history: History, 
         ceiling = max(min((*recent, recommended)), current)
         rule = Rule.STABILIZING if ceiling < recommended else Rule.UP
         return replace(terms, rule=rule, requested=ceiling, stabilized_ceiling=ceiling)
-    return replace(terms, rule=Rule.STEADY, requested=current)
+    return replace(terms, rule=Rule.IN_USE if _is_in_use(terms) else Rule.STEADY, requested=current)
+
+
+def _is_in_use(terms: Recommendation) -> bool:
+    """What is in flight now holds back a cut that the average asks for."""
+    return (terms.stepped or 0) < min(terms.current, terms.in_use or 0)
 
 
 def _stabilized_down(terms: Recommendation, settings: Autoscaling, history: History, now: float) -> Recommendation:
@@ -307,7 +319,8 @@ def _stabilized_down(terms: Recommendation, settings: Autoscaling, history: Hist
         return replace(terms, rule=Rule.YOUNG, requested=current)
     recent = [one.recommended for one in history.recommendations if one.at > now - period]
     floor = min(max((*recent, recommended)), current)
-    rule = Rule.STABILIZING if floor > recommended else Rule.DOWN
+    rule = Rule.IN_USE if _is_in_use(terms) else Rule.DOWN
+    rule = Rule.STABILIZING if floor > recommended else rule
     # The last replica never goes together with others: it has a delay of its own.
     return replace(terms, rule=rule, requested=max(1, floor), stabilized_floor=floor)
 
@@ -357,6 +370,7 @@ _REASONS = {
     Rule.STEADY: "as it should be",
     Rule.UP: "as the average asks",
     Rule.DOWN: "as the average asks",
+    Rule.IN_USE: "with {terms.lasting_in_flight:g} in flight at present",
     Rule.BURST: "raised at once for a burst",
     Rule.WAKE: "woken at once",
     Rule.STABILIZING: "a {way} to {terms.recommended} has not been recommended for long enough",

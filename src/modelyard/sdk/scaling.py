@@ -38,6 +38,7 @@ class DecisionView(TypedDict):
     needed: float | None
     tolerated: int | None
     stepped: int | None
+    in_use: int | None
     lasting_in_flight: float | None
     peak_in_flight: float | None
     burst: int | None

@@ -110,6 +110,14 @@ def test_a_little_more_than_the_replicas_are_meant_to_hold_is_no_burst():
     assert decide(10, 10, lasting=11.1, peak=11.1).burst == 12
 
 
+def test_nothing_is_cut_below_what_is_in_flight_now_needs():
+    staying = decide(4, 6, lasting=6.0)
+    assert (staying.requested, staying.rule) == (6, Rule.IN_USE)
+    assert staying.sentence.endswith("6 stay, with 6 in flight at present")
+    some = decide(2, 12, replace(SETTINGS, downscale_kept_share=0.0), lasting=7.5)
+    assert (some.requested, some.in_use, some.rule) == (8, 8, Rule.IN_USE)
+
+
 def test_want_of_room_takes_nothing_away():
     assert decide(8, 8, capacity=3).requested == 8
 

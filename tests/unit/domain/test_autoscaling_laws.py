@@ -1,10 +1,11 @@
 """Autoscaling by law: whatever the load, these hold at every tick."""
 
 import itertools
+import math
 from collections import deque
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelyard.domain.autoscaling import Autoscaling, History, Past, Recommendation, Rule, Sample, recommend
@@ -78,6 +79,19 @@ def test_steady_load_moves_it_one_way_and_then_not_at_all(one, demand, first, ca
     moves = {after > before for before, after in itertools.pairwise(counts) if after != before}
     assert len(moves) <= 1 or demand > 0 == counts[0]
     assert len(set(counts[-60:])) == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(rules(), st.floats(0, 60), st.floats(0, 60), st.sampled_from([1.0, 5.0]))
+@example(Autoscaling(max_replicas=6, window_seconds=10.0, downscale_stabilization_seconds=5.0), 1.0, 6.0, 1.0)
+def test_after_a_step_from_one_steady_load_to_another_it_moves_one_way(one, before, after, tick):
+    settled = one.within(math.ceil(before / (one.target_in_flight or 1)))
+    scaler = Autoscaler(one, settled, tick=tick)
+    for _ in range(round(60 / tick) + 1):
+        settled = scaler.sees(before).requested
+    counts = [settled, *(scaler.sees(after).requested for _ in range(150))]
+    moves = {later > earlier for earlier, later in itertools.pairwise(counts) if later != earlier}
+    assert len(moves) <= 1, counts
 
 
 @settings(deadline=None, max_examples=80)
