@@ -33,6 +33,7 @@ from modelyard.domain.alarms import (
 )
 from modelyard.domain.names import name_key
 from modelyard.domain.resources import Resource
+from modelyard.domain.splitters import KIND as SPLITTER
 from modelyard.domain.webhooks import check_webhook_url
 from modelyard.errors import Conflict, InvalidValue
 from modelyard.store.ports import JsonObject
@@ -81,6 +82,7 @@ def check_alarm_asked(asked: Asked) -> JsonObject:
     spec = _spec(wish)
     check_alarm(spec)
     if name_key(spec.endpoint) not in asked.endpoints:
+        _check_not_several(asked, spec)
         found = asked.yard.store.endpoints.get(spec.endpoint)
         if found.project != asked.project:
             raise Conflict(
@@ -97,6 +99,16 @@ def check_alarm_asked(asked: Asked) -> JsonObject:
             )
     _check_mail(asked, spec)
     return asdict(spec)
+
+
+def _check_not_several(asked: Asked, spec: AlarmSpec) -> None:
+    """What is measured is measured of each endpoint. Raises InvalidValue where several answer under that name."""
+    stored = (one.name.key for one in asked.yard.store.resources.select(SPLITTER))
+    if (SPLITTER, name_key(spec.endpoint)) in asked.resources.union(stored):
+        raise InvalidValue(
+            f"cannot deploy alarm {asked.name}: several endpoints answer as {spec.endpoint}",
+            "watch one of them: name it as `endpoint`, or write `variant` beside it",
+        )
 
 
 def _spec(wish: AlarmWish) -> AlarmSpec:

@@ -17,7 +17,7 @@ from modelyard.api.kinds import check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.permissions import asked_by, check_role
 from modelyard.api.predictors import ModelSource, Predictor
-from modelyard.api.rollouts import StrategyWish
+from modelyard.api.rollouts import StrategyWish, check_guard
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
 from modelyard.api.schedules import ScheduleWish
 from modelyard.api.secrets import check_secrets
@@ -301,6 +301,8 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
         )
         for one in others
     }
+    for one in endpoints:
+        check_guard(yard, one.name, one.spec.update_strategy, names)
     specs = {one.name: endpoint_spec(yard, one) for one in endpoints}
     access = {one.name: policy_from(one.access) for one in endpoints if one.access is not None}
     return Wanted(specs, resources, access, from_file=deployment.from_file, prune=deployment.prune)

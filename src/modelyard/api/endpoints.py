@@ -173,7 +173,7 @@ def endpoint_view(
         is_queued=_is_queued(endpoint.wished.spec),
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
-        versions=[_version_view(one) for one in endpoint.versions],
+        versions=[_version_view(endpoint, one) for one in endpoint.versions],
         notes=secret_notes(wished.spec, seen, secrets),
         example=example_body(seen),
         content_type=body_type(seen),
@@ -201,10 +201,10 @@ def _requested(endpoint: Endpoint, seen: EndpointStatus | None) -> int:
     return spec.replicas if spec.autoscaling is None or seen is None else seen.requested
 
 
-def _version_view(one: EndpointVersion) -> VersionView:
+def _version_view(endpoint: Endpoint, one: EndpointVersion) -> VersionView:
     return VersionView(
         number=one.number,
-        state=one.state.value,
+        state=endpoint.told_state(one),
         reason=one.reason,
         model=one.spec.model,
         model_asked=one.spec.model_asked,
@@ -308,7 +308,7 @@ def routes(yard: Yard) -> APIRouter:
             wished_version=endpoint.wished.number,
             serving_version=seen.serving_version if seen else None,
             rollback_version=back.number if back else None,
-            versions=[_version_view(one) for one in reversed(endpoint.versions)],
+            versions=[_version_view(endpoint, one) for one in reversed(endpoint.versions)],
         )
 
     @router.post("/endpoints/{name}/rollback")

@@ -12,6 +12,7 @@ from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.deployments import Change
 from modelyard.domain.endpoints import BY_LENGTH_MAX, Endpoint, EndpointStatus
+from modelyard.domain.names import name_key, nearest
 from modelyard.domain.strategies import (
     STEP_PERCENT_MIN,
     STEPS_MAX,
@@ -22,7 +23,9 @@ from modelyard.domain.strategies import (
     stages_of,
 )
 from modelyard.domain.traffic import elapsed_seconds
+from modelyard.errors import NotFound
 
+ALARM = "alarm"
 SECONDS_MAX = 7 * 86400.0
 ALARMS_MAX = 10
 REQUESTS_MAX = 1_000_000
@@ -69,6 +72,21 @@ class StrategyWish(BaseModel):
         strategy = UpdateStrategy(StrategyType(self.type), tuple(self.steps), guard=guard, **fields)
         check_strategy(strategy)
         return strategy
+
+
+def check_guard(yard: Yard, endpoint: str, wish: StrategyWish | None, deployed: frozenset[tuple[str, str]]) -> None:
+    """Raises NotFound where the guard names an alarm that is neither there nor among what is `deployed` with it, as
+    (kind, key): it would guard nothing."""
+    named = wish.guard.alarms if wish is not None and wish.guard is not None else []
+    missing = [one for one in named if (ALARM, name_key(one)) not in deployed]
+    there = {name_key(one.name.name): one.name.name for one in yard.store.resources.select(ALARM)} if missing else {}
+    for one in missing:
+        if name_key(one) not in there:
+            close = nearest(one, there.values())
+            raise NotFound(
+                f"cannot deploy endpoint {endpoint}: its auto_rollback names alarm {one!r}, which is not there",
+                f"did you mean {close}?" if close else "write it as `kind: alarm` in the same file",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def _say_live(url: str, view: "EndpointView") -> None:
 
 
 def _where(client: "Client", outcome: "OutcomeView") -> list[str]:
-    """Where a site or a gateway is that was deployed."""
+    """Where a site, a gateway or a splitter is that was deployed."""
     kind, name = outcome["kind"], outcome["name"]
     if kind not in RESOURCE_KINDS or outcome["change"] == "deleting":
         return []

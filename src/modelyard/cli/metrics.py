@@ -1,4 +1,5 @@
-"""What an endpoint did: requests, errors, latency and its parts, by version and over time; what its tracker saw."""
+"""What an endpoint did, or several under one name: requests, errors, latency and its parts, by version and over time;
+what its tracker saw."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,6 +8,8 @@ import typer
 from modelyard.cli.output import Format, Output, say, say_json, table_lines
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age
+from modelyard.domain.splitters import KIND as SPLITTER
+from modelyard.domain.splitters import splitter_from
 
 if TYPE_CHECKING:
     from modelyard.sdk.metrics import MetricsView, TrackerView
@@ -18,7 +21,7 @@ _HEADER = ("requests", "/s", "2XX", "4XX", "5XX", "p50", "p95", "p99", "queue p9
 
 
 def metrics(
-    name: Annotated[str, typer.Argument(help="Endpoint.")],
+    name: Annotated[str, typer.Argument(help="Endpoint, or a name that several answer under.")],
     since: Annotated[str, typer.Option(help="How long ago (30m, 7d), or a time.")] = "1h",
     step: Annotated[str | None, typer.Option(help="Length of the steps: 10s, 1m, 1h.")] = None,
     version: Annotated[int | None, typer.Option(min=1, help="One version alone.")] = None,
@@ -26,12 +29,17 @@ def metrics(
 ) -> None:
     """Show what an endpoint did: requests, errors, latency and its parts, and tracked predictions."""
     with open_client() as client:
-        _kind, found = client.resolve(name, ("endpoint",))
-        view = client.metrics(found, since=since, step=step, version=version)
+        kind, found = client.resolve(name, ("endpoint", SPLITTER))
+        split = splitter_from(client.resource(kind, found)["spec"]) if kind == SPLITTER else None
+        views = {
+            one.variant: client.metrics(one.endpoint, since=since, step=step, version=version)
+            for one in (split.members if split else ())
+        }
+        view = None if split else client.metrics(found, since=since, step=step, version=version)
     if output is Format.JSON:
-        say_json(view)
+        say_json(view or {"name": found, "variants": views})
         return
-    for line in metrics_lines(view):
+    for line in metrics_lines(view) if view else variant_lines(found, views):
         say(line)
 
 
@@ -45,6 +53,15 @@ def metrics_lines(view: "MetricsView") -> list[str]:
     steps = [(f"{age(one['at'])} ago", *_row(one["values"])) for one in view["points"][-STEPS_SHOWN:]]
     lines = [*table_lines(("version", *_HEADER), versions), "", *table_lines(("until", *_HEADER), steps)]
     return [*lines, *tracker_lines(view["tracker"])]
+
+
+def variant_lines(name: str, views: "dict[str, MetricsView]") -> list[str]:
+    """A row for each of several endpoints that answer under one name, side by side."""
+    rows = [(variant, *_row(view["values"])) for variant, view in views.items() if view["points"]]
+    if not rows:
+        since = next(iter(views.values()))["since"]
+        return [f"{name}: no requests since {since} (what was counted shows within 5 seconds)"]
+    return table_lines(("variant", *_HEADER), rows)
 
 
 def _row(values: dict[str, float | None]) -> tuple[Any, ...]:

@@ -8,7 +8,8 @@ from modelyard.cli.times import age
 from modelyard.domain.gateways import KIND as GATEWAY
 from modelyard.domain.hosts import own_address
 from modelyard.domain.sites import KIND as SITE
-from modelyard.protocol.routes import GATEWAYS
+from modelyard.domain.splitters import KIND as SPLITTER
+from modelyard.protocol.routes import ENDPOINTS, GATEWAYS, INVOCATIONS
 
 if TYPE_CHECKING:
     from modelyard.sdk.views import ResourceView
@@ -24,7 +25,9 @@ def resource_table(resources: "list[ResourceView]") -> list[str]:
 
 
 def place_lines(url: str, view: "ResourceView") -> list[str]:
-    """Where somebody goes to see it; nothing where that is no place."""
+    """Where it is asked, or where somebody goes to see it; nothing where that is no place."""
+    if view["kind"] == SPLITTER:
+        return [f"endpoint: {url}{ENDPOINTS}{view['name']}{INVOCATIONS}"]
     if view["kind"] not in (GATEWAY, SITE):
         return []
     below = [f"gateway: {url}{GATEWAYS}{view['name']}"] if view["kind"] == GATEWAY else []

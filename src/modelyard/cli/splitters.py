@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from modelyard.cli.output import table_lines
-from modelyard.cli.resources import resource_table
+from modelyard.cli.resources import place_lines, resource_table
 from modelyard.domain.names import name_key
 
 if TYPE_CHECKING:
@@ -20,4 +20,4 @@ def splitter_lines(url: str, view: "ResourceView", endpoints: "list[EndpointView
         model = (one["model"] or "-") if one else "-"
         rows.append((member["variant"], member["endpoint"], share, status, ready, model))
     table = table_lines(("variant", "endpoint", "share", "status", "ready/requested", "model"), rows)
-    return [*resource_table([view]), "", *table, "", f"endpoint: {url}/endpoints/{view['name']}/invocations"]
+    return [*resource_table([view]), "", *table, "", *place_lines(url, view)]

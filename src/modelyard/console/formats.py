@@ -24,6 +24,7 @@ TONES = {
     # versions
     "serving": GOOD,
     "new": BUSY,
+    "superseded": QUIET,
     "rolled back": BAD,
     # runs, tunings, transforms
     "Completed": GOOD,

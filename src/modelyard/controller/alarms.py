@@ -62,14 +62,6 @@ class AlarmsPass:
         """(alarm, endpoint, state) of every alarm that was judged."""
         return [(one.alarm, one.endpoint, one.state.value) for one in self._states.values()]
 
-    def firing(self, endpoint: str | None = None) -> frozenset[str]:
-        """Names of alarms that are in alarm now, of one endpoint or of all."""
-        return frozenset(
-            one.alarm
-            for one in self._states.values()
-            if one.state is AlarmState.ALARM and (endpoint is None or name_key(endpoint) == name_key(one.endpoint))
-        )
-
     async def close(self) -> None:
         """Lets what is under way end; what is not sent yet is sent by the next controller."""
         await asyncio.gather(*self._sending.values(), return_exceptions=True)
@@ -139,8 +131,10 @@ class AlarmsPass:
             sentence = f"not rolled back by alarm {change.alarm}: {why_not}"
         else:
             try:
-                outcome = self._store.endpoints.roll_back(endpoint.name, None, change.at, f"alarm {change.alarm}")
-                sentence = f"{outcome.sentence}: alarm {change.alarm}, {change.sentence}"
+                by = f"alarm {change.alarm}"
+                reason = f"{by}: {change.sentence}"
+                outcome = self._store.endpoints.roll_back(endpoint.name, None, change.at, by, reason)
+                sentence = f"{outcome.sentence}: {by}, {change.sentence}"
                 self._wake()
             except ModelyardError as error:
                 sentence = f"not rolled back by alarm {change.alarm}: {error.message}"

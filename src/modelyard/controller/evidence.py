@@ -39,7 +39,7 @@ class Watch:
     def __init__(
         self,
         figures: Callable[[str], Snapshot],
-        firing: Callable[[str], frozenset[str]],
+        firing: Callable[[], frozenset[str]],
         clock: Clock,
     ) -> None:
         """`figures` tells what was counted of each version of an endpoint, `firing` which alarms fire."""
@@ -69,7 +69,7 @@ class Watch:
         return Evidence(
             step=_since(watched.began, present),
             recent=_since(recent[0][1], present),
-            firing=self._firing(endpoint.name) if guard.alarms else frozenset(),
+            firing=self._firing() if guard.alarms else frozenset(),
         )
 
 

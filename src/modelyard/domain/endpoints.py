@@ -92,6 +92,9 @@ class VersionState(StrEnum):
     ROLLED_BACK = "rolled back"  # was called back before it had all requests; likewise
 
 
+SUPERSEDED = "superseded"
+"""What a version is called that was not ready yet when the next one was wished."""
+
 GIVEN_UP = frozenset({VersionState.FAILED, VersionState.ROLLED_BACK})
 """States of a version that is wished and will not serve."""
 
@@ -124,7 +127,7 @@ class EndpointVersion:
     created_at: float
     state: VersionState = VersionState.NEW
     reason: str | None = None
-    """Why it failed, with the last lines of its log; or why it was called back."""
+    """Why it failed, with the last lines of its log; or why it was called back, or gone back from by an alarm."""
     origin: Origin = Origin()
     out_of_memory: bool = False
     """Whether memory was what it failed for want of."""
@@ -164,6 +167,13 @@ class Endpoint:
     @property
     def wished(self) -> EndpointVersion:
         return self.versions[-1]
+
+    def told_state(self, version: EndpointVersion) -> str:
+        """Its state, in the word that people read: what another one took the place of before it was ready is not new
+        any more."""
+        if version.state is VersionState.NEW and version.number < self.wished.number:
+            return SUPERSEDED
+        return version.state.value
 
     def version(self, number: int) -> EndpointVersion | None:
         return next((one for one in self.versions if one.number == number), None)

@@ -50,6 +50,11 @@ class TrafficSplitter:
         return frozenset(name_key(one.endpoint) for one in self.members if one.owned)
 
 
+def endpoint_of_variant(endpoint: str, variant: str) -> str:
+    """The endpoint that a variant of another is."""
+    return f"{endpoint}-{variant}"
+
+
 def check_splitter(splitter: TrafficSplitter) -> None:
     """Raises InvalidValue, with Cortex's own words where Cortex has them."""
     members = splitter.members

@@ -8,6 +8,7 @@ gathers enough where few requests come; the minute sees what begins late in a lo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelyard.domain.names import name_key
 from modelyard.domain.strategies import Guard
 
 WINDOW_SECONDS = 60.0
@@ -43,7 +44,8 @@ class Evidence:
 
 def judge(guard: Guard, old: int, new: int, evidence: Evidence) -> str | None:
     """Why version `new` must go back to version `old`, as the end of a sentence; None where it may go on."""
-    fired = sorted(evidence.firing.intersection(guard.alarms))
+    named = {name_key(one) for one in guard.alarms}
+    fired = sorted(one for one in evidence.firing if name_key(one) in named)
     if fired:
         return f"alarm {fired[0]} fired" if len(fired) == 1 else f"alarms {', '.join(fired)} fired"
     for tallies, when in ((evidence.recent, "in the last minute"), (evidence.step, "in this step")):

@@ -165,5 +165,10 @@ def answer_head(meta: Mapping[str, Any], version: int, variant: bytes | None = N
             given = text if clean != "set-cookie" else cookie_of_this_host(text)
             if given is not None:
                 lines.append(b"%b: %b\r\n" % (clean.encode("latin-1", "replace"), given))
-    lines.append(b"x-amzn-invoked-production-variant: %b\r\n" % (variant or b"v%d" % version))
+    lines.append(variant_line(version, variant))
     return status, b"".join(lines)
+
+
+def variant_line(version: int, variant: bytes | None) -> bytes:
+    """The header line that says who gave an answer."""
+    return b"x-amzn-invoked-production-variant: %b\r\n" % (variant or b"v%d" % version)

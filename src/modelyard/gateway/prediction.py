@@ -8,7 +8,7 @@ from modelyard_worker.frames import Frame
 
 from modelyard.domain.access import Role, allows
 from modelyard.errors import ModelyardError, PredictorFailed, QueueFull, StoreFailed, TooLarge, error_types
-from modelyard.gateway.answers import HEADS_MAX, answer_head, model_error, prediction_error, status_line
+from modelyard.gateway.answers import HEADS_MAX, answer_head, model_error, prediction_error, status_line, variant_line
 from modelyard.gateway.kept_body import HAS_ANONYMOUS_MEMORY, IN_MEMORY_BYTES_MAX, KeptBody
 from modelyard.gateway.terms import Terms
 
@@ -41,6 +41,7 @@ class Prediction:
         "_parts",
         "_size",
         "accept",
+        "answered_by",
         "attempt",
         "begun",
         "body",
@@ -96,6 +97,8 @@ class Prediction:
         self.target: Target | None = None
         self.variant: bytes | None = None
         """Who the answer says gave it, where that is not the version."""
+        self.answered_by: int | None = None
+        """The version whose replica answered."""
         self.shadow: Shadow | None = None
         """Who gets a copy."""
         self.copy: Copy | None = None
@@ -227,6 +230,7 @@ class Prediction:
         """The replica's whole answer."""
         if self.done:
             return
+        self.answered_by = version
         packed = self._take_times(frame)
         if frame.flags & frames.ERROR:
             self._fail_as_told(packed)
@@ -289,7 +293,7 @@ class Prediction:
             self.break_off()
             return
         status, head, body = self.word(error, predictor_status)
-        self._finish(status, status_line(status) + head, body)
+        self._finish(status, status_line(status) + head + self._given_by(), body)
 
     def word(self, error: ModelyardError, predictor_status: int | None = None) -> tuple[int, bytes, bytes]:
         """(status, header lines, body) of an error, as clients of this door know errors."""
@@ -335,8 +339,12 @@ class Prediction:
     def _answer_whole(self, status: int, head: bytes, body: bytes) -> None:
         if self.signed and status >= 400:
             status, lines, body = model_error(status, body, self.request_id.decode("latin-1"), self.service.name)
-            head = status_line(status) + lines
+            head = status_line(status) + lines + self._given_by()
         self._finish(status, head, body)
+
+    def _given_by(self) -> bytes:
+        """The header line that says who gave an error, where a replica did."""
+        return b"" if self.answered_by is None else variant_line(self.answered_by, self.variant)
 
     def _finish(self, status: int, head: bytes, body: bytes) -> None:
         connection = self.connection

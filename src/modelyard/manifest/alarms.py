@@ -6,6 +6,7 @@ from typing import Any
 from modelyard.domain.alarms import COMPARISONS_OF_CLOUDWATCH
 from modelyard.domain.metrics import METRICS
 from modelyard.domain.names import nearest
+from modelyard.domain.splitters import endpoint_of_variant
 from modelyard.manifest.checks import add_problem, check_fields
 from modelyard.manifest.document import Document
 from modelyard.manifest.resources import OtherResource
@@ -29,7 +30,7 @@ def _spec(fields: AlarmFields) -> dict[str, Any]:
     """The document as the yard checks it, without what the file leaves out."""
     actions = fields.actions
     given = {
-        "endpoint": fields.endpoint,
+        "endpoint": fields.endpoint if fields.variant is None else endpoint_of_variant(fields.endpoint, fields.variant),
         "metric": fields.metric,
         "comparison": COMPARISONS_OF_CLOUDWATCH.get(fields.comparison, fields.comparison),
         "threshold": float(fields.threshold),

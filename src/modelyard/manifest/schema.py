@@ -908,6 +908,8 @@ class AlarmFields(_Schema):
     """Says that this is an alarm."""
     endpoint: Name
     """The endpoint that is watched."""
+    variant: Name | None = None
+    """Of an endpoint with `variants`, the one that is watched."""
     metric: str
     """What is measured of it: `error_rate`, `latency_p95`, `queued`, ...; `modelyard metrics -o json` shows all."""
     comparison: Literal[

@@ -12,6 +12,7 @@ from modelyard.domain.splitters import (
     SplitMember,
     TrafficSplitter,
     check_splitter,
+    endpoint_of_variant,
     shares_of,
     splitter_document,
 )
@@ -65,7 +66,9 @@ def _splitter(fields: VariedFields) -> TrafficSplitter:
     shares = dict(zip([one.name for one in answering], shares_of([one.weight for one in answering]), strict=True))
     return TrafficSplitter(
         tuple(
-            SplitMember(f"{fields.name}-{one.name}", shares.get(one.name, 0.0), one.name, one.shadow, owned=True)
+            SplitMember(
+                endpoint_of_variant(fields.name, one.name), shares.get(one.name, 0.0), one.name, one.shadow, owned=True
+            )
             for one in fields.variants
         )
     )

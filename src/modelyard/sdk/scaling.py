@@ -104,8 +104,10 @@ def read_trace(path: Path) -> list[TraceStep]:
         if path.stat().st_size > TRACE_BYTES_MAX:
             raise InvalidValue(f"cannot read {path}: it has more than {TRACE_BYTES_MAX} bytes", "give a shorter trace")
         return trace_from_csv(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"cannot read {path}: {error}", "name a CSV file") from error
+    except OSError as error:
+        raise NotFound(f"cannot read {path}: {error.strerror}", "name a CSV file") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValue(f"cannot read {path}: it is not text", "name a CSV file") from error
 
 
 def compare(

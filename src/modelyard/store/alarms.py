@@ -55,13 +55,8 @@ class SqlAlarms:
             found = connection.execute(select(alarm_changes).where(alarm_changes.c.number.in_(newest)))
             return {row.alarm_key: _change(row) for row in found}
 
-    def firing(self, endpoint: str | None = None) -> frozenset[str]:
-        wanted = None if endpoint is None else name_key(endpoint)
-        return frozenset(
-            one.alarm
-            for one in self.states().values()
-            if one.state is AlarmState.ALARM and wanted in (None, name_key(one.endpoint))
-        )
+    def firing(self) -> frozenset[str]:
+        return frozenset(one.alarm for one in self.states().values() if one.state is AlarmState.ALARM)
 
     def history(self, alarm: str, limit: int = 100) -> list[AlarmChange]:
         wanted = (

@@ -61,21 +61,27 @@ class SqlEndpoints:
     def __init__(self, yard: Database) -> None:
         self._yard = yard
 
-    def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
-        return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by)
+    def roll_back(
+        self, name: str, to: int | None, now: float, by: str | None = None, reason: str | None = None
+    ) -> Outcome:
+        return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by, reason)
 
     def refresh(self, name: str, version: int | None, now: float, by: str | None = None) -> Outcome:
         return self._repeat(name, lambda endpoint: decide_refresh(endpoint, version), now, by)
 
-    def _repeat(self, name: str, decide: Callable[[Endpoint], Outcome], now: float, by: str | None) -> Outcome:
+    def _repeat(
+        self, name: str, decide: Callable[[Endpoint], Outcome], now: float, by: str | None, reason: str | None = None
+    ) -> Outcome:
         with self._yard.write() as connection:
             endpoint = _get(connection, name)
             outcome = decide(endpoint)
             source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
             if outcome.change is Change.CALLING_BACK:
-                state, reason = VersionState.ROLLED_BACK, called_back_by(by)
-                _update_version(connection, name, source.number, state=state.value, reason=reason)
+                state = VersionState.ROLLED_BACK.value
+                _update_version(connection, name, source.number, state=state, reason=reason or called_back_by(by))
             else:
+                if outcome.change is Change.ROLLING_BACK and reason is not None:
+                    _update_version(connection, name, endpoint.wished.number, reason=reason)
                 put_version(connection, endpoint.project, outcome, source.spec, now, by)
         return outcome
 

@@ -121,20 +121,26 @@ class MemoryEndpoints:
         self._revisions: dict[str, int] = {}
         self._requests: dict[str, Requests] = {}
 
-    def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
-        return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by)
+    def roll_back(
+        self, name: str, to: int | None, now: float, by: str | None = None, reason: str | None = None
+    ) -> Outcome:
+        return self._repeat(name, lambda endpoint: decide_rollback(endpoint, to), now, by, reason)
 
     def refresh(self, name: str, version: int | None, now: float, by: str | None = None) -> Outcome:
         return self._repeat(name, lambda endpoint: decide_refresh(endpoint, version), now, by)
 
-    def _repeat(self, name: str, decide: Callable[[Endpoint], Outcome], now: float, by: str | None) -> Outcome:
+    def _repeat(
+        self, name: str, decide: Callable[[Endpoint], Outcome], now: float, by: str | None, reason: str | None = None
+    ) -> Outcome:
         with self._lock:
             endpoint = self.get(name)
             outcome = decide(endpoint)
             source = endpoint.version(outcome.source or endpoint.wished.number) or endpoint.wished
             if outcome.change is Change.CALLING_BACK:
-                self.mark_version(name, source.number, VersionState.ROLLED_BACK, called_back_by(by))
+                self.mark_version(name, source.number, VersionState.ROLLED_BACK, reason or called_back_by(by))
             else:
+                if outcome.change is Change.ROLLING_BACK and reason is not None:
+                    self._update_version(name, endpoint.wished.number, reason=reason)
                 self.put_version(endpoint.project, outcome, source.spec, now, by)
             return outcome
 
@@ -871,12 +877,8 @@ class MemoryAlarms:
         with self._lock:
             return {key: changes[-1] for key, changes in self._changes.items()}
 
-    def firing(self, endpoint: str | None = None) -> frozenset[str]:
-        return frozenset(
-            one.alarm
-            for one in self.states().values()
-            if one.state is AlarmState.ALARM and (endpoint is None or name_key(endpoint) == name_key(one.endpoint))
-        )
+    def firing(self) -> frozenset[str]:
+        return frozenset(one.alarm for one in self.states().values() if one.state is AlarmState.ALARM)
 
     def history(self, alarm: str, limit: int = 100) -> list[AlarmChange]:
         with self._lock:

@@ -71,9 +71,11 @@ class Resources(Protocol):
 class Endpoints(Protocol):
     """Wishes for endpoints and what was last seen of them. Names are compared by `name_key`."""
 
-    def roll_back(self, name: str, to: int | None, now: float, by: str | None = None) -> Outcome:
+    def roll_back(
+        self, name: str, to: int | None, now: float, by: str | None = None, reason: str | None = None
+    ) -> Outcome:
         """Applies `decide_rollback` in one transaction: a new version, the one on its way called back, or nothing.
-        Raises alike, and NotFound."""
+        `reason` is what the version that it leaves is remembered with. Raises alike, and NotFound."""
         ...
 
     def steer(self, name: str, change: Change, version: int | None = None, *, step: bool = False) -> Outcome:
@@ -524,8 +526,8 @@ class Alarms(Protocol):
         """The present one of every alarm that ever had one, by `name_key`."""
         ...
 
-    def firing(self, endpoint: str | None = None) -> frozenset[str]:
-        """Names of alarms that are in alarm now, of one endpoint or of all."""
+    def firing(self) -> frozenset[str]:
+        """Names of alarms that are in alarm now."""
         ...
 
     def history(self, alarm: str, limit: int = 100) -> list[AlarmChange]:

@@ -190,6 +190,18 @@ def test_a_rollback_is_a_new_version_that_remembers_what_it_repeats_and_who_aske
         store.endpoints.roll_back("prize", None, 5.0)
 
 
+def test_the_version_that_a_rollback_leaves_is_remembered_with_the_reason(store):
+    deploy(store)
+    store.endpoints.mark_version("price", 1, VersionState.READY, None)
+    deploy(store, spec=B, now=2.0)
+    store.endpoints.mark_version("price", 2, VersionState.READY, None)
+    store.endpoints.roll_back("price", None, 3.0, "alarm errors", "alarm errors: too many")
+    left = store.endpoints.get("price").version(2)
+    assert (left.state, left.reason) == (VersionState.READY, "alarm errors: too many")
+    store.endpoints.roll_back("price", 1, 4.0, None, "asked twice")
+    assert store.endpoints.get("price").version(3).reason is None
+
+
 def test_a_refresh_is_a_new_version_of_the_same(store):
     deploy(store, spec=B)
     assert store.endpoints.refresh("price", 1, 2.0).version == 2

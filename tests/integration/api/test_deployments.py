@@ -199,3 +199,32 @@ def test_the_same_document_of_a_kind_is_no_change(api: Api, kind: str, spec: dic
     assert [one["outcomes"][0]["change"] for one in changes] == ["creating", "is up to date"], changes
     kept = api.store.resources.get(kind, "one").wished.spec
     assert json.loads(json.dumps(kept)) == kept, "a database gives it back as it was"
+
+
+LOUD = {
+    "kind": "alarm",
+    "name": "Loud",
+    "spec": {"endpoint": "price", "metric": "errors_5xx", "comparison": ">", "threshold": 1.0},
+}
+
+
+def test_a_guard_names_alarms_that_are_there_or_come_with_it(api: Api) -> None:
+    api.register()
+    guarded = {**PRICE, "spec": {"update_strategy": {"type": "canary", "guard": {"alarms": ["loud"]}}}}
+    error = refusal(api.deploy(guarded), 404, "not_found")
+    assert error["message"] == "cannot deploy endpoint price: its auto_rollback names alarm 'loud', which is not there"
+    api.deploy(guarded, LOUD)
+    assert api.deploy(guarded).json()["outcomes"][0]["change"] == "is up to date"
+    mistyped = {**PRICE, "spec": {"update_strategy": {"type": "canary", "guard": {"alarms": ["lout"]}}}}
+    assert refusal(api.deploy(mistyped), 404, "not_found")["hint"] == "did you mean Loud?"
+
+
+def test_an_alarm_watches_one_endpoint_and_not_a_name_that_several_answer_under(api: Api) -> None:
+    api.register()
+    member = {"endpoint": "price", "weight": 100.0, "variant": "price"}
+    split = {"kind": "traffic_splitter", "name": "tank", "spec": {"members": [member]}}
+    watching = {**LOUD, "spec": {**LOUD["spec"], "endpoint": "tank"}}
+    for deployed in ([PRICE, split, watching], [watching]):
+        error = refusal(api.deploy(*deployed), 400, "invalid_value")
+        assert error["message"] == "cannot deploy alarm Loud: several endpoints answer as tank"
+        api.deploy(PRICE, split)

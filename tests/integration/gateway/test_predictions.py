@@ -323,6 +323,7 @@ def test_a_predictor_that_raises_is_500_and_424_for_those_who_sign(
     replica.fail(replica.next_request(), "predictor_failed", "ValueError: customer 4711 owes", 500)
     answer = pending.result()
     assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (status, kind)
+    assert answer.headers["x-amzn-invoked-production-variant"] == "v1"
     body = answer.json()
     assert body["error"]["code"] == "predictor_failed"
     assert body["Message"] == "cannot predict: the predictor raised ValueError"

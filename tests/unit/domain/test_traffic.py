@@ -104,6 +104,7 @@ def test_latency_is_looked_at_where_it_was_asked_for():
 def test_an_alarm_that_fires_calls_a_version_back():
     evidence = Evidence(firing=frozenset({"slow", "other"}))
     assert judge(Guard(alarms=("slow",)), 1, 2, evidence) == "alarm slow fired"
+    assert judge(Guard(alarms=("Slow",)), 1, 2, evidence) == "alarm slow fired"
     assert judge(Guard(alarms=("quiet",)), 1, 2, evidence) is None
 
 

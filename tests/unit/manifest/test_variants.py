@@ -81,3 +81,17 @@ def test_queued_endpoints_and_names_of_the_yard_have_no_variants(tmp_path: Path)
 def test_a_variant_and_an_endpoint_of_the_same_name_are_two(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"price-a\.name: found twice"):
         read(tmp_path, "- {name: price, model: m, variants: [{name: a}]}\n- {name: Price-A, model: m}\n")
+
+
+def test_an_alarm_names_a_variant_as_the_file_does(tmp_path: Path) -> None:
+    watching = """
+- name: price-errors
+  kind: alarm
+  endpoint: price
+  variant: challenger
+  metric: error_rate
+  comparison: ">"
+  threshold: 0.1
+"""
+    alarm = next(one for one in read(tmp_path, FILE + watching).others if one.kind == "alarm")
+    assert alarm.spec["endpoint"] == "price-challenger"
