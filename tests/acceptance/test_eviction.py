@@ -1,15 +1,19 @@
 """Loaded endpoints make room before the machine suffers: those that nobody asks, never those that are busy."""
 
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
+from modelyard_worker.records import is_alive
 
+from modelyard.engines.local.memory import private_bytes
 from tests.acceptance.conftest import a_yard
-from tests.acceptance.yard import Yard, eventually
+from tests.acceptance.yard import Load, Yard, eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -84,18 +88,108 @@ def test_what_nobody_asks_goes_and_what_is_busy_or_is_to_stay_stays(short_of_mem
     assert ask(yard, "idle").status_code == 200
 
 
+LIMIT_BYTES = 160 * 2**20
+"""Of all replicas together: three of 32 MiB with what each has besides, and not five."""
+
+
+@pytest.fixture(scope="module")
+def bounded_yard() -> Iterator[Yard]:
+    """A yard whose replicas may hold so much together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELYARD_REPLICAS_BYTES_MAX", str(LIMIT_BYTES))
+        with a_yard() as yard:
+            yield yard
+
+
+class Scales:
+    """Weighs all replicas of a yard again and again for as long as the block lasts: what each holds for itself."""
+
+    def __init__(self, yard: Yard) -> None:
+        self._yard = yard
+        self.weights: list[int] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._weigh, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _weigh(self) -> None:
+        while not self._stop.wait(0.02):
+            pids = map(self._yard.engine_pid, (self._yard.home / "engine" / "replicas").iterdir())
+            self.weights.append(sum(private_bytes(pid) for pid in pids if pid is not None))
+
+
+def told_of(yard: Yard, words: str) -> Counter[str]:
+    """How often each endpoint's events say that."""
+    return Counter(one["name"] for one in yard.client().events(kind="endpoint", limit=1000) if words in one["sentence"])
+
+
 @pytest.mark.long
-def test_the_least_recently_used_go_until_all_hold_no_more_than_they_may(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_those_asked_longest_ago_make_place_before_another_is_there_and_no_request_is_lost(
+    bounded_yard: Yard, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MODELYARD_REPLICAS_BYTES_MAX", str(160 * 2**20))
-    with a_yard() as yard:
-        names = [f"e{number}" for number in range(5)]
-        deploy(yard, tmp_path, **dict.fromkeys(names, "min_replicas: 0, last_replica_delay: 600s"))
-        for name in names:
-            assert ask(yard, name).status_code == 200
-        eventually(lambda: evictions(yard, "e0"), saying="the one that was asked first being evicted")
-        eventually(lambda: not yard.replicas("e0"))
-        assert loaded(yard, "e4") == ["e4"]
-        assert "replicas hold" in evictions(yard, "e0")[0]
-        assert ask(yard, "e0").status_code == 200
+    yard = bounded_yard
+    names = [f"e{number}" for number in range(6)]
+    platform = {name: yard.process(name) for name in ("supervisor", "gateway", "control", "controller")}
+    deploy(yard, tmp_path, **dict.fromkeys(names, "min_replicas: 0, last_replica_delay: 600s"))
+    with Scales(yard) as scales:
+        assert [ask(yard, name).status_code for name in names] == [200] * 6
+        before = told_of(yard, "woken at once")
+        assert [ask(yard, name).status_code for name in names * 2] == [200] * 12
+        # Asked in turn, the one whose turn is next is always the one that was asked longest ago: it has gone.
+        assert told_of(yard, "woken at once") - before == dict.fromkeys(names, 2)
+        with ThreadPoolExecutor(len(names)) as clients:
+            at_once = list(clients.map(lambda name: ask(yard, name).status_code, names * 3))
+    assert set(at_once) == {200}
+    assert len(scales.weights) > 20
+    assert max(scales.weights) < LIMIT_BYTES
+    assert {name: yard.process(name) for name in platform if is_alive(yard.process(name))} == platform
+    told = yard.command("explain", "e0").stdout
+    assert any("evicted, replicas hold" in line and "nothing asked for it for" in line for line in told.splitlines())
+
+
+TAKES = """
+import os
+import time
+
+class Predictor:
+    def __init__(self, config):
+        self.held = []
+
+    def predict(self, payload):
+        for _ in range(payload["take_mebibytes"]):
+            self.held.append(bytearray(os.urandom(1024)) * 1024)
+            time.sleep(0.005)
+        return os.getpid()
+"""
+
+
+@pytest.mark.long
+def test_one_that_takes_more_than_its_own_memory_is_ended_for_it_and_its_neighbours_notice_nothing(
+    bounded_yard: Yard, tmp_path: Path
+) -> None:
+    yard = bounded_yard
+    (tmp_path / "predictor.py").write_text(TAKES)
+    (tmp_path / "modelyard.yaml").write_text(
+        "- name: greedy\n  predictor: {path: predictor.py}\n  compute: {mem: 32Mi}\n"
+        "- name: neighbour\n  predictor: {path: predictor.py}\n"
+    )
+    yard.client().deploy(tmp_path / "modelyard.yaml")
+    for name in ("greedy", "neighbour"):
+        yard.client().wait_endpoint(name)
+    before = ask(yard, "greedy", take_mebibytes=4).json()
+    with Load(yard, "neighbour", {"take_mebibytes": 0}, clients=2) as load:
+        answer = ask(yard, "greedy", take_mebibytes=1000)
+        assert answer.status_code in (502, 503)
+        assert "its limit, compute.mem, is 32 MiB" in answer.json()["error"]["message"]
+        eventually(lambda: yard.client().endpoint("greedy")["state"] == "live")
+        assert ask(yard, "greedy", take_mebibytes=4).json() != before
+        load.wait_for_answers(20)
+    assert load.failures == []
+    assert len(load.bodies) == 1
+    assert "killed: it held" in yard.command("logs", "greedy").stdout

@@ -47,7 +47,7 @@ class ReplicaOrder(NamedTuple):
     timeout_seconds: float = 60.0
     """How long one call of a function may take; of a predictor, the gateway sees to that."""
     drain_seconds: float = 60.0
-    stop_socket_seconds: float = 5.0
+    stop_socket_seconds: float = 0.2
     """How long a leaving replica without any connection waits for one before it ends."""
 
 

@@ -140,10 +140,14 @@ class _Watch:
             self.unrecorded.append(sample)
 
 
+def may_be_at_zero(endpoint: Endpoint) -> bool:
+    settings = endpoint.governing.spec.autoscaling
+    return settings is not None and not settings.min_replicas
+
+
 def may_be_evicted(endpoint: Endpoint) -> bool:
     """Whether it may be at zero, and has proved that it comes back from there."""
-    settings = endpoint.governing.spec.autoscaling
-    return settings is not None and not settings.min_replicas and endpoint.wished.state is not VersionState.NEW
+    return may_be_at_zero(endpoint) and endpoint.wished.state is not VersionState.NEW
 
 
 class Autoscaler:

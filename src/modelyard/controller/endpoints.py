@@ -9,9 +9,10 @@ from pathlib import Path
 
 from modelyard.clock import Clock
 from modelyard.controller.agenda import Agenda
-from modelyard.controller.autoscaling import Autoscaler, may_be_evicted
+from modelyard.controller.autoscaling import Autoscaler, may_be_at_zero, may_be_evicted
 from modelyard.controller.environments import EnvironmentsPass
 from modelyard.controller.events import tell
+from modelyard.controller.eviction import Eviction
 from modelyard.controller.evidence import Watch
 from modelyard.controller.idleness import Idleness
 from modelyard.controller.metrics import Metrics
@@ -41,7 +42,7 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     VersionState,
 )
-from modelyard.domain.eviction import Loaded
+from modelyard.domain.eviction import Loaded, MemoryLimits
 from modelyard.domain.fleets import LOOK_AGAIN_SECONDS
 from modelyard.domain.functions import START_SECONDS
 from modelyard.domain.idleness import idle_since
@@ -90,6 +91,7 @@ class EndpointsPass:
         clock: Clock,
         wake: Callable[[], None],
         surroundings: Surroundings,
+        limits: MemoryLimits,
         published: Iterable[str] = (),
     ) -> None:
         """`published` are the endpoints that the table has, by `name_key`."""
@@ -97,6 +99,7 @@ class EndpointsPass:
         self.autoscaler = Autoscaler(store, clock, wake)
         self.idleness = Idleness(store, clock)
         self.shadows = Shadows(clock)
+        self.eviction = Eviction(engine, limits, clock, self._loaded, self._evict)
         self._watch = Watch(metrics.figures, store.alarms.firing, clock)
         self._store = store
         self._artifacts = artifacts
@@ -111,7 +114,7 @@ class EndpointsPass:
         self._agenda = Agenda()
         self._agenda.add(*published)
         self._held_back: set[str] = set()
-        """Endpoints that wait for an environment, of whose progress nothing else tells."""
+        """Endpoints that wait for an environment or for memory, of which nothing else tells."""
         self._evicted: dict[str, str] = {}
         """Endpoints that are to go to zero, and why."""
         self._endpoints: dict[str, Endpoint] = {}
@@ -192,7 +195,7 @@ class EndpointsPass:
         wished = endpoint
         endpoint, scale_at = self._scale(endpoint, facts, room)
         decision = decide_rollout(endpoint, facts, now, room, self._watch.evidence(endpoint))
-        ready = await self._environments.hold_back(endpoint, decision)
+        ready = self.eviction.hold_back(key, await self._environments.hold_back(endpoint, decision))
         self._held_back.add(key) if ready is not decision else self._held_back.discard(key)
         decision = ready
         if await self._apply(endpoint, decision, facts, sights):
@@ -210,18 +213,21 @@ class EndpointsPass:
             self._statuses.pop(key, None)
         return None if endpoint.deleting else _entry(endpoint, decision, sights)
 
-    def loaded(self, held: Mapping[str, int]) -> list[Loaded]:
+    def _loaded(self, held: Mapping[str, int]) -> list[Loaded]:
         """Endpoints that have replicas; `held` is what each replica holds of memory, by id."""
         found: list[Loaded] = []
         for key, endpoint in self._endpoints.items():
+            if key in self._evicted:
+                continue
             staying = [one.id for one in self._engine.replicas(key) if one.alive and not one.stopping]
             own = sum(held.get(one, 0) for one in staying)
             used_at = idle_since(endpoint.wished.created_at, self.idleness.requests_of(key))
-            may_go = may_be_evicted(endpoint) and not endpoint.deleting and self.autoscaler.at_rest(key)
-            found.append(Loaded(key, used_at, own, may_go))
+            may_go_later = may_be_at_zero(endpoint) and not endpoint.deleting
+            may_go = may_go_later and may_be_evicted(endpoint) and self.autoscaler.at_rest(key)
+            found.append(Loaded(key, used_at, own, may_go, may_go_later))
         return found
 
-    def evict(self, key: str, sentence: str) -> None:
+    def _evict(self, key: str, sentence: str) -> None:
         """Sends an endpoint to zero at the next pass, if no request has come by then."""
         self._evicted[key] = sentence
         self._agenda.add(key, urgent=True)
@@ -235,6 +241,7 @@ class EndpointsPass:
         self._evicted.pop(key, None)
         self._agenda.put(key, None)
         self.idleness.forget(key)
+        self.eviction.forget(key)
 
     def _scale(self, endpoint: Endpoint, facts: list[ReplicaFact], room: int) -> tuple[Endpoint, float | None]:
         """The endpoint with as many replicas as its load asks for; what was asked for before is in its status."""
@@ -331,6 +338,7 @@ class EndpointsPass:
         self.replicas.bring_up(order)
         # The task's first step writes the intent; the next look must see it.
         await asyncio.sleep(0)
+        self.eviction.note_start(order.id, name_key(endpoint.name))
 
     # -- telling -----------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ from modelyard.controller.captures import Captures
 from modelyard.controller.care import Care
 from modelyard.controller.endpoints import EndpointsPass
 from modelyard.controller.environments import EnvironmentsPass
-from modelyard.controller.eviction import Eviction
 from modelyard.controller.functions import FunctionStarter
 from modelyard.controller.gateways import gateway_hosts
 from modelyard.controller.hosts import Hosts
@@ -32,6 +31,7 @@ from modelyard.controller.trainings import TrainingStarter
 from modelyard.controller.transforms import TransformsPass
 from modelyard.controller.tunings import TuningsPass
 from modelyard.domain.deployments import ENDPOINT
+from modelyard.domain.eviction import MemoryLimits
 from modelyard.engines.ports import Engine
 from modelyard.packaging.environments import FOLDER, Environments
 from modelyard.protocol.wishes import wake_dispatcher
@@ -63,6 +63,7 @@ class Controller:
         mail: MailSettings | None = None,
         tracking: TrackingSettings | None = None,
     ) -> None:
+        care = care or CareSettings()
         self.publisher = Publisher(home.table, home.table_journal)
         self.access = AccessPass(store, home.credentials, clock)
         self._store = store
@@ -84,6 +85,7 @@ class Controller:
             clock,
             self.wake,
             Surroundings(home),
+            MemoryLimits(care.memory_free_bytes_min, care.memory_free_share_min, care.replicas_bytes_max),
             self.publisher.table.entries,
         )
         self.metrics.ready = lambda: {
@@ -122,8 +124,7 @@ class Controller:
         self._schedules = SchedulesPass(store, starters, clock, self.wake)
         self._sites = SitesPass(store, artifacts, home.sites, clock, self.wake)
         self._models = ModelsPass(store, engine, clock)
-        self._care = Care(home, store, artifacts, care or CareSettings(), clock)
-        self._eviction = Eviction(engine, self._endpoints, care or CareSettings(), clock)
+        self._care = Care(home, store, artifacts, care, clock)
 
     def wake(self) -> None:
         self._engine.changed.set()
@@ -183,7 +184,7 @@ class Controller:
             recorded = self.metrics()
             self.alarms(recorded=recorded)
         with _survived("memory"):
-            self._eviction()
+            self._endpoints.eviction()
         with _survived("captures"):
             self._captures()
         with _survived("the disk"):
@@ -202,7 +203,7 @@ class Controller:
         await self._sites.close()
         await self._models.close()
         await self._care.close()
-        await self._eviction.close()
+        await self._endpoints.eviction.close()
         await self.metrics.close()
         await self.alarms.close()
         await self._captures.close()

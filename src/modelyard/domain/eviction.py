@@ -2,7 +2,8 @@
 
 Only an endpoint that may be at zero (`min_replicas: 0`) and has no request under way can go; the next request brings it
 back. Memory is short where the machine has less available than the yard keeps free, or where all replicas together hold
-more than they may. Then as many go as it takes to have a margin, so that the next request does not evict again at once.
+more than they may, those that are loading counted with what they will hold. Then as many go as it takes to have a
+margin, so that the next request does not evict again at once.
 """
 
 from collections.abc import Iterable
@@ -41,9 +42,23 @@ class Loaded:
     last_used_at: float
     """When it was last asked, or deployed."""
     private_bytes: int
-    """What its replicas hold and share with nobody."""
+    """What its replicas hold and share with nobody, without those that are leaving."""
     may_go: bool
     """It may be at zero, and no request is under way."""
+    may_go_later: bool = False
+    """It may be at zero when its requests are answered, or when it has proved that it comes up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What all replicas together take of the memory."""
+
+    held_bytes: int
+    """What they hold now and share with nobody, those that are leaving among them."""
+    coming_bytes: int = 0
+    """What those that are loading, or are about to, will take beyond that."""
+    leaving_bytes: int = 0
+    """What of `held_bytes` comes free without anything being done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +67,13 @@ class Eviction:
     sentence: str
 
 
-def shortage_bytes(memory: Memory, held_bytes: int, limits: MemoryLimits) -> float:
-    """How much must be freed, margin included; 0 where nothing is short."""
+def shortage_bytes(memory: Memory, claims: Claims, limits: MemoryLimits) -> float:
+    """How much must come free, margin included, before what is coming is there; 0 where nothing is short."""
     keep_free = limits.free_bytes(memory.total_bytes)
-    free_short = keep_free - memory.available_bytes
-    held_over = held_bytes - limits.replicas_bytes_max if limits.replicas_bytes_max else 0.0
+    free_short = keep_free - memory.available_bytes + claims.coming_bytes
+    held_over = 0.0
+    if limits.replicas_bytes_max:
+        held_over = claims.held_bytes + claims.coming_bytes - limits.replicas_bytes_max
     wanted = 0.0
     if free_short > 0:
         wanted = free_short + MARGIN_SHARE * keep_free
@@ -65,15 +82,21 @@ def shortage_bytes(memory: Memory, held_bytes: int, limits: MemoryLimits) -> flo
     return wanted
 
 
-def decide_eviction(loaded: Iterable[Loaded], memory: Memory, limits: MemoryLimits, now: float) -> list[Eviction]:
-    """Who goes, the least recently used first; nobody where nothing is short."""
-    every = list(loaded)
-    held = sum(one.private_bytes for one in every)
-    wanted = shortage_bytes(memory, held, limits)
-    why = _why(memory, held, limits)
+def first_bytes(limits: MemoryLimits) -> int:
+    """What a replica is taken to hold while nothing is known of any: so that those that come first do not pass a bound
+    together."""
+    return int(MARGIN_SHARE * limits.replicas_bytes_max)
+
+
+def decide_eviction(
+    loaded: Iterable[Loaded], memory: Memory, claims: Claims, limits: MemoryLimits, now: float
+) -> list[Eviction]:
+    """Who goes, the least recently used first; nobody where nothing is short, or what is leaving is enough."""
+    wanted = shortage_bytes(memory, claims, limits) - claims.leaving_bytes
+    why = _why(memory, claims, limits)
     evictions: list[Eviction] = []
     freed = 0.0
-    for one in sorted(every, key=lambda one: (one.last_used_at, one.key)):
+    for one in sorted(loaded, key=lambda one: (one.last_used_at, one.key)):
         if freed >= wanted:
             break
         # One that holds nothing of its own frees nothing.
@@ -85,11 +108,13 @@ def decide_eviction(loaded: Iterable[Loaded], memory: Memory, limits: MemoryLimi
     return evictions
 
 
-def _why(memory: Memory, held_bytes: int, limits: MemoryLimits) -> str:
+def _why(memory: Memory, claims: Claims, limits: MemoryLimits) -> str:
     keep_free = limits.free_bytes(memory.total_bytes)
-    if memory.available_bytes < keep_free:
-        return f"the machine has {_mib(memory.available_bytes)} available of the {_mib(keep_free)} that stay free"
-    return f"replicas hold {_mib(held_bytes)} of the {_mib(limits.replicas_bytes_max)} that they may"
+    if memory.available_bytes - claims.coming_bytes < keep_free:
+        known = f"the machine has {_mib(memory.available_bytes)} available of the {_mib(keep_free)} that stay free"
+    else:
+        known = f"replicas hold {_mib(claims.held_bytes)} of the {_mib(limits.replicas_bytes_max)} that they may"
+    return f"{known} and {_mib(claims.coming_bytes)} more are to come" if claims.coming_bytes else known
 
 
 def _mib(amount: float) -> str:

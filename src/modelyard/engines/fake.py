@@ -6,6 +6,7 @@ is the engine of a controller that comes after a dead one: what ran, runs.
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from modelyard.clock import Clock, SystemClock
@@ -58,6 +59,8 @@ class FakeEngine:
         """What memory the machine has available."""
         self.held: dict[str, int] = {}
         """What memory replicas hold."""
+        self.held_by_others = 0
+        """The same, of each that `held` does not name."""
         self._clock = clock or SystemClock()
         self._cpu_millis = cpu_millis
         self._memory_bytes = memory_bytes
@@ -186,8 +189,9 @@ class FakeEngine:
     def memory(self) -> Memory:
         return Memory(self._memory_bytes, self.available_bytes)
 
-    async def private_memory(self) -> dict[str, int]:
-        return {one.id: self.held.get(one.id, 0) for one in self._machine.replicas.values() if one.alive}
+    async def private_memory(self, of: Collection[str] | None = None) -> dict[str, int]:
+        living = [one.id for one in self._machine.replicas.values() if one.alive]
+        return {one: self.held.get(one, self.held_by_others) for one in living if of is None or one in of}
 
     def take_changed(self) -> set[str]:
         changed, self._changed_endpoints = self._changed_endpoints, set()

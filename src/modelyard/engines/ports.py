@@ -1,6 +1,7 @@
 """What every engine does. One contract suite runs against each implementation, the fake included."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -127,8 +128,8 @@ class Engine(Protocol):
         """The machine's memory, or what of it a control group lets this yard have."""
         ...
 
-    async def private_memory(self) -> dict[str, int]:
-        """Bytes that each living replica holds and shares with nobody, by id."""
+    async def private_memory(self, of: Collection[str] | None = None) -> dict[str, int]:
+        """Bytes that each living replica holds and shares with nobody, by id; of those named, or of all."""
         ...
 
     def take_changed(self) -> set[str]:

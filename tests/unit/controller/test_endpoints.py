@@ -407,6 +407,43 @@ def test_when_memory_is_short_those_go_to_zero_that_nobody_asked_for_longest_and
     tell(story)
 
 
+def test_a_start_that_has_no_place_waits_until_others_have_gone_and_no_longer_than_that(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        stage.controller.autoscaler.gateway_came("gateway")
+        stage.engine.held_by_others = 2**30
+        await stage.deploy("iris", autoscaling=Autoscaling(min_replicas=0, init_replicas=1))
+        await stage.deploy(
+            "wine", autoscaling=Autoscaling(min_replicas=0, init_replicas=1, last_replica_delay_seconds=1.0)
+        )
+        await stage.wait(1.0)
+        stage.engine.finish_stopping()
+        await stage.wait(1.0)
+        assert [one.endpoint for one in stage.alive()] == ["iris"]
+        stage.engine.available_bytes = 2**31 - 1
+        stage.controller.autoscaler.take("gateway", {"wine": Load(0, 1, 1, 0, 1)})
+        await stage.look(2)
+        assert "it waits until others, that nobody asks, have made place" in stage.status("wine").sentence
+        (event,) = [one for one in stage.sentences("iris") if "evicted" in one]
+        assert "available of the 1024 MiB that stay free and 1024 MiB more are to come" in event
+        assert [one.endpoint for one in stage.alive()] == ["iris"]
+        stage.engine.finish_stopping()
+        stage.engine.available_bytes = 2**33
+        await stage.look(3)
+        assert [one.endpoint for one in stage.alive()] == ["wine"]
+
+    tell(story)
+
+
+def test_where_nobody_may_make_place_a_start_does_not_wait(tell: Tell) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.deploy("pinned")
+        stage.engine.available_bytes = 0
+        await stage.deploy("iris")
+        assert stage.status("iris").ready == 1
+
+    tell(story)
+
+
 async def _evict_iris(stage: Stage) -> ReplicaSight:
     """The machine has run short, and the one replica of `iris` was told to go."""
     stage.controller.autoscaler.gateway_came("gateway")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.eviction import Memory
@@ -80,8 +80,8 @@ class LocalEngine:
     def memory(self) -> Memory:
         return available_memory(self._memory_bytes)
 
-    async def private_memory(self) -> dict[str, int]:
-        processes = self._replicas.processes()
+    async def private_memory(self, of: Collection[str] | None = None) -> dict[str, int]:
+        processes = {name: pid for name, pid in self._replicas.processes().items() if of is None or name in of}
         return await asyncio.to_thread(lambda: {name: private_bytes(pid) for name, pid in processes.items()})
 
     def take_changed(self) -> set[str]:

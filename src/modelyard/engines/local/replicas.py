@@ -439,6 +439,9 @@ class Replicas:
             facts.out_of_memory, facts.reason = True, KILLED_BY_KERNEL
         else:
             facts.reason = record.get("reason")
+        if facts.out_of_memory:
+            # The process had no time to say it.
+            self.add_to_output(name, f"killed: {facts.reason}")
         self._limited.discard(name)
         if facts.temporary is not None:
             shutil.rmtree(facts.temporary, ignore_errors=True)
