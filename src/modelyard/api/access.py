@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard.api.audit import Auditor
+from modelyard.api.audit import Auditor, listening
 from modelyard.api.errors import respond
 from modelyard.api.permissions import OPEN, PRINCIPAL
 from modelyard.api.yard import Yard
@@ -79,15 +79,16 @@ class Access:
 
         # Forgotten at the end: another request may be answered in the same context.
         recognised = PRINCIPAL.set(None)
-        try:
-            PRINCIPAL.set(self._check(scope, headers))
-            await self._app(scope, _limited(scope, receive), send_with_id)
-        except ModelyardError as refusal:
-            await respond(refusal, request_id)(scope, receive, send_with_id)
-        finally:
-            principal = PRINCIPAL.get()
-            PRINCIPAL.reset(recognised)
-            await self._auditor.note(scope, principal, status, client_address(headers), request_id)
+        with listening() as told:
+            try:
+                PRINCIPAL.set(self._check(scope, headers))
+                await self._app(scope, _limited(scope, receive), send_with_id)
+            except ModelyardError as refusal:
+                await respond(refusal, request_id)(scope, receive, send_with_id)
+            finally:
+                principal = PRINCIPAL.get()
+                PRINCIPAL.reset(recognised)
+                await self._auditor.note(scope, principal, status, client_address(headers), request_id, told)
 
     def _check(self, scope: Scope, headers: Headers) -> Principal | None:
         """Who asks; None on the paths that recognise nobody. Raises what refuses the request."""

@@ -1,11 +1,13 @@
 """The audit log: every change through the interface, and every refusal for want of a right to it."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Annotated
@@ -33,7 +35,28 @@ NOBODYS_PER_MINUTE_MAX = 60
 _QUIET = tuple(f"{API}{path}" for path in ("/artifacts", "/trees", "/data/", "/sessions", "/login"))
 """Changes that change nothing yet, or that say what they were by themselves."""
 
+_ABOUT: ContextVar[list[str] | None] = ContextVar("about", default=None)
+"""What is told of a change as long as a request lasts."""
+
 _log = logging.getLogger("modelyard.control")
+
+
+def about(*words: str) -> None:
+    """Tells what a change is about where its path does not say so: names and roles, never what else a body has."""
+    told = _ABOUT.get()
+    if told is not None:
+        told += words
+
+
+@contextlib.contextmanager
+def listening() -> Generator[list[str]]:
+    """What is told while it lasts. The list is the same in threads that work for the request."""
+    told = list[str]()
+    before = _ABOUT.set(told)
+    try:
+        yield told
+    finally:
+        _ABOUT.reset(before)
 
 
 class Auditor:
@@ -44,7 +67,15 @@ class Auditor:
         self._minute = 0
         self._nobodys = 0
 
-    async def note(self, scope: Scope, principal: Principal | None, status: int, address: str, request_id: str) -> None:
+    async def note(
+        self,
+        scope: Scope,
+        principal: Principal | None,
+        status: int,
+        address: str,
+        request_id: str,
+        told: Sequence[str] = (),
+    ) -> None:
         method, path = str(scope["method"]), str(scope["path"])
         changed = method not in SAFE_METHODS and path.startswith(API) and not path.startswith(_QUIET)
         refused = status in (401, 403) and path.startswith("/api")
@@ -53,7 +84,7 @@ class Auditor:
         entry = Audited(
             self._yard.clock.now(),
             str(principal) if principal is not None else NOBODY,
-            f"{method} {path.removeprefix(API)}"[:TEXT_LENGTH_MAX],
+            f"{method} {path.removeprefix(API)}{': ' if told else ''}{', '.join(told)}"[:TEXT_LENGTH_MAX],
             str(status),
             address,
             request_id,

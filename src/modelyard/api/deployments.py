@@ -10,6 +10,7 @@ from modelyard_worker.object_store import is_object_url
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from modelyard.api.asked import Asked
+from modelyard.api.audit import about
 from modelyard.api.environments import check_environment
 from modelyard.api.errors import SHAPE
 from modelyard.api.hosts import check_hosts_free
@@ -260,6 +261,7 @@ def apply(yard: Yard, deployment: Deployment) -> list[Outcome]:
     ]
     for outcome in outcomes:
         if outcome.change is not Change.UP_TO_DATE:
+            about(f"{outcome.kind}/{outcome.name}")
             yard.store.events.add(outcome.kind, outcome.name, outcome.sentence, now)
     yard.poke()
     return outcomes

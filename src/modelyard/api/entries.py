@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.access import client_address, digest_of
+from modelyard.api.audit import about
 from modelyard.api.hosts import place_at
 from modelyard.api.permissions import current
 from modelyard.api.sessions import AGENT_LENGTH_MAX, OpenedView, own_session
@@ -21,7 +21,7 @@ from modelyard.clock import iso
 from modelyard.domain.hosts import HOST_LENGTH_MAX
 from modelyard.domain.users import EntryCode, Session
 from modelyard.errors import Forbidden, NotFound, Unauthorized
-from modelyard.protocol.browsers import own_origin
+from modelyard.protocol.browsers import cookie_of, own_origin
 from modelyard.protocol.routes import APP_COOKIE, ENTRY_COOKIE, SECURE_APP_COOKIE
 
 CODE_SECONDS = 60.0
@@ -61,6 +61,7 @@ def routes(yard: Yard) -> APIRouter:
         if place_at(yard, entry.host.lower()) is None:
             raise NotFound(f"cannot let anybody in at {entry.host}: no app and no site answers there")
         code, expires_at = secrets.token_urlsafe(32), yard.clock.now() + CODE_SECONDS
+        about(entry.host.lower())
         yard.store.keys.put_code(digest_of(code), EntryCode(entry.host.lower(), entry.state, session.id, expires_at))
         return EntryView(code, iso(expires_at))
 
@@ -69,19 +70,21 @@ def routes(yard: Yard) -> APIRouter:
         """Trades the code for a session at the host that this is asked at; it needs no other credential."""
         now = yard.clock.now()
         taken = yard.store.keys.take_code(digest_of(given.code), now)
-        kept = hashlib.sha256(_cookie(request, ENTRY_COOKIE).encode()).hexdigest()
+        kept = hashlib.sha256((cookie_of(request.headers, ENTRY_COOKIE) or "").encode()).hexdigest()
         host = host_name(request)
         if taken is None or taken[0].host != host or not hmac.compare_digest(taken[0].state, kept):
             raise Unauthorized("cannot let you in: the code was used already, or is not for here", "open the app again")
+        about(f"{taken[1].user or 'owner'} at {host}")
         return _begin(yard, request, host, taken[1])
 
     @router.delete("/entries/own")
     def leave(request: Request) -> OpenedView:
         """Ends the session of the host that this is asked at."""
-        token = _cookie(request, SECURE_APP_COOKIE) or _cookie(request, APP_COOKIE)
+        token = cookie_of(request.headers, SECURE_APP_COOKIE, APP_COOKIE)
         session = yard.store.keys.session(digest_of(token), yard.clock.now()) if token else None
         if session is None or session.host != host_name(request):
             raise NotFound("cannot sign out: nobody has signed in here")
+        about(f"{session.user or 'owner'} at {session.host}")
         yard.store.keys.end_session(session.id)
         yard.poke()
         return OpenedView("", iso(session.expires_at), 0.0)
@@ -109,11 +112,3 @@ def _begin(yard: Yard, request: Request, host: str, parent: Session) -> OpenedVi
     yard.store.keys.put_session(digest_of(token), session)
     yard.poke()
     return OpenedView(token, iso(session.expires_at), session.expires_at - now)
-
-
-def _cookie(request: Request, name: str) -> str:
-    try:
-        found = SimpleCookie(request.headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""

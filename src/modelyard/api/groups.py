@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from modelyard.api.audit import about
 from modelyard.api.sessions import GrantView
 from modelyard.api.users import DeletedView, Grants, Strict
 from modelyard.api.yard import Yard
@@ -40,6 +41,7 @@ def routes(yard: Yard) -> APIRouter:
     def put_group(group: str, wish: GroupWish) -> GroupView:
         """Makes it where it is not there."""
         grants = None if wish.grants is None else tuple(one.grant() for one in wish.grants)
+        about(*map(str, grants or ()))
         changed = yard.store.users.put_group(group, yard.clock.now(), grants)
         yard.poke()
         return _view(changed)

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.access import digest_of
+from modelyard.api.audit import about
 from modelyard.api.permissions import current
 from modelyard.api.sessions import GrantView
 from modelyard.api.users import Grants
@@ -73,6 +74,7 @@ def routes(yard: Yard) -> APIRouter:
             created_at=now,
             expires_at=now + wish.expires_in_seconds if wish.expires_in_seconds is not None else None,
         )
+        about(f"{key.id} ({key.name})", *map(str, grants))
         yard.store.keys.put_key(digest_of(secret), key)
         yard.poke()
         return _view(key, secret)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
+from modelyard.api.audit import about
 from modelyard.api.deployments import Spec
 from modelyard.api.scaling import AutoscalingWish
 from modelyard.api.yard import Yard
@@ -97,6 +98,7 @@ def routes(yard: Yard) -> APIRouter:
     def take_package(taken: Taken) -> PackageView:
         """Takes in a package whose files are all in the yard; harmless where it is there."""
         read_document(yard.artifacts, taken.tree)
+        about(f"package/{taken.tree}")
         with disk("write", yard.home.imports):
             (yard.home.imports / taken.tree).touch()
         _lay_out(yard, taken.tree)

@@ -15,6 +15,7 @@ from modelyard_worker.log_metrics import DEFINITIONS_MAX, compiled
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from modelyard.api.audit import about
 from modelyard.api.environments import check_environment
 from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, run_output, text_stream
@@ -188,6 +189,7 @@ def routes(yard: Yard) -> APIRouter:
         """Accepts a training run; it is on disk when this answers, and begins when a core is free."""
         check_role(Role.DEPLOYER, request.project, f"training/{request.training}", "start a run")
         run = yard.store.runs.create(check_run(yard, request), yard.clock.now())
+        about(f"run/{run.id}")
         what = run.spec.algorithm or run.spec.entry
         yard.store.events.add("run", run.id, f"accepted: {what}", yard.clock.now())
         yard.poke()

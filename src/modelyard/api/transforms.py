@@ -11,6 +11,7 @@ from modelyard_worker.transform.plan import PROGRESS, TransformPlan, problem_of
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from modelyard.api.audit import about
 from modelyard.api.environments import check_environment
 from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream, transform_output
@@ -189,6 +190,7 @@ def routes(yard: Yard) -> APIRouter:
         """Accepts a batch transform; it is on disk when this answers."""
         check_role(Role.DEPLOYER, request.project, f"transform/{request.name or '*'}", "start a transform")
         transform = yard.store.transforms.create(check_transform(yard, request), yard.clock.now())
+        about(f"transform/{transform.id}")
         accept_transform(yard, transform)
         return transform_view(yard, transform)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.api.audit import about
 from modelyard.api.permissions import check_role, sees
 from modelyard.api.runs import RunRequest, check_run
 from modelyard.api.yard import Yard
@@ -150,6 +151,7 @@ def routes(yard: Yard) -> APIRouter:
         """Accepts a tuning; it is on disk when this answers, and each trial waits its turn as a run does."""
         check_role(Role.DEPLOYER, request.project, f"tuning/{request.name}", "start a tuning")
         tuning = yard.store.tunings.create(check_tuning(yard, request), yard.clock.now())
+        about(f"tuning/{tuning.id}")
         yard.store.events.add("tuning", tuning.id, f"accepted: {tuning.spec.trials_max} trials", yard.clock.now())
         yard.poke()
         return tuning_view(tuning, [], with_trials=True)

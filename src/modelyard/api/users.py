@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.api.audit import about
 from modelyard.api.passwords import hash_password, temporary_password
 from modelyard.api.sessions import GrantView
 from modelyard.api.yard import Yard
@@ -94,6 +95,7 @@ def routes(yard: Yard) -> APIRouter:
             grants=tuple(one.grant() for one in wish.grants),
             must_change_password=wish.with_password,
         )
+        about(email, *map(str, user.grants))
         users.add(user, hash_password(password) if password is not None else None)
         yard.poke()
         return _view(users.get(email), yard.clock.now(), password)
@@ -115,6 +117,7 @@ def routes(yard: Yard) -> APIRouter:
                 grants=user.grants if grants is None else grants,
             )
 
+        about(*_said(wish, grants))
         changed = users.change(email, change)
         yard.poke()
         return _view(changed, yard.clock.now())
@@ -155,3 +158,9 @@ def _view(user: User, now: float, password: str | None = None) -> UserView:
         locked_until=iso(user.locked_until) if user.locked_until > now else None,
         temporary_password=password,
     )
+
+
+def _said(wish: UserChange, grants: tuple[Grant, ...] | None) -> list[str]:
+    """What a change is, for the audit log."""
+    said = [] if wish.disabled is None else ["disabled" if wish.disabled else "enabled"]
+    return said if grants is None else [*said, *(map(str, grants) if grants else ("no role",))]

@@ -1,7 +1,6 @@
 """What a browser's request says: by which address it reached us, whether a page of ours asked, whose session it is."""
 
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from modelyard.protocol.routes import SECURE_SESSION_COOKIE, SESSION_COOKIE
@@ -26,12 +25,20 @@ def is_own(origin: str, headers: Mapping[str, str]) -> bool:
 
 def presented_session(headers: Mapping[str, str]) -> str | None:
     """The session's token in the cookies; None where there is none."""
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return None
-    found = cookies.get(SECURE_SESSION_COOKIE) or cookies.get(SESSION_COOKIE)
-    return found.value if found is not None else None
+    return cookie_of(headers, SECURE_SESSION_COOKIE, SESSION_COOKIE)
+
+
+def cookie_of(headers: Mapping[str, str], *names: str) -> str | None:
+    """The value of the first of these cookies that is there.
+
+    Beside ours lie those of other programs at the same host, whatever its port, and some write JSON into theirs: what
+    the standard library's parser does not know, and then it forgets all the others.
+    """
+    found: dict[str, str] = {}
+    for pair in headers.get("cookie", "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        found.setdefault(name, value.strip('"'))
+    return next((found[name] for name in names if name in found), None)
 
 
 def _parts(origin: str) -> tuple[str, str, int | None] | None:

@@ -33,6 +33,22 @@ def test_a_change_is_noted_with_who_made_it_and_from_where(api: Api) -> None:
     assert "hidden" not in str(noted)
 
 
+def test_what_a_change_is_about_is_told_where_its_path_does_not_say_so(api: Api) -> None:
+    api.ask("POST", "/api/v1/users", json={"email": "bo@a.org", "grants": [{"role": "viewer", "project": "shop"}]})
+    api.ask("PATCH", "/api/v1/users/bo@a.org", json={"disabled": True, "grants": []})
+    key = api.ask("POST", "/api/v1/keys", json={"name": "ci", "grants": [{"role": "caller"}]}).json()
+    site = {"kind": "monitor-less", "name": "x"}
+    assert api.ask("POST", "/api/v1/deployments", json={"project": "shop", "resources": [site]}).status_code >= 400
+    said = [one["action"] for one in reversed(entries(api))]
+    assert said == [
+        "POST /users: bo@a.org, viewer on project shop",
+        "PATCH /users/bo@a.org: disabled, no role",
+        f"POST /keys: {key['id']} (ci), caller on the yard",
+        "POST /deployments",
+    ]
+    assert key["key"] not in str(said)
+
+
 def test_reading_is_not_noted_and_being_refused_is(api: Api) -> None:
     api.get("/status")
     assert entries(api) == []
