@@ -1,7 +1,8 @@
 """Metrics: what an endpoint did over a while, in steps, by version, and what its tracker saw."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Query
 from modelyard.api.moments import moment
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
-from modelyard.domain.metrics import METRICS, RESOLUTIONS, MetricPoint, MetricRecord, points_of, total_of
+from modelyard.domain.metrics import METRICS, RESOLUTIONS, MetricPoint, MetricRecord, Span, Steps
 from modelyard.domain.quantities import duration_seconds
 from modelyard.errors import InvalidValue
 
@@ -101,24 +102,25 @@ def _step_seconds(step: str | None, whole_seconds: float) -> float:
     return seconds
 
 
-def _view(name: str, since: float, until: float, step_seconds: float, records: Sequence[MetricRecord]) -> MetricsView:
+def _view(name: str, since: float, until: float, step_seconds: float, records: Iterable[MetricRecord]) -> MetricsView:
     seconds = max(until - since, 1.0)
-    whole = points_of(records, step_seconds)
-    figures = total_of(one.figures for one in records)
-    versions = sorted({one.version for one in records}, reverse=True)
-    tracked = figures.tracked
+    whole, versions, steps = Span(), defaultdict[int, Span](Span), Steps(step_seconds)
+    for record in records:
+        for span in (whole, versions[record.version], steps):
+            span.add(record)
+    tracked = whole.figures.tracked
     return MetricsView(
         name=name,
         since=iso(since),
         until=iso(until),
         step_seconds=step_seconds,
-        values=_values(_whole(records, seconds)),
-        statuses={str(status): count for status, count in sorted(figures.answers.items())},
+        values=_values(whole.point(until, seconds)),
+        statuses={str(status): count for status, count in sorted(whole.figures.answers.items())},
         versions=[
-            VersionMetricsView(one, _values(_whole([record for record in records if record.version == one], seconds)))
-            for one in versions
+            VersionMetricsView(number, _values(one.point(until, seconds)))
+            for number, one in sorted(versions.items(), reverse=True)
         ],
-        points=[PointView(iso(one.at), _values(one)) for one in whole],
+        points=[PointView(iso(one.at), _values(one)) for one in steps.points()],
         tracker=TrackerView(
             classes=dict(sorted(tracked.classes.items(), key=lambda item: -item[1])),
             count=tracked.count,
@@ -129,12 +131,6 @@ def _view(name: str, since: float, until: float, step_seconds: float, records: S
         if tracked.classes or tracked.count
         else None,
     )
-
-
-def _whole(records: Sequence[MetricRecord], seconds: float) -> MetricPoint:
-    """The whole time as one step; gauges are averages over the times that something was going on."""
-    one = points_of([*records], 1e12)[0] if records else MetricPoint(0.0, seconds, total_of(()))
-    return MetricPoint(one.at, seconds, one.figures, one.in_flight, one.queued, one.replicas)
 
 
 def _values(point: MetricPoint) -> dict[str, float | None]:

@@ -7,13 +7,14 @@ a value that wavers about its threshold from calling out each time. A period in 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from modelyard.domain.endpoints import Cause, Endpoint
-from modelyard.domain.metrics import RESOLUTIONS, MetricRecord, metric_named, point_of
+from modelyard.domain.metrics import RESOLUTIONS, MetricRecord, Span, metric_named
 from modelyard.errors import InvalidValue
 
 PERIODS_MAX = 100
@@ -152,19 +153,21 @@ def judge(spec: AlarmSpec, values: Sequence[float | None], present: AlarmState) 
     return Verdict(state, _sentence(spec, state, values, breaching), measured[-1] if measured else None)
 
 
-def values_of(spec: AlarmSpec, records: Sequence[MetricRecord], now: float, born_at: float) -> list[float | None]:
+def values_of(spec: AlarmSpec, records: Iterable[MetricRecord], now: float, born_at: float) -> list[float | None]:
     """What was measured in each of the last periods, oldest first. Nothing was before `born_at`, when there was nothing
     to measure or nobody to judge it."""
-    metric = metric_named(spec.metric)
+    metric, seconds = metric_named(spec.metric), spec.period_seconds
+    spans: dict[int, Span] = {}
+    for record in records:
+        # The newest period is number 0 and ends now.
+        spans.setdefault(math.floor((now - record.at) / seconds), Span()).add(record)
     found: list[float | None] = []
     for number in reversed(range(spec.periods)):
-        end = now - number * spec.period_seconds
-        begin = end - spec.period_seconds
-        members = [one for one in records if begin < one.at <= end]
-        if members:
-            found.append(metric.read(point_of(end, spec.period_seconds, members)))
+        end = now - number * seconds
+        if number in spans:
+            found.append(metric.read(spans[number].point(end, seconds)))
         else:
-            found.append(0.0 if metric.zero_when_silent and begin >= born_at else None)
+            found.append(0.0 if metric.zero_when_silent and end - seconds >= born_at else None)
     return found
 
 

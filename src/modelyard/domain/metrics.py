@@ -9,6 +9,7 @@ runs), `overhead` (the rest). A call that holds several requests lasts for each 
 """
 
 import math
+import operator
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Histogram:
 
     def add(self, other: "Histogram", sign: int = 1) -> None:
         self.total += sign * other.total
-        self.counts = [mine + sign * theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.counts = list(map(operator.add if sign == 1 else operator.sub, self.counts, other.counts))
 
     @property
     def count(self) -> int:
@@ -285,29 +286,56 @@ class MetricPoint:
     replicas: float = 0.0
 
 
-def points_of(records: Iterable[MetricRecord], step_seconds: float) -> list[MetricPoint]:
-    """Records added up to steps, oldest first. Steps end at whole multiples of their length; one without records is
+class Span:
+    """Records added up as they come, so that none of them has to be held."""
+
+    __slots__ = ("_covered", "_in_flight", "_moments", "_queued", "_replicas", "figures")
+
+    def __init__(self) -> None:
+        self.figures = Figures()
+        self._moments: set[float] = set()
+        self._covered = self._in_flight = self._queued = self._replicas = 0.0
+
+    def add(self, record: MetricRecord) -> None:
+        self.figures.add(record.figures)
+        # Versions of one endpoint share its gauges, so each moment counts once.
+        if record.at in self._moments:
+            return
+        self._moments.add(record.at)
+        self._covered += record.seconds
+        self._in_flight += record.in_flight * record.seconds
+        self._queued += record.queued * record.seconds
+        self._replicas += record.replicas * record.seconds
+
+    def point(self, at: float, seconds: float) -> MetricPoint:
+        """What was added, as the step of this length that ends at `at`; gauges are averages over the times that
+        something was going on."""
+        covered = self._covered or 1.0
+        gauges = (self._in_flight / covered, self._queued / covered, self._replicas / covered)
+        return MetricPoint(at, seconds, self.figures, *gauges)
+
+
+class Steps:
+    """Records added up to steps as they come. Steps end at whole multiples of their length; one without records is
     not there: nothing was asked."""
-    steps: dict[int, list[MetricRecord]] = {}
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._spans: dict[int, Span] = {}
+
+    def add(self, record: MetricRecord) -> None:
+        self._spans.setdefault(math.ceil(record.at / self._seconds - 1e-9), Span()).add(record)
+
+    def points(self) -> list[MetricPoint]:
+        """Oldest first."""
+        return [one.point(number * self._seconds, self._seconds) for number, one in sorted(self._spans.items())]
+
+
+def points_of(records: Iterable[MetricRecord], step_seconds: float) -> list[MetricPoint]:
+    steps = Steps(step_seconds)
     for record in records:
-        steps.setdefault(math.ceil(record.at / step_seconds - 1e-9), []).append(record)
-    return [point_of(number * step_seconds, step_seconds, members) for number, members in sorted(steps.items())]
-
-
-def point_of(at: float, seconds: float, members: Sequence[MetricRecord]) -> MetricPoint:
-    """What these records say of the step that ends at `at`."""
-    # Versions of one endpoint share its gauges, so each moment counts once.
-    moments = {record.at: record for record in members}
-    covered = sum(record.seconds for record in moments.values())
-    share = {record.at: record.seconds / covered if covered else 0.0 for record in moments.values()}
-    return MetricPoint(
-        at=at,
-        seconds=seconds,
-        figures=total_of(record.figures for record in members),
-        in_flight=sum(record.in_flight * share[moment] for moment, record in moments.items()),
-        queued=sum(record.queued * share[moment] for moment, record in moments.items()),
-        replicas=sum(record.replicas * share[moment] for moment, record in moments.items()),
-    )
+        steps.add(record)
+    return steps.points()
 
 
 def condensed(records: Iterable[MetricRecord], step_seconds: float) -> list[MetricRecord]:

@@ -5,7 +5,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -818,7 +818,7 @@ class MemoryMetrics:
 
     def select(
         self, name: str, since: float = 0.0, until: float | None = None, version: int | None = None
-    ) -> list[MetricRecord]:
+    ) -> Iterator[MetricRecord]:
         with self._lock:
             found = [
                 one
@@ -828,7 +828,7 @@ class MemoryMetrics:
                 and (until is None or one.at <= until)
                 and version in (None, one.version)
             ]
-        return sorted(found, key=lambda one: (one.at, one.version))
+        return iter(sorted(found, key=lambda one: (one.at, one.version)))
 
     def condense(self, now: float) -> int:
         count = 0

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -20,6 +20,9 @@ from modelyard.store.database import Database
 from modelyard.store.limits import CONDENSED_AT_ONCE_MAX, METRIC_RECORDS_MAX
 from modelyard.store.ports import Place
 from modelyard.store.tables import metric_records, metric_totals
+
+READ_AT_ONCE_MAX = 200
+"""Records in memory together, of those that somebody reads one after the other."""
 
 
 class SqlMetrics:
@@ -53,7 +56,7 @@ class SqlMetrics:
 
     def select(
         self, name: str, since: float = 0.0, until: float | None = None, version: int | None = None
-    ) -> list[MetricRecord]:
+    ) -> Iterator[MetricRecord]:
         wanted = (
             select(metric_records)
             .where(metric_records.c.endpoint_key == name_key(name), metric_records.c.at > since)
@@ -64,7 +67,9 @@ class SqlMetrics:
         if version is not None:
             wanted = wanted.where(metric_records.c.version == version)
         with self._history.read() as connection:
-            return [_record(row) for row in connection.execute(wanted)]
+            streaming = connection.execution_options(yield_per=READ_AT_ONCE_MAX)
+            for row in streaming.execute(wanted):
+                yield _record(row)
 
     def condense(self, now: float) -> int:
         """One short transaction for each endpoint, so that whoever else writes history waits for none of them long."""

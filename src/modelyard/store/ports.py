@@ -4,7 +4,7 @@ Every method is one transaction: it happens whole or not at all, and what it ret
 Any of them raises StoreFailed where the disk or the database refuses.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -444,8 +444,9 @@ class Metrics(Protocol):
 
     def select(
         self, name: str, since: float = 0.0, until: float | None = None, version: int | None = None
-    ) -> list[MetricRecord]:
-        """Those that end after `since` and not after `until`, oldest first, whatever they cover."""
+    ) -> Iterator[MetricRecord]:
+        """Those that end after `since` and not after `until`, oldest first, whatever they cover; read as they are asked
+        for, because a busy endpoint's are more than a process should hold."""
         ...
 
     def condense(self, now: float) -> int:

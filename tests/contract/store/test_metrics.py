@@ -49,7 +49,7 @@ def test_old_records_become_fewer_and_no_answer_is_lost(store: Store) -> None:
     store.metrics.add([("price", record(begin + 5.0 * number, 1)) for number in range(1, 49)], {})
     assert store.metrics.condense(begin + 60.0) == 0
     assert store.metrics.condense(begin + 3 * 3600 + 130.0) == 24
-    found = store.metrics.select("price")
+    found = list(store.metrics.select("price"))
     assert [one.at - begin for one in found[:3]] == [60.0, 120.0, 125.0]
     assert sum(one.figures.requests for one in found) == 48
     assert found[0].seconds == 60.0
@@ -58,7 +58,7 @@ def test_old_records_become_fewer_and_no_answer_is_lost(store: Store) -> None:
     [hour] = store.metrics.select("price")
     assert (hour.seconds, hour.figures.requests) == (3600.0, 48)
     store.metrics.condense(begin + 200 * DAY)
-    assert store.metrics.select("price") == []
+    assert list(store.metrics.select("price")) == []
 
 
 def test_condensing_goes_on_where_it_was_too_much_for_one_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_condensing_goes_on_where_it_was_too_much_for_one_time(store: Store, mon
     store.metrics.add([("price", record(begin + 5.0 * number, 1)) for number in range(1, 49)], {})
     for _ in range(4):
         store.metrics.condense(begin + DAY)
-    found = store.metrics.select("price")
+    found = list(store.metrics.select("price"))
     assert [one.figures.requests for one in found] == [12, 12, 12, 12]
 
 
@@ -83,6 +83,6 @@ def test_what_is_forgotten_is_gone_for_that_endpoint_alone(store: Store) -> None
     for name in ("price", "other"):
         store.metrics.add([(name, record(5.0, 1))], {("a", name, 1): figures(1)})
     store.metrics.forget("PRICE")
-    assert store.metrics.select("price") == []
-    assert len(store.metrics.select("other")) == 1
+    assert list(store.metrics.select("price")) == []
+    assert len(list(store.metrics.select("other"))) == 1
     assert list(store.metrics.totals()) == [("a", "other", 1)]

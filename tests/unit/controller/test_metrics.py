@@ -18,7 +18,7 @@ def report(answers: int, version: int = 1, in_flight: int = 0, **more: Any) -> d
 
 
 def recorded(stage: Stage) -> list[MetricRecord]:
-    return stage.store.metrics.select("iris")
+    return list(stage.store.metrics.select("iris"))
 
 
 def answered(stage: Stage) -> int:
