@@ -17,18 +17,25 @@ class ServedView:
     asked: str | None
     """How the deploy named the model: `price@champion`."""
     deployed_at: str
+    percent: float | None = None
+    """Share of the requests that it answers while another version is on its way, or it is itself; else null."""
 
 
 def served_now(
     reference: str, endpoints: Iterable[Endpoint], statuses: Mapping[str, EndpointStatus]
 ) -> list[ServedView]:
-    """By the endpoint's name. What was last seen counts, not what is wished."""
+    """By the endpoint's name. What was last seen counts, not what is wished; of a version on its way in steps, the
+    share that it has come to."""
     found: list[ServedView] = []
     for endpoint in endpoints:
         status = statuses.get(name_key(endpoint.name))
         version = endpoint.version(status.serving_version) if status and status.serving_version else None
-        if version is not None and version.spec.model == reference:
-            found.append(_view(endpoint, version))
+        coming = endpoint.wished if endpoint.is_staged and endpoint.wished.progress.percent > 0 else None
+        share = coming.progress.percent if coming is not None else None
+        if version is not None and version != coming and version.spec.model == reference:
+            found.append(_view(endpoint, version, None if share is None else 100 - share))
+        if coming is not None and coming.spec.model == reference:
+            found.append(_view(endpoint, coming, share))
     return found
 
 
@@ -52,10 +59,11 @@ def behind_alias(alias: ModelReference, reference: str, endpoints: Iterable[Endp
     ]
 
 
-def _view(endpoint: Endpoint, version: EndpointVersion) -> ServedView:
+def _view(endpoint: Endpoint, version: EndpointVersion, percent: float | None = None) -> ServedView:
     return ServedView(
         endpoint=endpoint.name,
         version=version.number,
         asked=version.spec.model_asked,
         deployed_at=iso(version.created_at),
+        percent=percent,
     )

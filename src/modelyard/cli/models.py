@@ -117,7 +117,8 @@ def version_lines(found: "ModelVersionView") -> list[str]:
     ]
     lines = [found["reference"], *_aligned([*facts, *_made_from(found)])]
     lines += [
-        f"serves as {one['endpoint']} (version {one['version']}{_asked(one['asked'])})" for one in found["serving"]
+        f"serves as {one['endpoint']} (version {one['version']}{_asked(one['asked'])}{_share(one['percent'])})"
+        for one in found["serving"]
     ]
     now = {(one["endpoint"], one["version"]) for one in found["serving"]}
     lines += [
@@ -127,6 +128,10 @@ def version_lines(found: "ModelVersionView") -> list[str]:
     ]
     lines += [f"was trained into {one}" for one in found["children"]]
     return lines
+
+
+def _share(percent: float | None) -> str:
+    return "" if percent is None else f", {percent:g} % of the requests"
 
 
 def _asked(asked: str | None) -> str:

@@ -46,6 +46,8 @@ class Line:
     path: str
     last: str
     """Its newest value, as text."""
+    dots: str = ""
+    """Points that have no neighbour, and so are in no line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,13 @@ def _chart(
         return min((point[0] - begin) / span, 1.0) * WIDTH, HEIGHT - (point[1] - low) / (high - low) * (HEIGHT - TOP)
 
     lines = [
-        Line(one.label, number_of, _path(one, place), text(next((v for _, v in reversed(one.points)), None)))
+        Line(
+            one.label,
+            number_of,
+            _path(one, place),
+            text(next((v for _, v in reversed(one.points)), None)),
+            _dots(one, place),
+        )
         for number_of, one in enumerate(shown)
     ]
     return Chart(
@@ -132,13 +140,23 @@ def _path(series: Series, place: Callable[[tuple[float, float]], tuple[float, fl
             continue
         x, y = place((at, value))
         if not under_way:
-            # A point alone would be no line; its round end makes it seen.
+            # A point alone would be no line; `_dots` makes it seen.
             parts.append(f"M{x:.1f},{y:.1f}h0")
         elif series.stepped:
             parts.append(f"L{x:.1f},{before:.1f}L{x:.1f},{y:.1f}")
         else:
             parts.append(f"L{x:.1f},{y:.1f}")
         under_way, before = True, y
+    return "".join(parts)
+
+
+def _dots(series: Series, place: Callable[[tuple[float, float]], tuple[float, float]]) -> str:
+    values = [None, *(value for _, value in series.points), None]
+    parts: list[str] = []
+    for (at, value), before, after in zip(series.points, values, values[2:], strict=False):
+        if value is not None and before is None and after is None:
+            x, y = place((at, value))
+            parts.append(f"M{x:.1f},{y:.1f}h0")
     return "".join(parts)
 
 

@@ -62,7 +62,8 @@ class Wrong:
     def headline(self) -> str:
         """Its first line and, of a traceback, its last, which has the exception."""
         lines = self.why.strip().splitlines() or [""]
-        return lines[0] if len(lines) == 1 else f"{lines[0]}: {lines[-1].strip()}"
+        said, last = lines[0], lines[-1].strip()
+        return said if said.endswith(last) else f"{said}: {last}"
 
     @property
     def detail(self) -> str | None:

@@ -285,6 +285,8 @@ class ServedView(TypedDict):
     asked: str | None
     """How the deploy named the model: `price@champion`."""
     deployed_at: str
+    percent: float | None
+    """Share of the requests that it answers while another version is on its way, or it is itself; else None."""
 
 
 class ModelVersionView(ModelView):

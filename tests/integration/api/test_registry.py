@@ -4,8 +4,20 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
+from modelyard.api.lineage import served_now
+from modelyard.domain.endpoints import (
+    Endpoint,
+    EndpointSpec,
+    EndpointState,
+    EndpointStatus,
+    EndpointVersion,
+    VersionState,
+)
 from modelyard.domain.runs import RunStatus, RunStep
+from modelyard.domain.strategies import StrategyType, UpdateStrategy
+from modelyard.domain.traffic import Progress
 from modelyard.store.remotes import DataRemotes
 from tests.integration.api.yard_over_http import Api, refusal
 
@@ -138,3 +150,19 @@ def test_what_a_run_left_becomes_an_input_with_its_model_as_parent(api: Api) -> 
     assert second["sources"] == sources
     assert api.store.runs.get(second["id"]).spec.parents == {"train": "price:1"}
     refusal(api.post("/runs", {**request, "sources": {"test": "x"}}), 400, "invalid_value")
+
+
+def test_a_version_on_its_way_serves_its_share_of_the_requests_and_the_one_before_the_rest() -> None:
+    spec = EndpointSpec("package", model="price:2", update_strategy=UpdateStrategy(StrategyType.CANARY))
+    old = EndpointVersion(1, replace(spec, model="price:1"), 0.0, VersionState.READY)
+    new = EndpointVersion(2, spec, 0.0, VersionState.NEW, progress=Progress(percent=10.0))
+    seen = EndpointStatus(EndpointState.UPDATING, "", 1, 2, 1, 1, 0.0)
+
+    def shares(*versions: EndpointVersion) -> list[tuple[int, float | None]]:
+        endpoints = [Endpoint("price", "shop", versions)]
+        found = [served_now(model, endpoints, {"price": seen}) for model in ("price:1", "price:2")]
+        return [(one.version, one.percent) for listed in found for one in listed]
+
+    assert shares(old, new) == [(1, 90.0), (2, 10.0)]
+    assert shares(old, replace(new, progress=Progress())) == [(1, None)], "nobody is answered by it yet"
+    assert shares(old) == [(1, None)]

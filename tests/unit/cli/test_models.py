@@ -59,7 +59,9 @@ def test_a_version_is_shown_with_what_made_it_and_what_serves_it() -> None:
                 "parents": {"train": "price:1"},
                 "code_digest": "builtin:xgboost@3.0",
             },
-            serving=[{"endpoint": "price", "version": 2, "asked": "price@champion", "deployed_at": NOW}],
+            serving=[
+                {"endpoint": "price", "version": 2, "asked": "price@champion", "deployed_at": NOW, "percent": 10.0}
+            ],
             served=[
                 {"endpoint": "price", "version": 2, "asked": "price@champion", "deployed_at": NOW},
                 {"endpoint": "old", "version": 1, "asked": None, "deployed_at": NOW},
@@ -73,7 +75,7 @@ def test_a_version_is_shown_with_what_made_it_and_what_serves_it() -> None:
         "team=shop",
         f"{'d' * 12} from run:t-1/model (price:1)",
         "builtin:xgboost@3.0",
-        "serves as price (version 2, deployed as price@champion)",
+        "serves as price (version 2, deployed as price@champion, 10 % of the requests)",
         "served as old (version 1, deployed",
         "was trained into tuned:1",
     ):
