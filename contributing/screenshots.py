@@ -232,12 +232,12 @@ def fill(yard: Yard, folder: Path) -> Client:
         client.wait_run(run)
     file = client.read_file(folder / "modelyard.yaml")
     (tuning,) = file.tunings
-    client.wait_tuning(client.start_tuning(tuning, file, project="shop")["id"])
+    client.wait_tuning(client.start_tuning(tuning, file, project="shop").id)
     put_in_steps(client, folder)
     for name in ("iris", "house-price", "area", "pickups"):
         client.wait_endpoint(name)
     transform = client.transform("endpoint/iris", folder / "rows", folder / "scored", project="shop")
-    client.wait_transform(transform["id"])
+    client.wait_transform(transform.id)
     for shape in range(7):
         client.predict("area", {"radius": shape})
         httpx.post(f"{yard.url}/gateways/shop/price", json=HOUSE, headers={"x-api-key": "not-to-be-guessed-partner"})

@@ -57,14 +57,14 @@ class Lesson:
         client = self.yard.client()
         file = client.read_file(self.folder)
         tuning = next(one for one in file.tunings if one.name == name)
-        ended = client.wait_tuning(client.start_tuning(tuning, file, project="lessons")["id"], limit_seconds=180)
-        return ended["status"], ended["model_version"]
+        ended = client.wait_tuning(client.start_tuning(tuning, file, project="lessons").id, limit_seconds=180)
+        return ended.status, ended.model_version
 
     def transform(self, model: str, **options: Any) -> None:
         target = self.folder / "predictions"
         started = self.yard.client().transform(model, self.folder / "data" / "test.csv", target, **options)
-        ended = self.yard.client().wait_transform(started["id"], limit_seconds=120)
-        assert ended["status"] == "Completed", ended["failure_reason"]
+        ended = self.yard.client().wait_transform(started.id, limit_seconds=120)
+        assert ended.status == "Completed", ended.failure_reason
 
     def deploy(self, name: str) -> None:
         self.yard.client().deploy(self.folder, project="lessons")

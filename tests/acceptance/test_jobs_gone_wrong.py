@@ -92,7 +92,8 @@ def rows(place: Path) -> Path:
 
 
 def scored(yard: Yard, transform: str) -> int:
-    return int((yard.client().get_transform(transform)["progress"] or {"records": 0})["records"])
+    progress = yard.client().get_transform(transform).progress
+    return progress.records if progress is not None else 0
 
 
 def test_a_script_that_forks_and_hangs_is_ended_with_all_that_it_began(yard: Yard, tmp_path: Path) -> None:
@@ -129,11 +130,11 @@ def test_a_transform_whose_input_vanishes_names_it_and_keeps_what_is_whole(yard:
     (given / "a.jsonl").write_text('{"x": 1}\n')
     rows(given / "b.jsonl")
     view = yard.client().transform("endpoint/slow", given, tmp_path / "out", project="shop", **BY_ROW)
-    eventually(lambda: scored(yard, view["id"]) > 10, saying="some rows")
+    eventually(lambda: scored(yard, view.id) > 10, saying="some rows")
     (given / "b.jsonl").unlink()
-    ended = yard.client().wait_transform(view["id"], limit_seconds=60)
-    assert ended["status"] == "Failed"
-    assert [one["name"] for one in ended["failed"]] == ["b.jsonl"]
+    ended = yard.client().wait_transform(view.id, limit_seconds=60)
+    assert ended.status == "Failed"
+    assert [one.name for one in ended.failed] == ["b.jsonl"]
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["a.jsonl.out"]
 
 
@@ -150,7 +151,7 @@ def test_a_disk_that_fills_up_under_a_run_and_a_transform_costs_them_and_nothing
         run = train(yard, project, WRITES_UNTIL_FULL, "writes", model="writes", environment={"GO": str(go)})
         eventually(lambda: "begins" in log(yard, run))
         given, out = rows(small_disk / "rows.jsonl"), small_disk / "out"
-        transform = client.transform("endpoint/slow", given, out, project="shop", **BY_ROW)["id"]
+        transform = client.transform("endpoint/slow", given, out, project="shop", **BY_ROW).id
         eventually(lambda: scored(yard, transform) > 10, saying="some rows")
         with full(small_disk):
             go.touch()
@@ -160,13 +161,13 @@ def test_a_disk_that_fills_up_under_a_run_and_a_transform_costs_them_and_nothing
             assert yard.client().status()
         assert client.wait_run(run, limit_seconds=60)["status"] in ("Failed", "Completed")
         ended = client.wait_transform(transform, limit_seconds=60)
-        if ended["status"] == "Failed":
-            assert "No space left on device" in str(ended["failure_reason"])
+        if ended.status == "Failed":
+            assert "No space left on device" in str(ended.failure_reason)
             assert not list(out.iterdir())
         else:
             assert len((out / "rows.jsonl.out").read_text().splitlines()) == ROWS
-        again = client.transform("endpoint/slow", given, out, project="shop")["id"]
-        assert client.wait_transform(again, limit_seconds=60)["status"] == "Completed"
+        again = client.transform("endpoint/slow", given, out, project="shop").id
+        assert client.wait_transform(again, limit_seconds=60).status == "Completed"
         assert [json.loads(line) for line in (out / "rows.jsonl.out").read_text().splitlines()] == [
             number + 1 for number in range(ROWS)
         ]

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from modelyard.clock import SystemClock
-from modelyard.sdk.views import ScheduleView
+from modelyard.protocol.views_of_schedules import ScheduleView
 from modelyard.settings import Home
 from modelyard.store.sqlite import open_store
 from tests.acceptance.yard import Yard, eventually
@@ -65,15 +65,15 @@ def known(yard: Yard) -> set[str]:
 
 
 def schedule(yard: Yard, name: str) -> ScheduleView:
-    return next(one for one in yard.client().schedules() if one["name"] == name)
+    return next(one for one in yard.client().schedules() if one.name == name)
 
 
 def test_what_a_yard_that_was_down_missed_is_started_once_or_waited_for_as_it_says(yard: Yard) -> None:
     eventually(lambda: [one["status"] for one in yard.client().invocations("once")] == ["completed"])
-    eventually(lambda: schedule(yard, "count")["last_started"] == "count-1")
-    assert "missed" in str(schedule(yard, "once")["sentence"])
+    eventually(lambda: schedule(yard, "count").last_started == "count-1")
+    assert "missed" in str(schedule(yard, "once").sentence)
     assert [run["id"] for run in yard.client().runs("count")] == ["count-1"]
-    waiting = eventually(lambda: schedule(yard, "skipped")["sentence"])
+    waiting = eventually(lambda: schedule(yard, "skipped").sentence)
     assert waiting.endswith("the next is waited for")
     assert yard.client().invocations("skipped") == []
 

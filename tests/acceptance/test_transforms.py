@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +57,18 @@ class Under:
         view = yard.client().transform(
             "endpoint/slow", source, self.output, name=name, project="shop", max_payload_mb=500 / 2**20, **options
         )
-        self.id = view["id"]
+        self.id = view.id
         eventually(lambda: 100 < self.records() < rows, saying="some rows")
 
     def view(self) -> dict[str, Any]:
-        return dict(self.yard.client().get_transform(self.id))
+        return asdict(self.yard.client().get_transform(self.id))
 
     def records(self) -> int:
         return int((self.view()["progress"] or {"records": 0})["records"])
 
     def assert_scored_once(self, attempts: int) -> None:
         ended = self.yard.client().wait_transform(self.id, limit_seconds=60)
-        assert (ended["status"], ended["attempts"]) == ("Completed", attempts), ended["failure_reason"]
+        assert (ended.status, ended.attempts) == ("Completed", attempts), ended.failure_reason
         written = [json.loads(line) for line in (self.output / "rows.jsonl.out").read_text().splitlines()]
         assert written == [number + 1 for number in range(ROWS)]
         assert [one.name for one in self.output.iterdir()] == ["rows.jsonl.out"]

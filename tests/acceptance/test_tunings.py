@@ -1,6 +1,7 @@
 """A tuning goes on where it was, whoever was killed in the middle of it."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,10 @@ def test_a_tuning_ends_with_every_trial_once_though_the_whole_yard_is_killed_in_
     go = tmp_path / "go"
     go.mkdir()
     file = yard.client().read_file(project(YARD_FILE.format(go=go), train__py=TRIES))
-    tuning = yard.client().start_tuning(file.tunings[0], file)["id"]
+    tuning = yard.client().start_tuning(file.tunings[0], file).id
 
     def trials() -> list[dict[str, Any]]:
-        return [dict(one) for one in yard.client().tuning(tuning)["trials"]]
+        return [asdict(one) for one in yard.client().tuning(tuning).trials]
 
     for number in (1, 2):
         (go / f"{tuning}-{number}").touch()
@@ -64,12 +65,12 @@ def test_a_tuning_ends_with_every_trial_once_though_the_whole_yard_is_killed_in_
     for number in (3, 4):
         (go / f"{tuning}-{number}").touch()
     ended = yard.client().wait_tuning(tuning)
-    assert (ended["status"], ended["counts"]["completed"], ended["reason"]) == ("Completed", 4, None)
+    assert (ended.status, ended.counts["completed"], ended.reason) == ("Completed", 4, None)
     assert trials()[:2] == before[:2]
     assert trials()[2]["hyperparameters"] == before[2]["hyperparameters"]
     assert go.with_suffix(".done").read_text().split() == [f"{tuning}-{number}" for number in (1, 2, 3, 4)]
     best = min(trials(), key=lambda one: one["value"])
-    assert ended["best"] is not None
-    assert ended["best"]["run"] == best["run"]
+    assert ended.best is not None
+    assert ended.best.run == best["run"]
     (version,) = yard.client().model("closest")
     assert version["lineage"].get("run") == best["run"]

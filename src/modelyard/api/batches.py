@@ -16,7 +16,6 @@ from modelyard.api.schedules import ScheduleWish
 from modelyard.api.secrets import check_secrets
 from modelyard.api.transforms import (
     TransformOptions,
-    TransformView,
     accept_transform,
     check_options,
     check_place_words,
@@ -32,6 +31,7 @@ from modelyard.domain.sources import SOURCE_LENGTH_MAX
 from modelyard.domain.transforms import Transform
 from modelyard.errors import InvalidValue
 from modelyard.packaging.scorers import ScorerSource, build_scorer
+from modelyard.protocol.views_of_transforms import TransformView
 from modelyard.store.ports import JsonObject
 
 Place = Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH_MAX)]

@@ -1,6 +1,5 @@
 """Schedules: what a deployment's document may say of one, and how far each was followed."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -14,6 +13,7 @@ from modelyard.domain.resources import Resource
 from modelyard.domain.schedules import Schedule, Timing, scheduled_function, timing_from, timing_of
 from modelyard.errors import NotFound
 from modelyard.manifest.cron import EXPRESSION_LENGTH_MAX, CronTimes
+from modelyard.protocol.views_of_schedules import SchedulesView, ScheduleView
 
 FUNCTION = "function"
 """What an endpoint is called that has a schedule."""
@@ -34,31 +34,6 @@ class ScheduleWish(BaseModel):
         timing = timing_from(self.model_dump())
         CronTimes(timing)
         return timing
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleView:
-    kind: str
-    """Of the resource whose schedule it is."""
-    name: str
-    project: str
-    cron: str
-    time_zone: str
-    missed: str
-    overlap: str
-    next_at: str | None
-    last_planned_at: str | None
-    """The last time that something was started for."""
-    last_started_at: str | None
-    last_started: str | None
-    """Id of the run, the transform, the invocation; null where it could not be started."""
-    sentence: str | None
-    """What was decided last."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulesView:
-    schedules: list[ScheduleView]
 
 
 def routes(yard: Yard) -> APIRouter:

@@ -22,14 +22,7 @@ from starlette.responses import StreamingResponse
 from modelyard.api.batches import TransformChanges, start_batch
 from modelyard.api.runs import RUNTIME_SECONDS_MAX
 from modelyard.api.trainings import RunChanges, start_training
-from modelyard.api.transforms import (
-    TransformOptions,
-    TransformProgress,
-    TransformView,
-    accept_transform,
-    ask_to_stop,
-    transform_view,
-)
+from modelyard.api.transforms import TransformOptions, accept_transform, ask_to_stop, transform_view
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.batches import KIND as BATCH
@@ -37,6 +30,7 @@ from modelyard.domain.globs import compile_glob
 from modelyard.domain.runs import Run, RunStatus
 from modelyard.domain.transforms import Transform
 from modelyard.errors import Conflict, InvalidValue, NotFound, Unavailable
+from modelyard.protocol.views_of_transforms import TransformProgressView, TransformView
 from modelyard.store.disk import disk, sync_files, sync_folder
 
 BATCH_KIND, TASK_KIND = "BatchAPI", "TaskAPI"
@@ -455,7 +449,7 @@ def _batch_status(name: str, submitted: dict[str, Any], view: TransformView) -> 
     )
 
 
-def _metrics(progress: TransformProgress | None) -> MetricsView:
+def _metrics(progress: TransformProgressView | None) -> MetricsView:
     """Batches that succeeded, and attempts that failed, as Cortex counts them."""
     if progress is None:
         return MetricsView(0, 0, None)

@@ -1,7 +1,6 @@
 """Batch transforms: what may be asked for, and how one is shown, with how far it is."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +27,12 @@ from modelyard.domain.transforms import OF_ENDPOINT, Transform, TransformSpec, s
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.packaging.package import read_document
 from modelyard.packaging.scorers import ScorerSource, build_scorer
+from modelyard.protocol.views_of_transforms import (
+    FailedObjectView,
+    TransformProgressView,
+    TransformsView,
+    TransformView,
+)
 
 TRANSFORMS_LOOKED_AT_MAX = 10_000
 """Newest transforms among which somebody's own are looked for."""
@@ -83,61 +88,6 @@ class TransformRequest(BaseModel):
     priority: Annotated[int, Field(ge=PRIORITY_MIN, le=PRIORITY_MAX)] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TransformProgress:
-    objects: int
-    objects_done: int
-    objects_failed: int
-    records: int
-    bytes: int
-    bytes_total: int | None
-    """None where a server does not say how much there is."""
-    records_per_second: float | None
-    """Since the present process began to score."""
-    seconds_left: float | None
-    tries_failed: int
-    """Requests to the model that failed, those that were tried again included."""
-    seconds_per_request: float | None
-    """Which an answered one took."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedObject:
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TransformView:
-    id: str
-    project: str
-    status: str
-    model: str | None
-    package: str
-    input: str
-    output: str
-    options: dict[str, Any]
-    created_at: str
-    started_at: str | None
-    ended_at: str | None
-    attempts: int
-    """Processes that were started for it; more than one where it was interrupted."""
-    failure_reason: str | None
-    failed: list[FailedObject]
-    """Objects that have no output, the first hundred."""
-    stop_requested: bool
-    progress: TransformProgress | None
-    """None before it has begun."""
-    priority: int
-    waiting: str | None
-    """Why it does not start yet; null where it does not wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransformsView:
-    transforms: list[TransformView]
-
-
 def transform_view(yard: Yard, transform: Transform) -> TransformView:
     spec = transform.spec
     return TransformView(
@@ -154,7 +104,7 @@ def transform_view(yard: Yard, transform: Transform) -> TransformView:
         ended_at=_iso(transform.ended_at),
         attempts=transform.attempt,
         failure_reason=transform.failure_reason,
-        failed=[FailedObject(one["name"], one["reason"]) for one in transform.result.get("failed", [])],
+        failed=[FailedObjectView(one["name"], one["reason"]) for one in transform.result.get("failed", [])],
         stop_requested=transform.stop_requested,
         progress=_progress(yard.home.transforms / transform.id / PROGRESS),
         priority=spec.priority,
@@ -171,15 +121,15 @@ def _iso(seconds: float | None) -> str | None:
     return None if seconds is None else iso(seconds)
 
 
-def _progress(path: Path) -> TransformProgress | None:
+def _progress(path: Path) -> TransformProgressView | None:
     found = read_json(str(path))
     if found is None:
         return None
-    known: dict[str, Any] = {name: found.get(name) for name in TransformProgress.__dataclass_fields__}
+    known: dict[str, Any] = {name: found.get(name) for name in TransformProgressView.__dataclass_fields__}
     requests = int(found.get("requests") or 0)
     known["tries_failed"] = known["tries_failed"] or 0
     known["seconds_per_request"] = round(float(found["request_seconds"]) / requests, 6) if requests else None
-    return TransformProgress(**known)
+    return TransformProgressView(**known)
 
 
 def routes(yard: Yard) -> APIRouter:

@@ -1,7 +1,6 @@
 """Tunings: what may be asked for, and how one is shown."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -27,6 +26,7 @@ from modelyard.domain.tunings import (
     best_trial,
 )
 from modelyard.errors import InvalidValue
+from modelyard.protocol.views_of_tunings import TrialView, TuningsView, TuningView
 
 TUNINGS_MAX = 1000
 
@@ -64,44 +64,6 @@ class TuningRequest(BaseModel):
     max_runtime_seconds: Annotated[float | None, Field(gt=0)] = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     model: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialView:
-    run: str
-    status: str
-    value: float | None
-    """Of the metric; null where it gave none."""
-    hyperparameters: dict[str, str]
-    """Those that are tuned."""
-
-
-@dataclass(frozen=True, slots=True)
-class TuningView:
-    id: str
-    name: str
-    project: str
-    status: str
-    reason: str | None
-    created_at: str
-    ended_at: str | None
-    metric: str
-    minimize: bool
-    strategy: str
-    max_trials: int
-    parallel_trials: int
-    counts: dict[str, int]
-    """SageMaker's TrainingJobStatusCounters: completed, in_progress, stopped, failed."""
-    best: TrialView | None
-    trials: list[TrialView]
-    """In the order in which they began; empty in a list of tunings."""
-    model: str | None
-    model_version: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TuningsView:
-    tunings: list[TuningView]
 
 
 def tuning_view(tuning: Tuning, runs: list[Run], *, with_trials: bool) -> TuningView:

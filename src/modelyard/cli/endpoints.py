@@ -191,7 +191,7 @@ def _get_lines(client: "Client", name: str | None) -> list[str]:
 
 
 def _schedule_lines(client: "Client", kind: str, name: str) -> list[str]:
-    mine = [one for one in client.schedules() if (one["kind"], one["name"]) == (kind, name)]
+    mine = [one for one in client.schedules() if (one.kind, one.name) == (kind, name)]
     return ["", *schedule_lines(mine[0])] if mine else []
 
 

@@ -1,5 +1,6 @@
 """What a command says: results on standard output, everything about the work on standard error."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,13 @@ def remark(text: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    """Values of JSON, and views wherever they are among them."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_fields))
+
+
+def _fields(view: Any) -> dict[str, Any]:
+    """Raises TypeError for what is no dataclass, as `json` wants it."""
+    return {field.name: getattr(view, field.name) for field in dataclasses.fields(view)}
 
 
 def say_error(message: str, hint: str | None) -> None:

@@ -24,7 +24,7 @@ from modelyard.errors import Unavailable
 
 if TYPE_CHECKING:
     from modelyard.sdk.client import Client
-    from modelyard.sdk.views import RunView, TransformView
+    from modelyard.sdk.views import RunView
 
 COMPLETED = "Completed"
 RUNS_SEARCHED_MAX = 1000
@@ -274,21 +274,22 @@ def stop(
     """Stop a run or a transform: it is asked to end, and ended after its grace."""
     with open_client() as client, waiting() as shown:
 
-        def show(seen: "RunView | TransformView") -> None:
-            shown.show(f"{found}: {seen['status']}")
+        def show(status: str) -> None:
+            shown.show(f"{found}: {status}")
 
         kind, found = client.resolve(name, ("run", "transform", "tuning"))
         if kind == "tuning":
             stop_tuning(client, found, output, wait=wait)
             return
-        view: RunView | TransformView
         if kind == "run":
             view = client.stop_run(found)
-            view = client.wait_run(found, progress=show) if wait else view
+            view = client.wait_run(found, progress=lambda seen: show(seen["status"])) if wait else view
+            status = view["status"]
         else:
             view = client.stop_transform(found)
-            view = client.wait_transform(found, progress=show) if wait else view
-    say_json(view) if output is Format.JSON else say(f"{found}: {view['status']}")
+            view = client.wait_transform(found, progress=lambda seen: show(seen.status)) if wait else view
+            status = view.status
+    say_json(view) if output is Format.JSON else say(f"{found}: {status}")
 
 
 def add_to(app: typer.Typer) -> None:

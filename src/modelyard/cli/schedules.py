@@ -10,7 +10,7 @@ from modelyard.cli.times import age, left
 from modelyard.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from modelyard.sdk.views import ScheduleView
+    from modelyard.protocol.views_of_schedules import ScheduleView
 
 STARTED_KINDS = ("training", "batch")
 
@@ -32,23 +32,23 @@ def schedules(output: Output = Format.PRETTY) -> None:
 
 def _row(view: "ScheduleView") -> tuple[str | None, ...]:
     return (
-        f"{view['kind']}/{view['name']}",
-        view["cron"],
-        view["time_zone"],
-        f"in {left(view['next_at'])}" if view["next_at"] else "never",
-        age(view["last_planned_at"]),
-        view["last_started"],
-        view["sentence"],
+        f"{view.kind}/{view.name}",
+        view.cron,
+        view.time_zone,
+        f"in {left(view.next_at)}" if view.next_at else "never",
+        age(view.last_planned_at),
+        view.last_started,
+        view.sentence,
     )
 
 
 def schedule_lines(view: "ScheduleView") -> list[str]:
     """One schedule, for beside the resource that has it."""
-    last = view["last_planned_at"]
-    lines = [f"next: {view['next_at'] or 'never'} ({view['cron']}, {view['time_zone']})"]
+    last = view.last_planned_at
+    lines = [f"next: {view.next_at or 'never'} ({view.cron}, {view.time_zone})"]
     if last is not None:
-        lines.append(f"last: {last}, {view['last_started'] or 'not started'}")
-    return [*lines, *([f"decided: {view['sentence']}"] if view["sentence"] else [])]
+        lines.append(f"last: {last}, {view.last_started or 'not started'}")
+    return [*lines, *([f"decided: {view.sentence}"] if view.sentence else [])]
 
 
 def start(

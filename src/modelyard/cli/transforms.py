@@ -12,8 +12,8 @@ from modelyard.cli.session import open_client
 from modelyard.cli.times import age, between, size
 
 if TYPE_CHECKING:
+    from modelyard.protocol.views_of_transforms import TransformProgressView, TransformView
     from modelyard.sdk.client import Client
-    from modelyard.sdk.views import TransformProgressView, TransformView
 
 COMPLETED = "Completed"
 FAILED_SHOWN_MAX = 10
@@ -122,17 +122,17 @@ def transform(
             view = client.transform(
                 model, input_, output_, name=name, project=project, room=room, progress=progress, **options
             )
-        remark(f"started {view['id']}")
+        remark(f"started {view.id}")
         if not detach:
-            view = _wait(client, view["id"])
+            view = _wait(client, view.id)
     if output is Format.JSON:
         say_json(view)
     elif detach:
-        say(f"`modelyard transforms {view['id']}` shows how far it is, `modelyard stop {view['id']}` stops it")
+        say(f"`modelyard transforms {view.id}` shows how far it is, `modelyard stop {view.id}` stops it")
     else:
         for line in transform_lines(view):
             say(line)
-    if not detach and view["status"] != COMPLETED:
+    if not detach and view.status != COMPLETED:
         raise typer.Exit(1)
 
 
@@ -146,24 +146,24 @@ def _wait(client: "Client", transform_id: str) -> "TransformView":
 
 
 def _sentence(view: "TransformView") -> str:
-    progress = view["progress"]
-    if view["waiting"]:
-        return f"{view['id']}: waiting, {view['waiting']}"
-    if progress is None or (not progress["records"] and view["status"] == "InProgress"):
-        return f"{view['id']}: {'waiting' if view['started_at'] is None else 'loading the model'}"
-    return f"{view['id']}: {progress_words(progress)}"
+    progress = view.progress
+    if view.waiting:
+        return f"{view.id}: waiting, {view.waiting}"
+    if progress is None or (not progress.records and view.status == "InProgress"):
+        return f"{view.id}: {'waiting' if view.started_at is None else 'loading the model'}"
+    return f"{view.id}: {progress_words(progress)}"
 
 
 def progress_words(progress: "TransformProgressView", *, ended: bool = False) -> str:
     """`48% (480,000 records), 151,000 records/s, 3s left`; nothing is left where it has ended."""
-    total, records = progress["bytes_total"], f"{progress['records']:,} records"
-    words = [f"{100 * progress['bytes'] // total}% ({records})" if total else records]
-    if progress["objects"] > 1:
-        words.append(f"{progress['objects_done']} of {progress['objects']} objects")
-    if progress["records_per_second"]:
-        words.append(f"{progress['records_per_second']:,.0f} records/s")
-    if progress["seconds_left"] and not ended:
-        words.append(f"{_duration(progress['seconds_left'])} left")
+    total, records = progress.bytes_total, f"{progress.records:,} records"
+    words = [f"{100 * progress.bytes // total}% ({records})" if total else records]
+    if progress.objects > 1:
+        words.append(f"{progress.objects_done} of {progress.objects} objects")
+    if progress.records_per_second:
+        words.append(f"{progress.records_per_second:,.0f} records/s")
+    if progress.seconds_left and not ended:
+        words.append(f"{_duration(progress.seconds_left)} left")
     return ", ".join(words)
 
 
@@ -174,25 +174,25 @@ def _duration(seconds: float) -> str:
 
 def transform_lines(view: "TransformView") -> list[str]:
     """Everything about a transform: how it stands, how far it is, what failed."""
-    lines = [f"{view['id']}: {view['status']} after {between(view['created_at'], view['ended_at'])}"]
-    if view["failure_reason"]:
-        lines.append(f"reason: {view['failure_reason']}")
-    if view["waiting"]:
-        lines.append(f"waits: {view['waiting']}")
-    lines += ["", f"model: {view['model'] or view['package'][:12]}", f"input: {view['input']}"]
-    lines.append(f"output: {view['output']}")
-    progress = view["progress"]
+    lines = [f"{view.id}: {view.status} after {between(view.created_at, view.ended_at)}"]
+    if view.failure_reason:
+        lines.append(f"reason: {view.failure_reason}")
+    if view.waiting:
+        lines.append(f"waits: {view.waiting}")
+    lines += ["", f"model: {view.model or view.package[:12]}", f"input: {view.input}"]
+    lines.append(f"output: {view.output}")
+    progress = view.progress
     if progress is not None:
-        words = progress_words(progress, ended=view["ended_at"] is not None)
-        total = f" of {size(progress['bytes_total'])}" if progress["bytes_total"] is not None else ""
-        lines += [f"scored: {words}", f"read: {size(progress['bytes'])}{total}"]
-    if view["attempts"] > 1:
-        lines.append(f"processes: {view['attempts']}, each went on where the one before was")
-    if view["failed"]:
-        rows = [(one["name"], first_line(one["reason"])) for one in view["failed"][:FAILED_SHOWN_MAX]]
+        words = progress_words(progress, ended=view.ended_at is not None)
+        total = f" of {size(progress.bytes_total)}" if progress.bytes_total is not None else ""
+        lines += [f"scored: {words}", f"read: {size(progress.bytes)}{total}"]
+    if view.attempts > 1:
+        lines.append(f"processes: {view.attempts}, each went on where the one before was")
+    if view.failed:
+        rows = [(one.name, first_line(one.reason)) for one in view.failed[:FAILED_SHOWN_MAX]]
         lines += ["", *table_lines(("failed", "reason"), rows)]
-        if len(view["failed"]) > FAILED_SHOWN_MAX:
-            lines.append(f"and {len(view['failed']) - FAILED_SHOWN_MAX} more")
+        if len(view.failed) > FAILED_SHOWN_MAX:
+            lines.append(f"and {len(view.failed) - FAILED_SHOWN_MAX} more")
     return lines
 
 
@@ -222,14 +222,14 @@ def transforms(
 
 
 def _row(view: "TransformView") -> tuple[str | None, ...]:
-    records = f"{view['progress']['records']:,}" if view["progress"] else None
+    records = f"{view.progress.records:,}" if view.progress else None
     return (
-        view["id"],
-        view["status"],
-        view["model"],
+        view.id,
+        view.status,
+        view.model,
         records,
-        between(view["created_at"], view["ended_at"]),
-        age(view["created_at"]),
+        between(view.created_at, view.ended_at),
+        age(view.created_at),
     )
 
 

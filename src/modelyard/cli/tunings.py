@@ -12,8 +12,8 @@ from modelyard.cli.times import age, between
 if TYPE_CHECKING:
     from modelyard.manifest.tunings import TuningResource
     from modelyard.manifest.yard_file import YardFile
+    from modelyard.protocol.views_of_tunings import TrialView, TuningView
     from modelyard.sdk.client import Client
-    from modelyard.sdk.views import TrialView, TuningView
 
 COMPLETED = "Completed"
 TRIALS_SHOWN_MAX = 20
@@ -31,14 +31,14 @@ def tune(
     """Starts a tuning and, unless detached, waits for its end."""
     with sending() as progress:
         view = client.start_tuning(tuning, file, project=project, progress=progress)
-    remark(f"started {view['id']}")
+    remark(f"started {view.id}")
     if detach:
-        say_json(view) if output is Format.JSON else say(f"`modelyard tunings {view['id']}` shows it")
+        say_json(view) if output is Format.JSON else say(f"`modelyard tunings {view.id}` shows it")
         return
     with waiting() as shown:
-        view = client.wait_tuning(view["id"], progress=lambda seen: shown.show(_progress(seen)))
+        view = client.wait_tuning(view.id, progress=lambda seen: shown.show(_progress(seen)))
     _say(view, output)
-    if view["status"] != COMPLETED:
+    if view.status != COMPLETED:
         raise typer.Exit(1)
 
 
@@ -47,7 +47,7 @@ def stop_tuning(client: "Client", tuning: str, output: Format, *, wait: bool) ->
     if wait:
         with waiting() as shown:
             view = client.wait_tuning(tuning, progress=lambda seen: shown.show(_progress(seen)))
-    say_json(view) if output is Format.JSON else say(f"{tuning}: {view['status']}")
+    say_json(view) if output is Format.JSON else say(f"{tuning}: {view.status}")
 
 
 def tunings(
@@ -71,22 +71,22 @@ def tunings(
 
 
 def _row(tuning: "TuningView") -> tuple[str | None, ...]:
-    best = tuning["best"]
+    best = tuning.best
     return (
-        tuning["id"],
-        tuning["status"],
-        f"{sum(tuning['counts'].values())}/{tuning['max_trials']}",
-        f"{tuning['metric']}={best['value']:.6g}" if best and best["value"] is not None else None,
-        between(tuning["created_at"], tuning["ended_at"]),
-        age(tuning["created_at"]),
+        tuning.id,
+        tuning.status,
+        f"{sum(tuning.counts.values())}/{tuning.max_trials}",
+        f"{tuning.metric}={best.value:.6g}" if best and best.value is not None else None,
+        between(tuning.created_at, tuning.ended_at),
+        age(tuning.created_at),
     )
 
 
 def _progress(tuning: "TuningView") -> str:
-    counts, best = tuning["counts"], tuning["best"]
+    counts, best = tuning.counts, tuning.best
     done = sum(counts.values()) - counts["in_progress"]
-    words = f"{tuning['id']}: {tuning['status']}, {done} of {tuning['max_trials']} trials"
-    return f"{words}, best {tuning['metric']} {best['value']:.6g}" if best and best["value"] is not None else words
+    words = f"{tuning.id}: {tuning.status}, {done} of {tuning.max_trials} trials"
+    return f"{words}, best {tuning.metric} {best.value:.6g}" if best and best.value is not None else words
 
 
 def _say(tuning: "TuningView", output: Format) -> None:
@@ -99,31 +99,31 @@ def _say(tuning: "TuningView", output: Format) -> None:
 
 def tuning_lines(tuning: "TuningView") -> list[str]:
     """Everything about a tuning: how it stands, its trials with the best first, what came of it."""
-    lines = [f"{tuning['id']}: {tuning['status']} after {between(tuning['created_at'], tuning['ended_at'])}"]
-    if tuning["reason"]:
-        lines.append(f"reason: {tuning['reason']}")
-    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in tuning["counts"].items() if count)
-    lines.append(f"trials: {counts or 'none'} of {tuning['max_trials']}")
-    trials = sorted(tuning["trials"], key=lambda one: _place(tuning, one))
+    lines = [f"{tuning.id}: {tuning.status} after {between(tuning.created_at, tuning.ended_at)}"]
+    if tuning.reason:
+        lines.append(f"reason: {tuning.reason}")
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in tuning.counts.items() if count)
+    lines.append(f"trials: {counts or 'none'} of {tuning.max_trials}")
+    trials = sorted(tuning.trials, key=lambda one: _place(tuning, one))
     if trials:
-        tuned = list(trials[0]["hyperparameters"])
-        rows = [(one["run"], one["status"], _value(one), *one["hyperparameters"].values()) for one in trials]
-        lines += ["", *table_lines(("trial", "status", tuning["metric"], *tuned), rows[:TRIALS_SHOWN_MAX])]
+        tuned = list(trials[0].hyperparameters)
+        rows = [(one.run, one.status, _value(one), *one.hyperparameters.values()) for one in trials]
+        lines += ["", *table_lines(("trial", "status", tuning.metric, *tuned), rows[:TRIALS_SHOWN_MAX])]
         if len(rows) > TRIALS_SHOWN_MAX:
             lines.append(f"and {len(rows) - TRIALS_SHOWN_MAX} more; `-o json` has all")
-    if tuning["model"] and tuning["model_version"]:
-        lines += ["", f"registered {tuning['model']}:{tuning['model_version']}"]
+    if tuning.model and tuning.model_version:
+        lines += ["", f"registered {tuning.model}:{tuning.model_version}"]
     return lines
 
 
 def _place(tuning: "TuningView", trial: "TrialView") -> tuple[bool, float]:
-    if trial["value"] is None or trial["status"] != COMPLETED:
+    if trial.value is None or trial.status != COMPLETED:
         return True, 0.0
-    return False, trial["value"] if tuning["minimize"] else -trial["value"]
+    return False, trial.value if tuning.minimize else -trial.value
 
 
 def _value(trial: "TrialView") -> str | None:
-    return None if trial["value"] is None else f"{trial['value']:.6g}"
+    return None if trial.value is None else f"{trial.value:.6g}"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ LINES_SHOWN = 200
 
 
 def job_list(client: Client, visit: Visit) -> dict[str, Any]:  # noqa: ARG001 (what a page's content takes)
-    schedules = sorted(client.schedules(), key=lambda one: (one["next_at"] is None, one["next_at"]))
+    schedules = sorted(client.schedules(), key=lambda one: (one.next_at is None, one.next_at))
     return {
         "transforms": client.transforms(limit=JOBS_SHOWN),
         "tunings": client.tunings(limit=JOBS_SHOWN),
@@ -25,8 +25,8 @@ def transform_page(client: Client, visit: Visit) -> dict[str, Any]:
     transform = client.get_transform(visit.names["transform"])
     return {
         "transform": transform,
-        "lines": list(client.transform_logs(transform["id"], lines=LINES_SHOWN)),
-        "ended": transform["ended_at"] is not None,
+        "lines": list(client.transform_logs(transform.id, lines=LINES_SHOWN)),
+        "ended": transform.ended_at is not None,
     }
 
 
@@ -37,21 +37,21 @@ def stop_transform(client: Client, visit: Visit) -> Answer:
 
 def tuning_page(client: Client, visit: Visit) -> dict[str, Any]:
     tuning = client.tuning(visit.names["tuning"])
-    trials = tuning["trials"]
-    rows = [Row(one["run"], one["hyperparameters"], one["value"]) for one in trials]
-    values = [(float(number), trial["value"]) for number, trial in enumerate(trials, 1)]
+    trials = tuning.trials
+    rows = [Row(one.run, one.hyperparameters, one.value) for one in trials]
+    values = [(float(number), trial.value) for number, trial in enumerate(trials, 1)]
     best: list[tuple[float, float | None]] = []
     for number, value in values:
         known = [one for one in (value, best[-1][1] if best else None) if one is not None]
-        best.append((number, (min(known) if tuning["minimize"] else max(known)) if known else None))
+        best.append((number, (min(known) if tuning.minimize else max(known)) if known else None))
     return {
         "tuning": tuning,
         "chart_of": step_chart(
-            f"{tuning['metric']} by trial", [Series("trial", values), Series("best so far", best, stepped=True)]
+            f"{tuning.metric} by trial", [Series("trial", values), Series("best so far", best, stepped=True)]
         ),
-        "coordinates": coordinates(rows, tuning["metric"], minimize=tuning["minimize"]),
-        "names": sorted({name for one in trials for name in one["hyperparameters"]}),
-        "ended": tuning["ended_at"] is not None,
+        "coordinates": coordinates(rows, tuning.metric, minimize=tuning.minimize),
+        "names": sorted({name for one in trials for name in one.hyperparameters}),
+        "ended": tuning.ended_at is not None,
     }
 
 

@@ -37,7 +37,7 @@ def train(client: Client, visit: Visit) -> Answer:
     with sent_project(client, visit) as (project, file):
         chosen = choose_started(file, visit.typed("name") or None)
         if chosen.kind == "tuning":
-            return place_of("tuning", client.start_tuning(chosen, file, project=project)["id"])
+            return place_of("tuning", client.start_tuning(chosen, file, project=project).id)
         run = client.start_training(chosen, file.folder, project=project, yard_file=file.folder / YARD_FILE)
         return place_of("run", run["id"])
 

@@ -43,7 +43,7 @@ def transform(client: Client, visit: Visit) -> Answer:
         project=check_name(visit.typed("project"), "project name"),
         **chosen,
     )
-    return place_of("transform", started["id"])
+    return place_of("transform", started.id)
 
 
 def _line(typed: dict[str, str]) -> str:

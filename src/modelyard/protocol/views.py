@@ -1,4 +1,5 @@
-"""Answers of the interface, each declared once: `api` returns them, `sdk` reads them. Times are RFC 3339 in UTC."""
+"""Answers of the interface, each declared once: `api` returns them, `sdk` reads them. Times are RFC 3339 in UTC. Those
+of a noun that has many stand in `views_of_NOUN`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass

@@ -21,6 +21,9 @@ from modelyard.protocol.routes import (
     TARGET_VARIANT,
 )
 from modelyard.protocol.views import HeadlinesView, OverviewView, SecretsView, SecretView, UsagesView, view_from
+from modelyard.protocol.views_of_schedules import SchedulesView, ScheduleView
+from modelyard.protocol.views_of_transforms import TransformsView, TransformView
+from modelyard.protocol.views_of_tunings import TuningsView, TuningView
 from modelyard.sdk.access import AccessClient
 from modelyard.sdk.account import caller
 from modelyard.sdk.address import Address, check_url, find_address
@@ -54,10 +57,7 @@ from modelyard.sdk.views import (
     PointView,
     ResourceView,
     RunView,
-    ScheduleView,
     StatusView,
-    TransformView,
-    TuningView,
 )
 from modelyard.sdk.waiting import (
     endpoint_settled,
@@ -206,9 +206,9 @@ class Client:
         if kind == "model":
             return [one["model"] for one in self.models()]
         if kind == "tuning":
-            return [one["id"] for one in self.tunings(limit=1000)]
+            return [one.id for one in self.tunings(limit=1000)]
         if kind == "transform":
-            return [one["id"] for one in self.transforms(limit=1000)]
+            return [one.id for one in self.transforms(limit=1000)]
         return [one["id"] for one in self.runs(limit=1000)]
 
     # Endpoints
@@ -605,11 +605,11 @@ class Client:
 
     def tunings(self, name: str | None = None, limit: int = 100) -> list[TuningView]:
         """Newest first, without their trials."""
-        return self._connection.get("/tunings", {"name": name, "limit": limit})["tunings"]
+        return view_from(TuningsView, self._connection.get("/tunings", {"name": name, "limit": limit})).tunings
 
     def tuning(self, tuning: str) -> TuningView:
         """One tuning with its trials."""
-        return self._connection.get(f"/tunings/{_part(tuning)}")
+        return view_from(TuningView, self._connection.get(f"/tunings/{_part(tuning)}"))
 
     def wait_tuning(
         self, tuning: str, *, limit_seconds: float | None = None, progress: Callable[[TuningView], None] | None = None
@@ -626,7 +626,7 @@ class Client:
 
     def stop_tuning(self, tuning: str) -> TuningView:
         """Asks a tuning and its trials to stop; harmless where it is stopping or has ended."""
-        return self._connection.post(f"/tunings/{_part(tuning)}/stop", {})
+        return view_from(TuningView, self._connection.post(f"/tunings/{_part(tuning)}/stop", {}))
 
     def runs(self, training: str | None = None, limit: int = 100) -> list[RunView]:
         """Newest first."""
@@ -717,15 +717,15 @@ class Client:
 
     def schedules(self, project: str | None = None) -> list[ScheduleView]:
         """Of every resource that has one, with its last and its next time."""
-        return self._connection.get("/schedules", {"project": project})["schedules"]
+        return view_from(SchedulesView, self._connection.get("/schedules", {"project": project})).schedules
 
     def transforms(self, limit: int = 100) -> list[TransformView]:
         """Newest first."""
-        return self._connection.get("/transforms", {"limit": limit})["transforms"]
+        return view_from(TransformsView, self._connection.get("/transforms", {"limit": limit})).transforms
 
     def get_transform(self, transform: str) -> TransformView:
         """One transform, with how far it is."""
-        return self._connection.get(f"/transforms/{_part(transform)}")
+        return view_from(TransformView, self._connection.get(f"/transforms/{_part(transform)}"))
 
     def wait_transform(
         self,
@@ -746,7 +746,7 @@ class Client:
 
     def stop_transform(self, transform: str) -> TransformView:
         """Asks a transform to stop; finished objects stay. Harmless where it is stopping or has ended."""
-        return self._connection.post(f"/transforms/{_part(transform)}/stop", {})
+        return view_from(TransformView, self._connection.post(f"/transforms/{_part(transform)}/stop", {}))
 
     def transform_logs(self, transform: str, *, lines: int = LOG_LINES_ALL, follow: bool = False) -> Iterator[str]:
         """What a transform's processes printed; with `follow`, until it has ended."""

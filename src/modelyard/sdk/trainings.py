@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from modelyard.domain.names import check_name, name_key, nearest
 from modelyard.domain.sources import ObjectSource, PathSource, UrlSource, parse_source
 from modelyard.errors import Ambiguous, InvalidValue, NotFound
+from modelyard.protocol.views import view_from
+from modelyard.protocol.views_of_tunings import TuningView
 from modelyard.sdk.address import is_here
 from modelyard.sdk.commits import commit_of
 from modelyard.sdk.connection import Connection
@@ -16,7 +18,7 @@ from modelyard.sdk.inputs import send_inputs
 from modelyard.sdk.labels import project_of
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.uploads import send_tree
-from modelyard.sdk.views import RunView, TuningView
+from modelyard.sdk.views import RunView
 
 if TYPE_CHECKING:
     from modelyard.manifest.trainings import TrainingResource
@@ -125,7 +127,7 @@ def start_tuning(
         "ranges": tuning.ranges,
         **tuning.options,
     }
-    return connection.post("/tunings", request)
+    return view_from(TuningView, connection.post("/tunings", request))
 
 
 def start_training(

@@ -7,13 +7,14 @@ from typing import Any
 
 from modelyard.domain.names import check_name
 from modelyard.errors import InvalidValue, NotFound
+from modelyard.protocol.views import view_from
+from modelyard.protocol.views_of_transforms import TransformView
 from modelyard.sdk.address import is_here
 from modelyard.sdk.connection import Connection
 from modelyard.sdk.deployments import detect_files
 from modelyard.sdk.labels import label_from, project_of
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.uploads import send_tree
-from modelyard.sdk.views import TransformView
 
 ENDPOINT = "endpoint/"
 
@@ -46,7 +47,7 @@ def start_transform(
     wanted |= _source(connection, model, progress)
     if name is None and "tree" in wanted.get("model", {}):
         wanted["name"] = f"{label_from(Path(model).stem, 'model')[:40]}-transform"
-    return connection.post("/transforms", wanted)
+    return view_from(TransformView, connection.post("/transforms", wanted))
 
 
 def _source(connection: Connection, model: str, progress: Progress) -> dict[str, Any]:

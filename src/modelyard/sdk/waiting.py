@@ -8,7 +8,9 @@ from modelyard.domain.endpoints import BUILDING, ERRORS, EndpointState, VersionS
 from modelyard.domain.runs import ENDED
 from modelyard.domain.transforms import ENDED as TRANSFORM_ENDED
 from modelyard.errors import DeadlinePassed, NotFound, Unavailable
-from modelyard.sdk.views import EndpointView, RunView, TransformView, TuningView
+from modelyard.protocol.views_of_transforms import TransformView
+from modelyard.protocol.views_of_tunings import TuningView
+from modelyard.sdk.views import EndpointView, RunView
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 15.0
@@ -128,8 +130,8 @@ def wait_gone(look: Callable[[], EndpointView], limit_seconds: float, what: str)
 
 
 def tuning_ended(view: TuningView) -> bool:
-    return view["status"] in ("Completed", "Failed", "Stopped")
+    return view.status in ("Completed", "Failed", "Stopped")
 
 
 def transform_ended(view: TransformView) -> bool:
-    return view["status"] in TRANSFORM_ENDED
+    return view.status in TRANSFORM_ENDED

@@ -109,7 +109,7 @@ def test_a_transform_scores_a_prefix_into_another(yard: Yard, store: ObjectStore
     yard.client().deploy(tmp_path, project="shop")
     started = yard.client().start("batch", "plus")
     ended = yard.client().wait_transform(started["id"], limit_seconds=60)
-    assert ended["status"] == "Completed", ended["failure_reason"]
+    assert ended.status == "Completed", ended.failure_reason
     expected = "".join(f"{number + 1}\n" for number in range(1000))
     for name in ("2030/a.jsonl.out", "b.jsonl.gz.out"):
         assert read(store, f"s3://{BUCKET}/out/{name}").decode() == expected
@@ -163,9 +163,9 @@ def test_a_transform_whose_store_is_not_to_be_written_says_so(yard: Yard, store:
     (tmp_path / "modelyard.yaml").write_text("- name: once\n  predictor: {path: predictor.py}\n")
     yard.client().deploy(tmp_path, project="shop")
     view = yard.client().transform("endpoint/once", f"s3://{BUCKET}/one/", "s3://no-such-bucket/out", project="shop")
-    ended = yard.client().wait_transform(view["id"], limit_seconds=60)
-    assert ended["status"] == "Failed"
-    assert "the server answered with status 404 (s3://no-such-bucket/out/a.jsonl.out)" in str(ended["failure_reason"])
+    ended = yard.client().wait_transform(view.id, limit_seconds=60)
+    assert ended.status == "Failed"
+    assert "the server answered with status 404 (s3://no-such-bucket/out/a.jsonl.out)" in str(ended.failure_reason)
 
 
 def scraped(yard: Yard) -> str:

@@ -201,7 +201,7 @@ def test_the_same_document_of_a_kind_is_no_change(api: Api, kind: str, spec: dic
     assert json.loads(json.dumps(kept)) == kept, "a database gives it back as it was"
 
 
-LOUD = {
+LOUD: dict[str, Any] = {
     "kind": "alarm",
     "name": "Loud",
     "spec": {"endpoint": "price", "metric": "errors_5xx", "comparison": ">", "threshold": 1.0},
