@@ -65,7 +65,17 @@ def describe_hints(payload: Any, result: Any) -> Dict[str, Any]:
         "content_types": _TYPES.get(_name(payload), [media.JSON]),
         "tensors": {"inputs": of_schema(wanted), "outputs": []},
     }
-    return found if wanted == _BINARY else {**found, "example": example_of(wanted)}
+    return found if wanted == _BINARY or not _is_known(wanted) else {**found, "example": example_of(wanted)}
+
+
+def _is_known(schema: Dict[str, Any]) -> bool:
+    """Whether a schema says enough for an example that is answered: which fields an object has, how long rows are."""
+    if schema.get("type") == "array":
+        items: Dict[str, Any] = schema.get("items") or {}
+        return _is_known(items) and (items.get("type") != "array" or "minItems" in items)
+    if schema.get("type") == "object":
+        return bool(schema.get("properties"))
+    return bool(schema)
 
 
 def within_limit(description: Dict[str, Any]) -> bytes:
@@ -96,11 +106,26 @@ def _schema(hint: Any) -> Dict[str, Any]:
             return hint.schema()
     except Exception:  # noqa: BLE001 (a model that validates but has no schema is served all the same)
         return {}
+    if getattr(hint, "__total__", None) is not None and isinstance(hint, type) and issubclass(hint, dict):
+        return _of_typed_dict(hint)
     plain = _PLAIN.get(_name(hint), {})
     inner = typing.get_args(hint)
     if plain.get("type") == "array" and _name(hint) == "builtins.list" and inner:
         return {"type": "array", "items": _schema(inner[0])}
     return plain
+
+
+def _of_typed_dict(hint: Any) -> Dict[str, Any]:
+    try:
+        hints = typing.get_type_hints(hint)
+    except Exception:  # noqa: BLE001 (what a hint names may not be there when it runs)
+        hints = dict.fromkeys(hint.__annotations__)
+    properties = {name: _schema(one) for name, one in hints.items()}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(hint.__required_keys__, key=list(hints).index),
+    }
 
 
 def example_of(schema: Dict[str, Any], root: Optional[Dict[str, Any]] = None, depth: int = 0) -> Any:

@@ -48,7 +48,7 @@ def form_of(described: Mapping[str, Any], example: str | None) -> Form:
     """`described` is what the interface answers as an endpoint's schema; empty where nothing is known yet."""
     schema: dict[str, Any] = described.get("input") or {}
     kinds = tuple(str(kind) for kind in described.get("content_types") or ("application/json",))
-    begin: Any = json.loads(example) if example else described.get("example", {})
+    begin: Any = json.loads(example) if example else described.get("example", _begin(schema))
     binary = not any(kind.startswith(("application/json", "text/")) for kind in kinds)
     return Form(
         fields=_fields(schema, cast("dict[str, Any]", begin) if isinstance(begin, dict) else {}),
@@ -56,6 +56,14 @@ def form_of(described: Mapping[str, Any], example: str | None) -> Form:
         content_types=kinds,
         binary=binary,
     )
+
+
+def _begin(schema: Mapping[str, Any]) -> Any:
+    """Of what nobody gave an example: its outermost form, for people to fill."""
+    items: dict[str, Any] = schema.get("items") or {}
+    if schema.get("type") != "array":
+        return {}
+    return [{"array": [0.0], "object": {}}[kind]] if (kind := items.get("type")) in ("array", "object") else []
 
 
 def _fields(schema: dict[str, Any], example: Mapping[str, Any]) -> tuple[Field, ...]:

@@ -48,7 +48,7 @@ class Replicas:
         self._wake = wake
         self._mask = mask
         self._coming: dict[str, asyncio.Task[None]] = {}
-        self._shared = SharedTime(engine.job_room().cpu_millis // 1000)
+        self._shared = SharedTime(engine.job_room().cpu_millis // 1000, engine.cores_wanted)
         self._never_started: dict[str, list[ReplicaFact]] = {}
         self._changed: set[str] = set()
 

@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Any, cast
 
-from modelyard.domain.names import check_model_name, check_name, name_key, nearest, parse_reference
+from modelyard.domain.names import check_model_name, check_name, name_key, nearest, parse_reference, reference_key
 from modelyard.errors import InvalidValue
 
 
@@ -54,7 +54,7 @@ class Grant:
     def reaches(self, project: str | None, resource: str | None) -> bool:
         """Whether it holds for a resource of a project; None and None mean the yard itself."""
         if self.resource is not None:
-            return resource is not None and name_key(self.resource) == name_key(resource)
+            return resource is not None and reference_key(self.resource) == reference_key(resource)
         if self.project is not None:
             return project is not None and name_key(self.project) == name_key(project)
         return True

@@ -9,7 +9,10 @@ from modelyard.errors import Ambiguous, InvalidValue, NotFound
 RESOURCE_KINDS: tuple[str, ...] = ("alarm", "batch", "gateway", "site", "training", "traffic_splitter")
 """Kinds of `domain.resources`, as the yard file writes them: what a deploy wishes beside endpoints."""
 
-KINDS = ("endpoint", "app", "tuning", "model", "run", "transform", *RESOURCE_KINDS)
+SERVED_KINDS = ("endpoint", "app", "function")
+"""Kinds that share their names: whatever serves under one of them is an endpoint to the store."""
+
+KINDS = (*SERVED_KINDS, "tuning", "model", "run", "transform", *RESOURCE_KINDS)
 """Kinds that a verb may name before the slash: `endpoint/price`."""
 
 NAME_LENGTH_MAX = 63
@@ -21,6 +24,12 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 def name_key(name: str) -> str:
     """The form in which two names are compared: case does not tell them apart."""
     return name.lower()
+
+
+def reference_key(reference: str) -> str:
+    """The form in which two references `KIND/NAME` are compared: of what shares its names, the kind says nothing."""
+    kind, _, name = reference.partition("/")
+    return f"{SERVED_KINDS[0] if kind in SERVED_KINDS else kind}/{name_key(name)}"
 
 
 def check_name(name: str, what: str = "name") -> str:

@@ -234,6 +234,9 @@ class FakeEngine:
         )
         return Room(self._cpu_millis, max(0, self._memory_bytes - reserved))
 
+    def cores_wanted(self) -> float:
+        return 0.0
+
     async def start_job(self, order: JobOrder) -> None:
         known = self._machine.jobs.get(order.id)
         if known is None or known.attempt < order.attempt:

@@ -162,6 +162,10 @@ class Engine(Protocol):
         """What jobs may take together: all cores, and the memory that no replica reserves."""
         ...
 
+    def cores_wanted(self) -> float:
+        """How many cores everything that runs there would have, whoever started it: the load of the last minute."""
+        ...
+
     async def start_job(self, order: JobOrder) -> None:
         """Starts a job's wrapper. Harmless where that attempt of the job is known already. Raises StartFailed."""
         ...

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from modelyard.domain import splitters
 from modelyard.domain.models import parse_model_reference
-from modelyard.domain.names import RESOURCE_KINDS, check_model_name, check_name, name_key, resolve
+from modelyard.domain.names import RESOURCE_KINDS, SERVED_KINDS, check_model_name, check_name, name_key, resolve
 from modelyard.domain.replays import REQUESTS_DEFAULT, TOLERANCE, Report
 from modelyard.errors import NotFound
 from modelyard.protocol.routes import (
@@ -173,12 +173,13 @@ class Client:
     def resolve(self, text: str, kinds: Iterable[Kind]) -> tuple[Kind, str]:
         """The (kind, name) that `NAME` or `KIND/NAME` means among `kinds`. Raises NotFound, Ambiguous."""
         wanted = list(kinds)
-        if text.startswith("app/") and "endpoint" in wanted:
-            # What is known of an app is known of an endpoint too, by the same name.
-            text = f"endpoint/{text.removeprefix('app/')}"
-        prefix = text.partition("/")[0] if "/" in text else None
+        prefix, slash, name = text.partition("/")
+        if slash and prefix in SERVED_KINDS and "endpoint" in wanted:
+            # What is known of an app or a function is known of an endpoint too, by the same name.
+            prefix, text = "endpoint", f"endpoint/{name}"
         known: list[tuple[str, str]] = []
-        asked = [prefix] if prefix in wanted else wanted
+        asked = [one for one in wanted if one == prefix] if slash else wanted
+        asked = asked or wanted
         for kind in ("endpoint", "model", "run", "transform", "tuning"):
             known += [(kind, name) for name in self._names(kind)] if kind in asked else []
         if any(kind in RESOURCE_KINDS for kind in asked):

@@ -14,6 +14,9 @@ EXAMPLE_LENGTH_MAX = 400
 
 JSON = "application/json"
 
+UNKNOWN = "a body of your own: nothing says what it takes"
+"""Where a line has no example, because the predictor has no hint of what it wants."""
+
 _FILES = {JSON: "data.json", "image/jpeg": "image.jpg", "text/csv": "data.csv", "text/plain": "data.txt"}
 
 
@@ -26,19 +29,26 @@ def curl_words(url: str, place: str, view: "EndpointView") -> list[str]:
         words.append('-H "x-api-key: $MODELYARD_API_KEY"')
     if kind != JSON:
         return [*words, f"--data-binary @{_file(kind)}"]
-    body = shlex.quote(view.get("example") or "{}")
+    example = view.get("example")
+    if example is None:
+        return [*words, f"-d @{_file(kind)}  # {UNKNOWN}"]
+    body = shlex.quote(example)
     return [*words, f"-d {body}" if len(body) <= EXAMPLE_LENGTH_MAX else f"-d @{_file(kind)}"]
 
 
 def python_lines(url: str, view: "EndpointView") -> str:
     """The same with the library."""
-    kind, example = _kind(view), view.get("example") or "{}"
+    kind, example = _kind(view), view.get("example")
+    head, data = "", ""
     if kind != JSON:
         head, body = "from pathlib import Path\n\n", f"Path({_file(kind)!r}).read_bytes(), content_type={kind!r}"
+    elif example is not None and len(example) <= EXAMPLE_LENGTH_MAX:
+        body = repr(json.loads(example))
     else:
-        head, body = "", repr(json.loads(example)) if len(example) <= EXAMPLE_LENGTH_MAX else "data"
+        head, body = "import json\nfrom pathlib import Path\n\n", "data"
+        data = f"data = json.loads(Path({_file(kind)!r}).read_text()){'' if example else f'  # {UNKNOWN}'}\n"
     ask = f"yard.predict{'_async' if view.get('is_queued') else ''}({view['name']!r}, {body})"
-    return f"{head}from modelyard import Client\n\nwith Client({url!r}) as yard:\n    print({ask})"
+    return f"{head}from modelyard import Client\n\n{data}with Client({url!r}) as yard:\n    print({ask})"
 
 
 def _kind(view: "EndpointView") -> str:

@@ -1,5 +1,6 @@
 """The built-in XGBoost, as a job."""
 
+import json
 from typing import Any
 
 import pytest
@@ -37,8 +38,17 @@ def test_early_stopping_keeps_the_best_round_and_its_metrics(jobs: Jobs) -> None
     assert record["code"] == 0, job.output
     best = int(job.output.partition("best round: ")[2].split()[0])
     assert xgboost.Booster(model_file=job.base / "model" / "model.ubj").num_boosted_rounds() == best + 1
-    line = next(line for line in job.output.splitlines() if line.startswith(f"[{best}]"))
+    line = next(line for line in job.output.splitlines() if line.startswith("best round: "))
     assert f"validation-rmse:{record['metrics']['validation-rmse']:.5f}" in line
+
+
+def test_of_many_rounds_some_are_printed_the_last_among_them_and_all_are_logged(jobs: Jobs) -> None:
+    job, record = train(jobs, {"train": {"a.csv": TRAIN}}, num_round="120")
+    assert record["code"] == 0, job.output
+    printed = [int(line[1:].partition("]")[0]) for line in job.output.splitlines() if line.startswith("[")]
+    assert printed == [*range(0, 120, 3), 119]
+    logged = [json.loads(line) for line in (job.base / "output" / "metrics.jsonl").read_text().splitlines()]
+    assert [one["step"] for one in logged if one.get("name") == "train-rmse"] == list(range(120))
 
 
 def test_libsvm_is_read_by_its_content_type(jobs: Jobs) -> None:

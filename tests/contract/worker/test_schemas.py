@@ -45,10 +45,7 @@ class Predictor:
             "Price(price=payload.area)",
             {"area": 0.0, "kind": "house", "address": {"city": "", "floor": 1}},
         ),
-        ("predict(self, payload: np.ndarray)", "payload", [[0.0]]),
         ("predict(self, payload: typing.List[float])", "payload", [0.0]),
-        ("predict(self, payload: dict)", "payload", {}),
-        ("predict(self, payload)", "payload", {}),
         ("predict_batch(self, payloads: typing.List[Address])", "payloads", {"city": "", "floor": 1}),
     ],
 )

@@ -55,6 +55,15 @@ def test_the_owner_may_do_everything():
     assert allows(OWNER, Role.ADMIN, "shop", PRICE)
 
 
+@pytest.mark.parametrize("kind", ["endpoint", "app", "function"])
+def test_what_shares_its_names_is_granted_by_any_of_its_kinds(kind):
+    given = Principal(PrincipalKind.KEY, "k-1", (check_grant("caller", None, f"{kind}/double"),))
+    for asked in ("endpoint", "app", "function"):
+        assert allows(given, Role.CALLER, "shop", f"{asked}/Double")
+    assert not allows(given, Role.CALLER, "shop", "site/double")
+    assert not allows(given, Role.CALLER, "shop", f"{kind}/triple")
+
+
 def test_a_grant_reaches_the_yard_a_project_or_one_resource():
     assert allows(user(Grant(Role.VIEWER)), Role.VIEWER, "shop", PRICE)
     in_project = user(Grant(Role.DEPLOYER, "Shop"))
@@ -64,7 +73,7 @@ def test_a_grant_reaches_the_yard_a_project_or_one_resource():
     on_one = user(Grant(Role.CALLER, resource="endpoint/Price"))
     assert role_on(on_one, "shop", PRICE) is Role.CALLER
     assert role_on(on_one, "shop", "endpoint/other") is None
-    assert role_on(on_one, "shop", "app/price") is None
+    assert role_on(on_one, "shop", "site/price") is None
 
 
 @given(principals, st.sampled_from(Role), st.sampled_from([None, "shop"]), st.sampled_from([None, PRICE]))

@@ -36,3 +36,13 @@ def test_five_on_two_cores_have_two_fifths_each() -> None:
     for _ in range(4):
         shared.leave(200.0)
     assert round(shared.read(210.0) - began[0], 6) == 50.0
+
+
+def test_what_else_runs_takes_its_share_and_nothing_is_shared_where_nothing_starts() -> None:
+    shared = SharedTime(2, lambda: 8.0)
+    assert shared.read(100.0) == 100.0
+    began = shared.enter(100.0)
+    assert round(shared.read(140.0) - began, 6) == 10.0
+    idle = SharedTime(2, lambda: 0.3)
+    began = idle.enter(100.0)
+    assert round(idle.read(140.0) - began, 6) == 40.0

@@ -47,6 +47,12 @@ def test_no_spelling_of_an_address_of_this_machine_is_asked(host: str) -> None:
             own.accept()
 
 
+def test_an_address_of_this_machine_that_looks_like_any_other_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard.gateway.outgoing.why_refused", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as own, pytest.raises(Forbidden, match="it is this machine"):
+        ask(f"http://127.0.0.1:{own.getsockname()[1]}/")
+
+
 def test_a_name_that_means_another_address_the_next_time_is_asked_at_the_one_that_was_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from modelyard.sdk.snippets import EXAMPLE_LENGTH_MAX, curl_words, python_lines
+from modelyard.sdk.snippets import EXAMPLE_LENGTH_MAX, UNKNOWN, curl_words, python_lines
 from modelyard.sdk.views import EndpointView
 
 URL, PLACE = "http://127.0.0.1:8400", "http://127.0.0.1:8400/endpoints/pets/invocations"
@@ -19,7 +19,8 @@ def a_view(example: str | None, content_type: str | None) -> EndpointView:
     [
         ("[[0.0]]", "application/json", "-H 'content-type: application/json' -d '[[0.0]]'"),
         ('{"name": "O\'Hara"}', "text/csv", "-H 'content-type: application/json' -d '{\"name\": \"O'\"'\"'Hara\"}'"),
-        (None, None, "-H 'content-type: application/json' -d '{}'"),
+        ("{}", None, "-H 'content-type: application/json' -d '{}'"),
+        (None, None, f"-H 'content-type: application/json' -d @data.json  # {UNKNOWN}"),
         (
             "[" + "0," * EXAMPLE_LENGTH_MAX + "0]",
             "application/json",
@@ -42,6 +43,8 @@ def test_elsewhere_the_shell_fills_the_key_in() -> None:
     ("example", "content_type", "said"),
     [
         ('{"a": true}', "application/json", "yard.predict('pets', {'a': True})"),
+        (None, "application/json", f"data = json.loads(Path('data.json').read_text())  # {UNKNOWN}\n"),
+        (f"[{'0,' * EXAMPLE_LENGTH_MAX}0]", None, "data = json.loads(Path('data.json').read_text())\n"),
         (None, "image/*", "yard.predict('pets', Path('image.jpg').read_bytes(), content_type='image/jpeg')"),
     ],
 )

@@ -1,8 +1,8 @@
 """XGBoost as SageMaker has it built in: `python -m modelyard_worker.algorithms.xgboost`.
 
-Channels `train` and, optionally, `validation`. Each round prints one line, in XGBoost's own form, and logs its metrics
-as `train-rmse`, `validation-rmse`. With early stopping the model keeps its best round only, and the metrics end with
-that round's.
+Channels `train` and, optionally, `validation`. Each round logs its metrics as `train-rmse`, `validation-rmse`; about
+`ROUNDS_PRINTED` of them print a line, in XGBoost's own form. With early stopping the model keeps its best round only,
+and the metrics end with that round's.
 """
 
 import json
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from xgboost.callback import TrainingCallback
 
 MODEL_FILE = "model.ubj"
+
+ROUNDS_PRINTED = 50
+"""Of a training with more rounds, about so many are printed; every one is logged."""
 
 History = Dict[str, Dict[str, List[float]]]
 """Data set -> metric -> its value after each round."""
@@ -126,7 +129,7 @@ def fit(tables: Dict[str, Table], hyperparameters: Hyperparameters) -> "Tuple[xg
             early_stopping_rounds=hyperparameters.early_stopping_rounds,
             evals_result=history,  # pyright: ignore[reportArgumentType] (its type allows custom metrics' tuples too)
             verbose_eval=False,
-            callbacks=[_reporter()],
+            callbacks=[_reporter(hyperparameters.rounds)],
         )
     except xgboost.core.XGBoostError as error:
         raise BadInput(f"cannot train: {_first_sentence(str(error))}") from error
@@ -146,21 +149,42 @@ def _matrix(table: Table, tables: Dict[str, Table]) -> "xgboost.DMatrix":
     return matrix
 
 
-def _reporter() -> "TrainingCallback":
-    """Prints and logs each round; a class made here because its base must be imported first."""
+def _reporter(rounds: int) -> "TrainingCallback":
+    """Logs every round, and prints some; a class made here because its base must be imported first."""
     from xgboost.callback import TrainingCallback
 
+    apart = -(-rounds // ROUNDS_PRINTED)
+
     class Reporter(TrainingCallback):
+        def __init__(self) -> None:
+            self.unprinted = ""
+
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 (its base's)
             values = {
                 f"{data}-{name}": float(log[-1]) for data, logs in evals_log.items() for name, log in logs.items()
             }
-            print(f"[{epoch}]" + "".join(f"\t{name}:{value:.5f}" for name, value in values.items()), flush=True)
             for name, value in values.items():
                 log_metric(name, value, epoch)
+            self.unprinted = f"[{epoch}]{_told(values)}"
+            if epoch % apart == 0:
+                self._say()
             return False
 
+        def after_training(self, model: Any) -> Any:
+            self._say()
+            return model
+
+        def _say(self) -> None:
+            if self.unprinted:
+                print(self.unprinted, flush=True)
+            self.unprinted = ""
+
     return Reporter()
+
+
+def _told(values: Dict[str, float]) -> str:
+    """Metrics as XGBoost itself writes them, and whoever reads its logs expects them."""
+    return "".join(f"\t{name}:{value:.5f}" for name, value in values.items())
 
 
 def keep_best(booster: "xgboost.Booster", history: History, hyperparameters: Hyperparameters) -> "xgboost.Booster":
@@ -168,10 +192,10 @@ def keep_best(booster: "xgboost.Booster", history: History, hyperparameters: Hyp
     if hyperparameters.early_stopping_rounds is None:
         return booster
     best = booster.best_iteration
-    print(f"best round: {best}", flush=True)
-    for data, metrics in history.items():
-        for name, values in metrics.items():
-            log_metric(f"{data}-{name}", values[best], best)
+    values = {f"{data}-{name}": log[best] for data, metrics in history.items() for name, log in metrics.items()}
+    print(f"best round: {best}{_told(values)}", flush=True)
+    for name, value in values.items():
+        log_metric(name, value, best)
     # A linear booster has no rounds to cut off.
     return booster if hyperparameters.booster.get("booster") == "gblinear" else booster[: best + 1]
 

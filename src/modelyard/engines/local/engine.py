@@ -107,6 +107,9 @@ class LocalEngine:
     def job_room(self) -> Room:
         return Room(self._cpu_millis, max(0, self._memory_bytes - self._replicas.reserved_memory_bytes()))
 
+    def cores_wanted(self) -> float:
+        return os.getloadavg()[0]
+
     async def start_job(self, order: JobOrder) -> None:
         self._jobs.start(order)
 
