@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
-from modelyard.api.permissions import sees
+from modelyard.api.permissions import guarded, sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.alarms import (
@@ -185,7 +185,7 @@ class TestedView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["alarms"])
+    router = guarded(yard, "alarms")
 
     @router.get("/alarms")
     def list_alarms(endpoint: str | None = None) -> AlarmsView:

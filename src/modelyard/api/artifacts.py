@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.errors import InvalidValue
 from modelyard.store.ports import TreeFile
@@ -56,7 +57,7 @@ class TreeView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["artifacts"])
+    router = guarded(yard, "artifacts")
 
     @router.post("/artifacts/missing")
     def ask_missing(question: Question) -> MissingView:

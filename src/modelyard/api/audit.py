@@ -17,6 +17,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Scope
 
 from modelyard.api.moments import moment
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import Principal
@@ -129,7 +130,7 @@ class AuditView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["audit"])
+    router = guarded(yard, "audit")
 
     @router.get("/audit")
     def list_audit(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from modelyard.api.asked import Asked
 from modelyard.api.environments import check_environment
 from modelyard.api.errors import invalid_value
-from modelyard.api.permissions import check_role
+from modelyard.api.permissions import check_role, guarded
 from modelyard.api.predictors import Predictor
 from modelyard.api.schedules import ScheduleWish
 from modelyard.api.secrets import check_secrets
@@ -69,7 +69,7 @@ class TransformChanges(BaseModel):
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["batches"])
+    router = guarded(yard, "batches")
 
     @router.post("/batches/{name}/transforms", status_code=201)
     def start_transform_of_batch(name: str, changes: TransformChanges | None = None) -> TransformView:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from modelyard.api.moments import moment
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.store.captures import days
 from modelyard.store.ports import JsonObject
@@ -37,7 +38,7 @@ class CapturesView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["captures"])
+    router = guarded(yard, "captures")
 
     @router.get("/endpoints/{name}/captures")
     def show_captures(name: str) -> CapturesView:

@@ -16,7 +16,7 @@ from modelyard.api.errors import SHAPE
 from modelyard.api.hosts import check_hosts_free
 from modelyard.api.kinds import check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
-from modelyard.api.permissions import asked_by, check_role
+from modelyard.api.permissions import asked_by, check_role, guarded
 from modelyard.api.predictors import ModelSource, Predictor
 from modelyard.api.rollouts import StrategyWish, check_guard
 from modelyard.api.scaling import REPLICAS_MAX, AutoscalingWish
@@ -235,7 +235,7 @@ class OutcomesView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["deployments"])
+    router = guarded(yard, "deployments")
 
     @router.post("/deployments")
     def deploy(deployment: Deployment) -> OutcomesView:

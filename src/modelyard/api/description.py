@@ -5,7 +5,7 @@ import hashlib
 from html import escape
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse
 
 OPENAPI = "/api/openapi.json"
@@ -24,13 +24,14 @@ _POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none
 
 
 def add_description(app: FastAPI) -> None:
+    # Neither holds the application: FastAPI remembers the functions of routes for as long as the process lives.
     @app.get(OPENAPI, include_in_schema=False)
-    def describe() -> dict[str, Any]:
-        return app.openapi()
+    def describe(request: Request) -> dict[str, Any]:
+        return request.app.openapi()
 
     @app.get(DOCS, include_in_schema=False)
-    def show_docs() -> HTMLResponse:
-        return HTMLResponse(_page(app.openapi()), headers={"content-security-policy": _POLICY})
+    def show_docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(_page(request.app.openapi()), headers={"content-security-policy": _POLICY})
 
 
 def _page(document: dict[str, Any]) -> str:

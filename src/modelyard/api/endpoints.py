@@ -12,7 +12,7 @@ from modelyard.api.masked import masked
 from modelyard.api.moments import moment
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
-from modelyard.api.permissions import asked_by, sees
+from modelyard.api.permissions import asked_by, guarded, sees
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
 from modelyard.api.rollouts import RolloutView, rollout_view, shadow_view
 from modelyard.api.schemas import body_type, description_of, example_body, openapi_of
@@ -252,7 +252,7 @@ def _wish(yard: Yard, outcome: Outcome) -> OutcomeView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["endpoints"])
+    router = guarded(yard, "endpoints")
 
     @router.get("/endpoints")
     def list_endpoints(request: Request, project: str | None = None) -> EndpointsView:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.api.access import client_address, digest_of
 from modelyard.api.audit import about
 from modelyard.api.hosts import place_at
-from modelyard.api.permissions import current
+from modelyard.api.permissions import current, guarded
 from modelyard.api.sessions import AGENT_LENGTH_MAX, OpenedView, own_session
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -49,7 +49,7 @@ class EntryView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["sessions"])
+    router = guarded(yard, "sessions")
 
     @router.post("/entries", status_code=201)
     def make_entry(entry: Entry, request: Request) -> EntryView:

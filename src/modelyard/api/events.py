@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from modelyard.api.permissions import project_of, sees, sees_everything
+from modelyard.api.permissions import guarded, project_of, sees, sees_everything
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.store.ports import Event
@@ -40,7 +40,7 @@ def _is_seen(event: Event, project: str | None) -> bool:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["events"])
+    router = guarded(yard, "events")
 
     @router.get("/events")
     def list_events(

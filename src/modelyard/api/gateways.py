@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
 from modelyard.api.hosts import check_hosts_free
-from modelyard.api.permissions import check_role
+from modelyard.api.permissions import check_role, guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain import sites
@@ -178,7 +178,7 @@ def _usage_view(key: str | None, plan_name: str | None, plan: Plan, usage: Usage
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["gateways"])
+    router = guarded(yard, "gateways")
 
     @router.get("/gateways/{name}/openapi.json")
     def describe_gateway(request: Request, name: str, stage: str | None = None) -> dict[str, Any]:

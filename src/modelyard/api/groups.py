@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from modelyard.api.audit import about
+from modelyard.api.permissions import guarded
 from modelyard.api.sessions import GrantView
 from modelyard.api.users import DeletedView, Grants, Strict
 from modelyard.api.yard import Yard
@@ -31,7 +32,7 @@ class GroupsView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["groups"])
+    router = guarded(yard, "groups")
 
     @router.get("/groups")
     def list_groups() -> GroupsView:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.artifacts import TreeView
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.domain.runs import Run
 from modelyard.errors import Conflict, InvalidValue, NotFound
@@ -42,7 +43,7 @@ class _Wanted:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["inputs"])
+    router = guarded(yard, "inputs")
 
     @router.post("/data/{remote}/trees", status_code=201)
     def make_tree_of_data(remote: str, wanted: RemoteTree) -> TreeView:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.domain.invocations import InvocationStatus
 from modelyard.domain.webhooks import secret_text
@@ -43,7 +44,7 @@ class Redrive(BaseModel):
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["invocations"])
+    router = guarded(yard, "invocations")
     files = InvocationFiles(yard.home.invocations)
 
     @router.get("/endpoints/{name}/async-invocations")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.access import digest_of
 from modelyard.api.audit import about
-from modelyard.api.permissions import current
+from modelyard.api.permissions import current, guarded
 from modelyard.api.sessions import GrantView
 from modelyard.api.users import Grants
 from modelyard.api.yard import Yard
@@ -49,7 +49,7 @@ class KeysView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["keys"])
+    router = guarded(yard, "keys")
 
     @router.get("/keys")
     def list_keys() -> KeysView:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.api.access import client_address
 from modelyard.api.audit import note
 from modelyard.api.oidc import Attempt, OidcClient, new_attempt
-from modelyard.api.permissions import current
+from modelyard.api.permissions import current, guarded
 from modelyard.api.providers import callback_of
 from modelyard.api.sessions import OpenedView, Throttle, begin_session, find_user, own_session_id
 from modelyard.api.yard import Yard
@@ -81,7 +81,7 @@ class SignedOutView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["logins"])
+    router = guarded(yard, "logins")
     oidc = yard.oidc or OidcClient()
     attempts, throttle = Attempts(), Throttle()
 

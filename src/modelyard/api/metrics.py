@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from modelyard.api.moments import moment
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.metrics import METRICS, RESOLUTIONS, MetricPoint, MetricRecord, Span, Steps
@@ -69,7 +70,7 @@ class MetricsView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["metrics"])
+    router = guarded(yard, "metrics")
 
     @router.get("/endpoints/{name}/metrics")
     def show_metrics(

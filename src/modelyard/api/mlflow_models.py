@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from fastapi import Path as PathParameter
 
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.models import ModelReference, ModelVersion
@@ -24,7 +25,7 @@ class LaidOutView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["models"])
+    router = guarded(yard, "models")
 
     @router.post("/models/{name}/versions/{version}/mlflow", status_code=201)
     def lay_out(name: str, version: Annotated[int, PathParameter(ge=1)]) -> LaidOutView:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.lineage import ServedView, behind_alias, served_by, served_now
-from modelyard.api.permissions import asked_by, check_role, current, sees
+from modelyard.api.permissions import asked_by, check_role, current, guarded, sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import Role
@@ -161,7 +161,7 @@ def _approval_view(approval: Approval) -> ApprovalView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["models"])
+    router = guarded(yard, "models")
 
     @router.get("/models")
     def list_models(project: str | None = None) -> ModelsView:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.api.permissions import sees, sees_everything
+from modelyard.api.permissions import guarded, sees, sees_everything
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.headlines import Headline, Sought, idle, newest_asked, tally, wrong
@@ -35,7 +35,7 @@ class Asked(BaseModel):
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["overview"])
+    router = guarded(yard, "overview")
 
     @router.get("/overview")
     def show_overview(

@@ -14,6 +14,7 @@ from starlette.responses import FileResponse
 
 from modelyard.api.audit import about
 from modelyard.api.deployments import Spec
+from modelyard.api.permissions import guarded
 from modelyard.api.scaling import AutoscalingWish
 from modelyard.api.yard import Yard
 from modelyard.domain.autoscaling import Autoscaling
@@ -78,7 +79,7 @@ class VerifiedView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["packages"])
+    router = guarded(yard, "packages")
 
     @router.get("/packages")
     def list_packages() -> PackagesView:

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from fastapi import Request
+from fastapi import APIRouter, Depends, Request
 
 from modelyard.api.yard import Yard
 from modelyard.domain.access import TRACKING_SERVER, Principal, PrincipalKind, Role, allows, has_anywhere
@@ -243,6 +243,11 @@ _PROJECTS: Mapping[str, Callable[[Yard, str], str]] = MappingProxyType(
     }
 )
 """How the project of a thing is found; of any other kind it is a resource's. Each raises NotFound."""
+
+
+def guarded(yard: Yard, tag: str) -> APIRouter:
+    """For the routes of one noun: they lie below API, and each asks first whether one may."""
+    return APIRouter(prefix=API, tags=[tag], dependencies=[Depends(authorizer(yard))])
 
 
 def authorizer(yard: Yard) -> Callable[[Request], Awaitable[None]]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from modelyard.api.oidc import OidcClient
+from modelyard.api.permissions import guarded
 from modelyard.api.sessions import GrantView
 from modelyard.api.users import Grants
 from modelyard.api.yard import Yard
@@ -68,7 +69,7 @@ class CheckedView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["providers"])
+    router = guarded(yard, "providers")
     oidc = yard.oidc or OidcClient()
 
     @router.get("/providers")

@@ -14,7 +14,7 @@ from modelyard.api.candidates import Candidate, candidate_for
 from modelyard.api.captures import Records, captured_records
 from modelyard.api.deployments import EndpointResource, ModelSource, Strict, endpoint_spec
 from modelyard.api.moments import moment
-from modelyard.api.permissions import check_role
+from modelyard.api.permissions import check_role, guarded
 from modelyard.api.yard import Yard
 from modelyard.domain.access import Role
 from modelyard.domain.captures import decoded
@@ -81,7 +81,7 @@ class Replay(Strict):
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["replays"])
+    router = guarded(yard, "replays")
 
     @router.post("/endpoints/{name}/replays", response_class=StreamingResponse)
     def replay(name: str, asked: Replay) -> StreamingResponse:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.api.permissions import asked_by, sees
+from modelyard.api.permissions import asked_by, guarded, sees
 from modelyard.api.splitters import delete_variants
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -50,7 +50,7 @@ class ResourcesView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["resources"])
+    router = guarded(yard, "resources")
 
     @router.get("/resources")
     def list_resources(kind: str | None = None, project: str | None = None) -> ResourcesView:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.store.retention import collect
 
@@ -31,7 +32,7 @@ class CollectedView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["retention"])
+    router = guarded(yard, "retention")
 
     @router.post("/retention")
     def collect_surplus(collection: Collection) -> CollectedView:

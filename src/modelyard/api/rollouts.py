@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.outcomes import OutcomeView, outcome_view
-from modelyard.api.permissions import asked_by
+from modelyard.api.permissions import asked_by, guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.deployments import Change
@@ -166,7 +166,7 @@ def shadow_view(endpoint: Endpoint, seen: EndpointStatus | None) -> dict[str, An
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["rollouts"])
+    router = guarded(yard, "rollouts")
 
     def steer(name: str, change: Change, asked: Steer, *, step: bool = False) -> OutcomeView:
         outcome = yard.store.endpoints.steer(name, change, asked.version, step=step)

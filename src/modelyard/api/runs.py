@@ -19,7 +19,7 @@ from modelyard.api.audit import about
 from modelyard.api.environments import check_environment
 from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, run_output, text_stream
-from modelyard.api.permissions import check_role, sees, sees_everything
+from modelyard.api.permissions import check_role, guarded, sees, sees_everything
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -182,7 +182,7 @@ def _iso(seconds: float | None) -> str | None:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["runs"])
+    router = guarded(yard, "runs")
 
     @router.post("/runs", status_code=201)
     def start_run(request: RunRequest) -> RunView:

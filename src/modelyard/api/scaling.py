@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.autoscaling import Autoscaling, Recommendation, check_autoscaling
@@ -127,7 +128,7 @@ class LoadsView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["scaling"])
+    router = guarded(yard, "scaling")
 
     @router.get("/endpoints/{name}/scaling")
     def explain_scaling(name: str, limit: Annotated[int, Query(ge=1, le=DECISIONS_MAX)] = 20) -> ScalingView:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelyard.api.permissions import sees
+from modelyard.api.permissions import guarded, sees
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.deployments import ENDPOINT
@@ -37,7 +37,7 @@ class ScheduleWish(BaseModel):
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["schedules"])
+    router = guarded(yard, "schedules")
 
     @router.get("/schedules")
     def list_schedules(project: str | None = None) -> SchedulesView:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.environments import check_environment
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain import gateways
@@ -34,7 +35,7 @@ class DeletedView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["secrets"])
+    router = guarded(yard, "secrets")
 
     @router.put("/secrets/{name}")
     def put_secret(name: str, given: Value) -> SecretView:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.api.access import client_address, digest_of
 from modelyard.api.audit import note
 from modelyard.api.passwords import hash_password, is_password
-from modelyard.api.permissions import current
+from modelyard.api.permissions import current, guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import (
@@ -110,7 +110,7 @@ class MeView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["sessions"])
+    router = guarded(yard, "sessions")
     throttle = Throttle()
 
     @router.post("/links", status_code=201)

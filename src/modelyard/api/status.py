@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from modelyard_worker.records import Identity, is_alive, read_json
 
+from modelyard.api.permissions import guarded
 from modelyard.api.room import disk_of
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -44,7 +45,7 @@ class StatusView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["status"])
+    router = guarded(yard, "status")
 
     @router.get("/status")
     def get_status() -> StatusView:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import StreamingResponse
 
 from modelyard.api.batches import TransformChanges, start_batch
+from modelyard.api.permissions import guarded
 from modelyard.api.runs import RUNTIME_SECONDS_MAX
 from modelyard.api.trainings import RunChanges, start_training
 from modelyard.api.transforms import TransformOptions, accept_transform, ask_to_stop, transform_view
@@ -174,7 +175,7 @@ Job = Annotated[str, Query(alias="jobID", min_length=1, max_length=128)]
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["submissions"])
+    router = guarded(yard, "submissions")
 
     @router.post("/batches/{name}/jobs", status_code=200)
     def submit_batch(

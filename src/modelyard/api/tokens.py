@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from modelyard.api.permissions import guarded
 from modelyard.api.yard import Yard
 from modelyard.protocol.tokens import TokenKey
 
@@ -16,7 +17,7 @@ class TokenKeysView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["tokens"])
+    router = guarded(yard, "tokens")
     key = TokenKey(yard.home.token_key)
 
     @router.get("/tokens/keys")

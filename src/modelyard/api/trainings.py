@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
+from modelyard.api.permissions import guarded
 from modelyard.api.runs import (
     CHANNELS_MAX,
     HYPERPARAMETERS_MAX,
@@ -49,7 +50,7 @@ class RunChanges(BaseModel):
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["trainings"])
+    router = guarded(yard, "trainings")
 
     @router.post("/trainings/{name}/runs", status_code=201)
     def start_run_of_training(name: str, changes: RunChanges | None = None) -> RunView:

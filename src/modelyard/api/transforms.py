@@ -14,7 +14,7 @@ from modelyard.api.audit import about
 from modelyard.api.environments import check_environment
 from modelyard.api.masked import masked
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream, transform_output
-from modelyard.api.permissions import check_role, sees, sees_everything
+from modelyard.api.permissions import check_role, guarded, sees, sees_everything
 from modelyard.api.predictors import ModelSource, Predictor
 from modelyard.api.secrets import check_secrets
 from modelyard.api.yard import Yard
@@ -133,7 +133,7 @@ def _progress(path: Path) -> TransformProgressView | None:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["transforms"])
+    router = guarded(yard, "transforms")
 
     @router.post("/transforms", status_code=201)
     def start_transform(request: TransformRequest) -> TransformView:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.audit import about
-from modelyard.api.permissions import check_role, sees
+from modelyard.api.permissions import check_role, guarded, sees
 from modelyard.api.runs import RunRequest, check_run
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -106,7 +106,7 @@ def _trial_view(spec: TuningSpec, run: Run) -> TrialView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["tunings"])
+    router = guarded(yard, "tunings")
 
     @router.post("/tunings", status_code=201)
     def start_tuning(request: TuningRequest) -> TuningView:

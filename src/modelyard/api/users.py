@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.api.audit import about
 from modelyard.api.passwords import hash_password, temporary_password
+from modelyard.api.permissions import guarded
 from modelyard.api.sessions import GrantView
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -75,7 +76,7 @@ class DeletedView:
 
 
 def routes(yard: Yard) -> APIRouter:
-    router = APIRouter(tags=["users"])
+    router = guarded(yard, "users")
     users = yard.store.users
 
     @router.get("/users")
