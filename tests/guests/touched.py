@@ -13,8 +13,8 @@ ROOT = HERE.parents[1]
 CHEAP = frozenset(("catboost", "lightgbm", "onnx", "skops"))
 """Built and passed in under a minute each: in doubt these."""
 
-ONLY_WITH_ALL = frozenset(("autoencoder", "pytorch", "tensorflow"))
-"""Gigabytes, and minutes: `make test-all` has them."""
+ONLY_WITH_ALL = frozenset(("autoencoder", "control_groups", "pytorch", "tensorflow"))
+"""Gigabytes, or a machine to emulate, and minutes: `make test-all` has them."""
 
 _LESSONS = {"09-pickups-dashboard": "dashboards", "10-text-page": "dashboards"}
 """Folders of examples/ that a guest tries."""

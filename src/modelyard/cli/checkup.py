@@ -40,9 +40,14 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 _ENGINE = """
-from modelyard.engines.local.control_groups import delegated_group
+import sys
+from pathlib import Path
+from modelyard.engines.local.control_groups import MOUNT, delegated_group
 from modelyard.engines.local.gpus import gpus
-print(delegated_group() or "")
+from modelyard.engines.local.memory import memory_of_groups
+own = Path("/proc") / sys.argv[1] / "cgroup"
+print(delegated_group(MOUNT, own) or "")
+print(min((one.total_bytes for one in memory_of_groups(MOUNT, own)), default=0))
 for one in gpus():
     print(one)
 """
@@ -85,8 +90,7 @@ def check_machine(home: Home, port: int) -> list[Finding]:
         lambda: _sqlite(home),
         _uv,
         _fork,
-        _cores_and_memory,
-        _limits,
+        lambda: _resources(home),
         lambda: _port(home, port),
         lambda: _yard(home),
     ]
@@ -183,17 +187,34 @@ def _fork() -> Iterator[Finding]:
     yield Finding("fork", Verdict.GOOD if good else Verdict.POOR, found, remedy)
 
 
-def _cores_and_memory() -> Iterator[Finding]:
+def _resources(home: Home) -> Iterator[Finding]:
+    """What there is to hand out, and what holds replicas to what they state."""
+    group, bound_bytes, gpus = _asked_of_engine(home)
     cores = len(os.sched_getaffinity(0))
     yield Finding("cores", Verdict.GOOD, str(cores))
+    yield _memory(bound_bytes)
+    yield _memory_limits(group)
+    if group:
+        held = f"compute.cpu is a share of the cores below {group}: kept where all are wanted, more where some are idle"
+    else:
+        held = "compute.cpu is only reserved: no more replicas start than fit, and nothing holds one to it"
+    yield Finding("cpu", Verdict.GOOD, held)
+    yield _eviction()
+    yield Finding("gpu", Verdict.GOOD, f"{', '.join(gpus)}; compute.gpu hands them out" if gpus else "none found")
+
+
+def _memory(bound_bytes: int) -> Finding:
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    good = total >= MEMORY_BYTES_MIN
+    usable = min(total, bound_bytes or total)
+    good = usable >= MEMORY_BYTES_MIN
     remedy = None if good else f"a yard wants {size(MEMORY_BYTES_MIN)} at least"
-    yield Finding("memory", Verdict.GOOD if good else Verdict.POOR, f"{size(total)}, {size(free)} free now", remedy)
+    found = f"{size(total)}, {size(free)} free now"
+    found += f"; a control group gives {size(usable)} of it" if usable < total else ""
+    return Finding("memory", Verdict.GOOD if good else Verdict.POOR, found, remedy)
 
 
-def _limits() -> Iterator[Finding]:
+def _memory_limits(group: str) -> Finding:
     """What `compute.mem` is enforced with here."""
     try:
         done = subprocess.run(
@@ -203,7 +224,6 @@ def _limits() -> Iterator[Finding]:
     except (OSError, subprocess.TimeoutExpired):
         bounded = False
     watched = Path("/proc/self/smaps_rollup").exists()
-    group, gpus = _asked_of_engine()
     means = [
         *([f"control groups below {group}"] if group else []),
         *(["RLIMIT_DATA"] if bounded else []),
@@ -213,21 +233,36 @@ def _limits() -> Iterator[Finding]:
     found += "" if group else "; this yard has no control group of its own to divide"
     good = bounded and watched
     remedy = None if good else "a replica may take more memory than its endpoint states: leave some free"
-    yield Finding("limits", Verdict.GOOD if good else Verdict.POOR, found, remedy)
-    yield Finding("gpu", Verdict.GOOD, f"{', '.join(gpus)}; compute.gpu hands them out" if gpus else "none found")
+    return Finding("limits", Verdict.GOOD if good else Verdict.POOR, found, remedy)
 
 
-def _asked_of_engine() -> tuple[str, list[str]]:
-    """The control group that replicas get theirs below, empty where there is none, and the GPUs that are handed out: as
-    the engine sees it, in a process of its own."""
+def _eviction() -> Finding:
+    """When endpoints that nobody asks make place."""
+    care = care_from(os.environ)
+    keep_free = min(
+        care.memory_free_bytes_min,
+        care.memory_free_share_min * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    )
+    found = f"endpoints at min_replicas 0 that nobody asks make place so that {size(int(keep_free))} stay available"
+    if care.replicas_bytes_max:
+        found += f", and replicas hold {size(int(care.replicas_bytes_max))} together at most"
+    return Finding("eviction", Verdict.GOOD, found)
+
+
+def _asked_of_engine(home: Home) -> tuple[str, int, list[str]]:
+    """The control group that replicas get theirs below, empty where there is none; the memory that groups give, 0 where
+    they set no bound; and the GPUs that are handed out. As the engine sees it, in a process of its own, for the yard of
+    this home where it runs, else for one that would be started from here."""
+    running = find_supervisor(home)
+    place = str(running.identity.pid) if running is not None and running.alive else "self"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _ENGINE], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
+            [sys.executable, "-c", _ENGINE, place], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True
         )
-        group, *gpus = done.stdout.splitlines()
+        group, bound, *gpus = done.stdout.splitlines()
+        return group, int(bound), gpus
     except (OSError, subprocess.SubprocessError, ValueError):
-        return "", []
-    return group, gpus
+        return "", 0, []
 
 
 def _port(home: Home, port: int) -> Iterator[Finding]:

@@ -147,8 +147,9 @@ class PredictorFields(_Schema):
 
 class ComputeFields(_Schema):
     cpu: CpuMillis | None = None
-    """What one replica reserves of the cores; numeric libraries get a thread per whole core. Nothing stated is nothing
-    reserved: small endpoints share the cores."""
+    """What one replica reserves of the cores: no more are started than fit, and it may use more while some are idle.
+    Numeric libraries get a thread per whole core. Nothing stated is nothing reserved: small endpoints share the
+    cores."""
     mem: MemoryBytes = None
     """What one replica reserves of the machine's memory, so that more are not started than fit, and the most that it
     may take for itself; libraries and a model that it shares with others do not count."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.engines.local.control_groups import ControlGroups, delegated_group
+from modelyard.engines.local.control_groups import ControlGroups, Strike, delegated_group
 
 OURS = "user.slice/modelyard.scope"
 
@@ -27,7 +27,7 @@ def test_a_delegated_group_is_divided_once_and_its_members_make_place(tmp_path: 
     group = tree(tmp_path)
     found = groups(tmp_path)
     assert found.hold("iris-1-aa", 4711, 64 * 2**20)
-    assert (group / "cgroup.subtree_control").read_text() == "+memory"
+    assert (group / "cgroup.subtree_control").read_text() == "+memory +cpu"
     assert (group / "platform" / "cgroup.procs").read_text() in ("101", "102")
     held = group / "replica-iris-1-aa"
     assert (held / "memory.max").read_text() == str(64 * 2**20)
@@ -35,14 +35,36 @@ def test_a_delegated_group_is_divided_once_and_its_members_make_place(tmp_path: 
     assert (held / "memory.oom.group").read_text() == "1"
 
 
-def test_a_group_says_whether_the_kernel_ended_its_replica(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("events", "strike"),
+    [
+        ("max 7\noom 0\noom_kill 0\n", None),
+        ("max 7\noom 1\noom_kill 1\n", Strike.ITS_OWN),
+        ("max 0\noom 0\noom_kill 1\n", Strike.ALL),
+        ("", None),
+    ],
+    ids=["none", "its limit", "the machine", "unreadable"],
+)
+def test_a_group_says_whether_the_kernel_ended_its_replica_and_for_want_of_whose_memory(
+    tmp_path: Path, events: str, strike: Strike | None
+) -> None:
     group = tree(tmp_path)
     found = groups(tmp_path)
-    for name, kills in (("a", 0), ("b", 1)):
-        found.hold(name, 1, 1)
-        (group / f"replica-{name}" / "memory.events").write_text(f"low 0\nmax 7\noom 1\noom_kill {kills}\n")
-        assert found.release(name) is bool(kills)
-    assert found.release("never held") is False
+    found.hold("a", 1, 1)
+    (group / "replica-a" / "memory.events").write_text(f"low 0\n{events}")
+    assert found.release("a") is strike
+    assert found.release("never held") is None
+
+
+def test_what_a_replica_reserves_of_the_cores_is_what_its_group_weighs(tmp_path: Path) -> None:
+    group = tree(tmp_path)
+    found = groups(tmp_path)
+    held = group / "replica-a"
+    held.mkdir()
+    (held / "cpu.weight").write_text("100")
+    assert found.hold("a", 1, cpu_millis=500)
+    assert (held / "cpu.weight").read_text() == "50"
+    assert not (held / "memory.max").exists()
 
 
 def test_nothing_is_divided_before_a_replica_has_a_limit(tmp_path: Path) -> None:

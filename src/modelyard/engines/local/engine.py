@@ -12,7 +12,7 @@ from modelyard.domain.queueing import Room
 from modelyard.domain.runs import JobFact
 from modelyard.engines.local.gpus import gpus as gpus_of_machine
 from modelyard.engines.local.jobs import Jobs
-from modelyard.engines.local.memory import available_memory, private_bytes
+from modelyard.engines.local.memory import available_memory, private_bytes, usable_bytes
 from modelyard.engines.local.probe import PROBE_SECONDS
 from modelyard.engines.local.replicas import Replicas
 from modelyard.engines.local.templates import LINGER_SECONDS, SHARE_MODEL_BYTES, Templates
@@ -44,7 +44,7 @@ class LocalEngine:
         """`gpus` are those that are handed out; None asks the machine. `model_copies_bytes_max` as in CareSettings."""
         self.changed = asyncio.Event()
         self._cpu_millis = len(os.sched_getaffinity(0)) * 1000
-        self._memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self._memory_bytes = usable_bytes(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         self._templates = Templates(home.engine / "templates", home.sockets, share_model_bytes, linger_seconds)
         self._jobs = Jobs(home.engine / "jobs", self.changed.set)
         found = gpus_of_machine() if gpus is None else gpus

@@ -26,22 +26,19 @@ LIMIT_LOOK_SECONDS = 0.5
 _AVAILABLE = re.compile(r"^MemAvailable: +(\d+) kB$", re.MULTILINE)
 _INACTIVE_FILE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)
 
-_GROUP_FILES = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-        "/sys/fs/cgroup/memory/memory.stat",
-    ),
-)
-"""Limit, use, statistics; in a container these are its own."""
+_VERSION_2 = ("memory.max", "memory.current", "memory.stat")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat")
+"""Of a control group: limit, use, statistics (cgroups(7))."""
+
+_MOUNT = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 def oom_kills() -> int | None:
     """How many processes the kernel has killed to free memory; None where it does not say."""
-    for place in (_own_events(), Path("/proc/vmstat")):
+    for place in (own_group() / "memory.events", Path("/proc/vmstat")):
         try:
             found = _COUNT.search(place.read_text(encoding="ascii"))
         except (OSError, ValueError):
@@ -53,8 +50,13 @@ def oom_kills() -> int | None:
 
 def available_memory(total_bytes: int) -> Memory:
     """The machine's, or our control group's where that is less."""
-    found = [_of_machine(total_bytes), *_of_groups()]
+    found = [_of_machine(total_bytes), *memory_of_groups()]
     return min(found, key=lambda one: one.available_bytes)
+
+
+def usable_bytes(total_bytes: int) -> int:
+    """Of the machine's memory what this yard may ever have."""
+    return min([total_bytes, *(one.total_bytes for one in memory_of_groups())])
 
 
 def _of_machine(total_bytes: int) -> Memory:
@@ -65,14 +67,19 @@ def _of_machine(total_bytes: int) -> Memory:
     return Memory(total_bytes, int(available[1]) * 1024 if available else total_bytes)
 
 
-def _of_groups() -> Iterator[Memory]:
-    """What control groups of either version hold us to (cgroups(7)); the files of pages that can be dropped count as
-    held there, so that this is what is left in the worst case and only asked where there is a limit."""
-    for limit, used, statistics in _GROUP_FILES:
+def memory_of_groups(mount: Path = _MOUNT, own: Path = _OWN) -> Iterator[Memory]:
+    """What control groups of either version hold us to: ours, and those around it. The files of pages that can be
+    dropped count as held there, so that this is what is left in the worst case and only asked where there is a
+    limit."""
+    ours = own_group(mount, own)
+    around = [one for one in (ours, *ours.parents) if one.is_relative_to(mount)]
+    # Version 1 says our own only where it is mounted by itself, as in a container.
+    for group, files in (*((one, _VERSION_2) for one in around), (mount / "memory", _VERSION_1)):
+        limit, used, statistics = (group / name for name in files)
         try:
-            most = int(Path(limit).read_text(encoding="ascii"))
-            held = int(Path(used).read_text(encoding="ascii"))
-            droppable = _INACTIVE_FILE.search(Path(statistics).read_text(encoding="ascii"))
+            most = int(limit.read_text(encoding="ascii"))
+            held = int(used.read_text(encoding="ascii"))
+            droppable = _INACTIVE_FILE.search(statistics.read_text(encoding="ascii"))
         except (OSError, ValueError):
             continue
         if most < 2**60:
@@ -124,11 +131,11 @@ class MemoryWatch:
         return before is not None and now is not None and now > before
 
 
-def _own_events() -> Path:
-    """`memory.events` of our control group, as cgroups(7) says where it is."""
+def own_group(mount: Path = _MOUNT, own: Path = _OWN) -> Path:
+    """Our control group's folder, as cgroups(7) says where it is; that of all where it does not."""
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        lines = own.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
         lines = []
-    group = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
-    return Path("/sys/fs/cgroup") / group.lstrip("/") / "memory.events"
+    place = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
+    return mount / place.lstrip("/")

@@ -27,7 +27,7 @@ from modelyard_worker.stamps import stamped, without_stamps
 from modelyard.domain.endpoints import EndpointSpec
 from modelyard.domain.model_folders import model_folder_document
 from modelyard.domain.names import name_key
-from modelyard.engines.local.control_groups import ControlGroups
+from modelyard.engines.local.control_groups import ControlGroups, Strike
 from modelyard.engines.local.gpus import free_gpus, visible
 from modelyard.engines.local.memory import LIMIT_LOOK_SECONDS, MemoryWatch, private_bytes
 from modelyard.engines.local.probe import PROBE_SECONDS, probe
@@ -370,8 +370,8 @@ class Replicas:
 
     def _watch(self, name: str, replica: _Replica, identity: Identity, child: "subprocess.Popen[bytes] | None") -> None:
         replica.watched = Watched(identity, lambda: self._process_ended(name), child)
-        if replica.facts.memory_bytes:
-            self._groups.hold(name, identity.pid, replica.facts.memory_bytes)
+        if replica.facts.memory_bytes or replica.facts.cpu_millis:
+            self._groups.hold(name, identity.pid, replica.facts.memory_bytes, replica.facts.cpu_millis)
         self._appearing.discard(name)
         self._note_change(replica)
         self._signal(replica)
@@ -429,13 +429,13 @@ class Replicas:
         facts = replica.facts
         facts.ended_at = float(record.get("ended_at") or time.time())
         facts.exit_code, facts.interrupted = code, interrupted
-        killed_in_group = self._groups.release(name) if facts.memory_bytes else False
+        struck = self._groups.release(name) if facts.memory_bytes or facts.cpu_millis else None
         if facts.out_of_memory:
             # It was ended for it here; its reason says so already.
             facts.exit_code = -signal.SIGKILL
-        elif killed_in_group:
+        elif struck is Strike.ITS_OWN:
             facts.out_of_memory, facts.reason = True, over_group(facts.memory_bytes)
-        elif code == -signal.SIGKILL and not facts.killed and self._memory.struck():
+        elif code == -signal.SIGKILL and not facts.killed and (struck is not None or self._memory.struck()):
             facts.out_of_memory, facts.reason = True, KILLED_BY_KERNEL
         else:
             facts.reason = record.get("reason")
