@@ -176,7 +176,13 @@ def test_an_event_that_is_queued_is_tried_again_where_it_fails(yard: Yard, tmp_p
 
 
 def test_a_request_goes_in_as_an_event_and_comes_out_as_an_answer(yard: Yard) -> None:
-    found = api(yard, "/test/items/7%20x?a=1&a=2", headers={"origin": "https://page.example", "cookie": "c=1"})
+    said = {
+        "origin": "https://page.example",
+        "cookie": "c=1",
+        "x-forwarded-for": "6.6.6.6",
+        "x_forwarded_proto": "https",
+    }
+    found = api(yard, "/test/items/7%20x?a=1&a=2", headers=said)
     event = found.json()
     assert (found.status_code, found.headers["set-cookie"]) == (201, "a=1")
     assert found.headers["content-type"] == "text/plain; charset=utf-8"
@@ -184,6 +190,12 @@ def test_a_request_goes_in_as_an_event_and_comes_out_as_an_answer(yard: Yard) ->
     assert event["pathParameters"] == {"id": "7 x"}
     assert event["requestContext"]["stage"] == "test"
     assert event["stageVariables"] == {"color": "red"}
+    way = {name: value for name, value in event["headers"].items() if "forwarded" in name}
+    assert way == {
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-port": yard.url.rpartition(":")[2],
+        "x-forwarded-proto": "http",
+    }
     by_host = httpx.get(f"{yard.url}/items/1", headers={"host": f"shop.localhost:{yard.url.rpartition(':')[2]}"})
     assert by_host.json()["rawPath"] == "/items/1"
 

@@ -38,8 +38,9 @@ def progress_sentence(
 ) -> str:
     wanted = target.spec.replicas
     parts = [f"version {target.number}: {ready} of {counted(wanted, 'replica')} ready"]
-    if target.spec.autoscaling and not wanted:
-        parts = [f"version {target.number}: at zero, the next request starts a replica"]
+    if not wanted:
+        why = "at zero, the next request starts a replica" if target.spec.autoscaling else "stopped, replicas is 0"
+        parts = [f"version {target.number}: {why}"]
     if others:
         parts.append(f"{counted(len(others), 'replica')} of other versions still there")
     loops = len(failures) >= CRASH_LOOP_FAILURES and failures[-1].failure is FailureKind.DIED

@@ -24,8 +24,9 @@ from modelyard.errors import InvalidValue, ModelyardError, NotFound, NotReady, T
 from modelyard.gateway.answers import SANDBOX, UNSAFE, is_page, status_line
 from modelyard.gateway.apis import Api, Cached
 from modelyard.gateway.functions import FUNCTION_ERROR, Invocation
+from modelyard.gateway.hosts import HOST_PORT
 from modelyard.gateway.outgoing import UrlCall
-from modelyard.gateway.passing import cookie_of_this_host, foreign_cookies, lines
+from modelyard.gateway.passing import cookie_of_this_host, foreign_cookies, is_forwarding, lines
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.request import Request
 from modelyard.gateway.service import Service
@@ -160,7 +161,8 @@ class ApiCall:
     def event(self, body: bytes) -> bytes:
         """The event for a function, as JSON."""
         assert self.met is not None
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]
+        told = [*((name, value) for name, value in self.headers if not is_forwarding(name)), *self._forwarding()]
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in told]
         host = next((value for name, value in headers if name == "host"), "")
         request = HttpRequest(
             self.method, self.path, self.query, headers, body, host, self.address, self.request_id, self.at
@@ -173,6 +175,16 @@ class ApiCall:
             self.key_name,
         )  # fmt: skip
         return orjson.dumps(event_of(request, routed, route.payload))
+
+    def _forwarding(self) -> list[tuple[bytes, bytes]]:
+        """By which way it came, as API Gateway tells it; whatever the client says of that is not believed."""
+        scheme = self._request.scheme
+        port = HOST_PORT.search(self._request.host)
+        return [
+            (b"x-forwarded-for", self.address.encode() or b"local"),
+            (b"x-forwarded-port", port[0][1:] if port is not None else b"443" if scheme == b"https" else b"80"),
+            (b"x-forwarded-proto", scheme),
+        ]
 
     # -- the answer --------------------------------------------------------------------------------------------------
 

@@ -137,6 +137,11 @@ class HttpConnection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         self._completed, self._repeatable = 0, None
+        while data and not self.lingers:
+            data = self._parse(data)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Returns what comes after a request that wants another protocol, and is answered in this one."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -144,10 +149,9 @@ class HttpConnection(asyncio.Protocol):
             self._parser = httptools.HttpRequestParser(self)
             rest = data[upgrade.args[0] :]
             visit = self.active
-            if isinstance(visit, Visit) and visit.asked.upgrade is not None:
-                visit.early(rest)
-            elif rest and not self.lingers:
-                self.data_received(rest)
+            if not isinstance(visit, Visit) or visit.asked.upgrade is None:
+                return rest
+            visit.early(rest)
         except httptools.HttpParserCallbackError as failed:
             cause = failed.__context__
             if not isinstance(cause, ModelyardError):
@@ -155,6 +159,7 @@ class HttpConnection(asyncio.Protocol):
             self._refuse_and_linger(cause)
         except httptools.HttpParserError as error:
             self._refuse_and_linger(InvalidValue(f"cannot read the request: {error}", "send HTTP/1.1"))
+        return b""
 
     def pause_writing(self) -> None:
         self.client_is_slow = True

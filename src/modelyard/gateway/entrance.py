@@ -24,10 +24,7 @@ from modelyard.protocol.table import HostEntry
 if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
 
-ENTER = f"{ENTRANCE}/enter".encode()
-"""Where a code is traded; control answers it."""
 ENTERED = f"{ENTRANCE}/entered".encode()
-LEAVE = f"{ENTRANCE}/leave".encode()
 
 ENTRY_SECONDS = 600
 """How long somebody may take to sign in."""

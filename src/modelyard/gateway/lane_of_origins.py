@@ -4,9 +4,7 @@ from modelyard.domain.access import PUBLIC, Policy
 from modelyard.errors import Forbidden, InvalidValue, ModelyardError, NotFound, Unauthorized
 from modelyard.gateway.answers import plain_error
 from modelyard.gateway.entrance import (
-    ENTER,
     ENTERED,
-    LEAVE,
     Entered,
     check_origin,
     policy_of,
@@ -25,11 +23,13 @@ from modelyard.protocol import routes
 from modelyard.protocol.table import HostEntry
 
 SAFE_METHODS = frozenset({b"GET", b"HEAD"})
+_OWN = f"{routes.ENTRANCE}/".encode()
+"""Below it everything is the yard's at every origin; of what is not there control says so."""
 
 
 def open_at_origin(request: Request, entry: HostEntry) -> Exchange:
     """What answers a request to the host of this app or site."""
-    if request.path in (ENTER, ENTERED, LEAVE):
+    if request.path.startswith(_OWN):
         return _entrance(request)
     wants_page = request.wants_page
     policy = policy_of(entry, request.gateway.access.by_default)
@@ -53,7 +53,8 @@ def foreign_host(request: Request) -> Reply:
     label = request.gateway.origins.label_of(request.host)
     if label is not None:
         hint = "`modelyard get` lists what there is"
-        return request.refusal(NotFound(f"cannot show {label[:80]}: there is no app and no site of that name", hint))
+        nothing = NotFound(f"cannot show {label[:80]}: there is no app and no site of that name", hint)
+        return request.page(nothing) if request.wants_page else request.refusal(nothing)
     shown = request.host[:100].decode("latin-1")
     foreign = Forbidden(
         f"cannot answer for host {shown!r}: it is not a name of this yard", "use the address that `up` printed"

@@ -40,13 +40,25 @@ def request_headers(headers: Headers, *, credential: bool) -> Headers:
     for name, value in headers:
         if name == b"cookie":
             cookies += foreign_cookies(value)
-        elif name in HOP_BY_HOP or name in _STATED_HERE or name in named or name.startswith(_STATED_PREFIXES):
+        elif name in named or is_stated_here(name):
             continue
         elif not (credential and name in _CREDENTIALS):
             passed.append((name, value))
     if cookies:
         passed.append((b"cookie", b"; ".join(cookies)))
     return passed
+
+
+def is_stated_here(name: bytes) -> bool:
+    """Whether a request's header is of the hop, or of those that the gateway states. To a WSGI application `_` and `-`
+    are the same: `x_forwarded_email` would be read as who is there."""
+    plain = name.replace(b"_", b"-")
+    return plain in HOP_BY_HOP or plain in _STATED_HERE or plain.startswith(_STATED_PREFIXES)
+
+
+def is_forwarding(name: bytes) -> bool:
+    """Whether a header says by which way a request came."""
+    return name.replace(b"_", b"-").startswith(_STATED_PREFIXES[0])
 
 
 def foreign_cookies(header: bytes) -> list[bytes]:

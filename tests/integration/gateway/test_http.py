@@ -142,6 +142,18 @@ def test_pipelined_requests_are_answered_in_their_order(serving: Serving, replic
     assert received == bodies
 
 
+def test_wishes_for_another_protocol_are_ignored_however_many_come_at_once(gateway: Any) -> None:
+    gateway.start()
+    connection = gateway.connect()
+    wish = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nupgrade: other\r\nconnection: upgrade\r\n\r\n"
+    connection.sendall(wish * 600)
+    answers = 0
+    while answers < 600:
+        data = connection.recv(65536)
+        assert data, answers
+        answers += data.count(b"HTTP/1.1 200")
+
+
 def test_http_1_0_clients_are_answered_and_kept_only_when_they_ask(serving: Serving, replica_at: ReplicaAt) -> None:
     replica = replica_at()
     gateway = serving(replica)

@@ -39,6 +39,13 @@ def test_headers_that_are_for_the_next_hop_do_not_pass() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "name", [b"x-forwarded-email", b"x_forwarded_email", b"x-forwarded_groups", b"x_modelyard_identity", b"x_real_ip"]
+)
+def test_nobody_states_who_they_are_however_they_spell_it(name: bytes) -> None:
+    assert request_headers([(name, b"boss@example.org"), (b"x_own", b"1")], credential=False) == [(b"x_own", b"1")]
+
+
 def test_the_first_of_several_cookies_of_a_name_counts() -> None:
     assert cookie(b'a=1; modelyard_app="x"; modelyard_app=y', b"modelyard_app") == b"x"
     assert cookie(b"not_modelyard_app=x", b"modelyard_app") is None
