@@ -97,29 +97,34 @@ def _load_many(
     package: Package, serving: Serving, threads: int, loaded: Optional[Loaded], order: ModelsOrder
 ) -> Servable:
     """What serves the models of a folder. Raises as `_load` does."""
-    if package.predictor is None:
+    spec = package.predictor
+    if spec is None:
         cache = model_cache(order, lambda path: _bare_model(path, threads))
         return ManyModels(serving.endpoint, cache, batches=True, wants=())
-    code = (loaded.code if loaded is not None else None) or find_code(package, package.predictor)
+    code = (loaded.code if loaded is not None else None) or find_code(package, spec)
     if code.app is not None:
-        raise CannotServe(f"cannot give models to the application in {package.predictor.path}: serve a predictor class")
+        raise CannotServe(f"cannot give models to the application in {spec.path}: serve a predictor class")
     if code.kind is not None:
-        return _class_with_models(code.kind, package, serving, threads, loaded, order)
-    tracker = package.predictor.tracker
-    cache = model_cache(order, lambda path: _functions_of(code, path, threads, serving, tracker))
+        return _class_with_models(code.kind, package, spec, serving, threads, loaded, order)
+    cache = model_cache(order, lambda path: _functions_of(code, path, threads, serving, spec.tracker))
     return ManyModels(serving.endpoint, cache, batches=False, wants=("headers", "query"))
 
 
 def _class_with_models(
-    kind: type, package: Package, serving: Serving, threads: int, loaded: Optional[Loaded], order: ModelsOrder
+    kind: type,
+    package: Package,
+    spec: PredictorSpec,
+    serving: Serving,
+    threads: int,
+    loaded: Optional[Loaded],
+    order: ModelsOrder,
 ) -> Servable:
     cache = model_cache(order, lambda path: _loaded_model(path, threads)[1])
-    instance: Any = _construct(kind, package, None, threads, loaded, serving, Models(cache))
+    instance: Any = _construct(kind, package, spec, None, threads, loaded, serving, Models(cache))
     if own_method(kind, "load_model") is not None:
         # Its instance was made with the client already; what it loads from here on, it loads by its own method.
         load_with(cache, instance.load_model)
-    tracker = package.predictor.tracker if package.predictor is not None else None
-    servable = PredictorClass(kind, instance, serving, tracker)
+    servable = PredictorClass(kind, instance, serving, spec.tracker)
     servable.wants = ("model", *servable.wants)
     return servable
 
@@ -153,32 +158,37 @@ def _load(package: Package, serving: Serving, threads: int, loaded: Optional[Loa
 
     Raises LoadFailed, CannotServe or whatever the user's code raises.
     """
-    loader = package_loader(package)
-    if package.predictor is None:
+    loader, spec = package_loader(package), package.predictor
+    if spec is None:
         if loader is None:
             raise CannotServe(f"cannot serve the package in {package.folder}: it has neither a predictor nor a model")
         return BareModel(loader, _load_model(package, loader, threads, loaded))
-    if package.predictor.handler is not None:
-        return _load_handler(package, package.predictor, package.predictor.handler, serving)
+    if spec.handler is not None:
+        return _load_handler(package, spec, spec.handler, serving)
     code = loaded.code if loaded is not None else None
     if code is None:
-        code = find_code(package, package.predictor)
+        code = find_code(package, spec)
     try:
-        return _load_code(code, package, loader, threads, loaded, serving)
+        return _load_code(code, package, spec, loader, threads, loaded, serving)
     except CannotServe as error:
-        raise CannotServe(f"{error} (in {package.predictor.path})") from error
+        raise CannotServe(f"{error} (in {spec.path})") from error
 
 
 def _load_code(
-    code: Code, package: Package, loader: Optional[Loader], threads: int, loaded: Optional[Loaded], serving: Serving
+    code: Code,
+    package: Package,
+    spec: PredictorSpec,
+    loader: Optional[Loader],
+    threads: int,
+    loaded: Optional[Loaded],
+    serving: Serving,
 ) -> Servable:
     if code.app is not None:
         return web_app(code.app, serving)
     if code.kind is not None:
-        instance = _construct(code.kind, package, loader, threads, loaded, serving)
-        tracker = package.predictor.tracker if package.predictor is not None else None
-        return PredictorClass(code.kind, instance, serving, tracker)
-    return _load_functions(code, package, loader, threads, loaded, serving)
+        instance = _construct(code.kind, package, spec, loader, threads, loaded, serving)
+        return PredictorClass(code.kind, instance, serving, spec.tracker)
+    return _load_functions(code, package, spec, loader, threads, loaded, serving)
 
 
 def _load_handler(package: Package, spec: PredictorSpec, handler: str, serving: Serving) -> Servable:
@@ -193,7 +203,13 @@ def _load_handler(package: Package, spec: PredictorSpec, handler: str, serving: 
 
 
 def _load_functions(
-    code: Code, package: Package, loader: Optional[Loader], threads: int, loaded: Optional[Loaded], serving: Serving
+    code: Code,
+    package: Package,
+    spec: PredictorSpec,
+    loader: Optional[Loader],
+    threads: int,
+    loaded: Optional[Loaded],
+    serving: Serving,
 ) -> Servable:
     """SageMaker's functions; where there is no `model_fn`, the package's model is loaded as for a bare file."""
     model_fn: Any = getattr(code.module, "model_fn", None)
@@ -206,8 +222,7 @@ def _load_functions(
     else:
         loader = loader or loader_for(package.model_path or "")
         model = _load_model(package, loader, threads, loaded)
-    tracker = package.predictor.tracker if package.predictor is not None else None
-    return Functions(code.module, model, loader, package.model_folder, serving, tracker)
+    return Functions(code.module, model, loader, package.model_folder, serving, spec.tracker)
 
 
 def _load_model(package: Package, loader: Optional[Loader], threads: int, loaded: Optional[Loaded]) -> Any:
@@ -244,6 +259,7 @@ _OFFERED = ("config", "model", "model_dir", "loaded", "models", "python_client",
 def _construct(
     kind: type,
     package: Package,
+    spec: PredictorSpec,
     loader: Optional[Loader],
     threads: int,
     loaded: Optional[Loaded],
@@ -252,8 +268,6 @@ def _construct(
 ) -> object:
     if own_method(kind, "__init__") is None:
         return kind()
-    spec = package.predictor
-    assert spec is not None
     asked = asked_by(_bound(kind, "__init__"), _OFFERED, f"{kind.__name__}.__init__")
     offered: Dict[str, Any] = {
         "config": spec.config,
