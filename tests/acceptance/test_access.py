@@ -42,8 +42,8 @@ def test_an_endpoint_that_wants_a_key_is_shut_and_opened_without_a_restart(
     yard.kill("control")
     yard.kill("gateway")
     eventually(lambda: predict(yard, headers=key) == 200)
-    eventually(lambda: owner.access.keys()[0]["last_used_at"] is not None)
-    owner.access.delete_key(owner.access.keys()[0]["id"])
+    eventually(lambda: owner.access.keys()[0].last_used_at is not None)
+    owner.access.delete_key(owner.access.keys()[0].id)
     eventually(lambda: predict(yard, headers=key) == 401)
     path.write_text("- name: iris\n  model: iris.joblib\n  access: public\n")
     outcome = owner.deploy(path).outcomes[0]

@@ -160,10 +160,8 @@ def test_an_app_behind_a_login_lives_through_an_update(
     assert yard.command("deploy", str(path)).returncode == 0
     stopped = eventually(lambda: stopped_page(browser))
     assert "board is stopped" in stopped
-    session = next(
-        one for one in yard.client().access.sessions() if one["host"] is None and one["user"] == "ann@example.org"
-    )
-    yard.client().access.end_session(session["id"])
+    session = next(one for one in yard.client().access.sessions() if one.host is None and one.user == "ann@example.org")
+    yard.client().access.end_session(session.id)
     eventually(lambda: "Sign in" in browser.follow(f"http://{HOST}:{browser.port}/").text)
     browser.close()
     stranger.close()

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from enum import StrEnum
 from typing import Annotated
 
@@ -25,6 +25,7 @@ from modelyard.domain.audit import TEXT_LENGTH_MAX, Audited
 from modelyard.errors import ModelyardError
 from modelyard.protocol.browsers import SAFE_METHODS
 from modelyard.protocol.routes import API
+from modelyard.protocol.views_of_access import AuditedView, AuditView
 
 PAGE_MAX = 10_000
 EXPORTED_AT_ONCE = 1000
@@ -111,22 +112,6 @@ def note(yard: Yard, entry: Audited) -> None:
 class ExportForm(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
-
-
-@dataclass(frozen=True, slots=True)
-class AuditedView:
-    number: int
-    at: str
-    principal: str
-    action: str
-    outcome: str
-    address: str
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class AuditView:
-    entries: list[AuditedView]
 
 
 def routes(yard: Yard) -> APIRouter:

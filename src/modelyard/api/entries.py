@@ -4,7 +4,6 @@ it is traded for there."""
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from modelyard.api.access import client_address, digest_of
 from modelyard.api.audit import about
 from modelyard.api.hosts import place_at
 from modelyard.api.permissions import current, guarded
-from modelyard.api.sessions import AGENT_LENGTH_MAX, OpenedView, own_session
+from modelyard.api.sessions import AGENT_LENGTH_MAX, own_session
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.hosts import HOST_LENGTH_MAX
@@ -23,6 +22,7 @@ from modelyard.domain.users import EntryCode, Session
 from modelyard.errors import Forbidden, NotFound, Unauthorized
 from modelyard.protocol.browsers import cookie_of, own_origin
 from modelyard.protocol.routes import APP_COOKIE, ENTRY_COOKIE, SECURE_APP_COOKIE
+from modelyard.protocol.views_of_access import EntryView, OpenedView
 
 CODE_SECONDS = 60.0
 
@@ -40,12 +40,6 @@ class Code(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     code: Annotated[str, Field(max_length=128)]
-
-
-@dataclass(frozen=True, slots=True)
-class EntryView:
-    code: str
-    expires_at: str
 
 
 def routes(yard: Yard) -> APIRouter:

@@ -1,34 +1,19 @@
 """Groups: people who are granted the same. For admins."""
 
-from dataclasses import dataclass
-
 from fastapi import APIRouter
 
 from modelyard.api.audit import about
 from modelyard.api.permissions import guarded
-from modelyard.api.sessions import GrantView
 from modelyard.api.users import DeletedView, Grants, Strict
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.users import Group, grant_document
+from modelyard.protocol.views_of_access import GrantView, GroupsView, GroupView
 
 
 class GroupWish(Strict):
     grants: Grants | None = None
     """None leaves them as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupView:
-    name: str
-    created_at: str
-    grants: list[GrantView]
-    members: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupsView:
-    groups: list[GroupView]
 
 
 def routes(yard: Yard) -> APIRouter:

@@ -1,7 +1,6 @@
 """Keys of programs: made within what one has oneself, shown once, known by their hash."""
 
 import secrets
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -10,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.api.access import digest_of
 from modelyard.api.audit import about
 from modelyard.api.permissions import current, guarded
-from modelyard.api.sessions import GrantView
 from modelyard.api.users import Grants
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -18,6 +16,7 @@ from modelyard.domain.access import Principal, PrincipalKind, Role, allows, with
 from modelyard.domain.tokens import Prefix
 from modelyard.domain.users import NAME_LENGTH_MAX, ApiKey, grant_document
 from modelyard.errors import Forbidden, NotFound
+from modelyard.protocol.views_of_access import GrantView, KeysView, KeyView
 
 SECONDS_MAX = 10 * 365 * 86400.0
 
@@ -28,24 +27,6 @@ class NewKey(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
     grants: Annotated[Grants, Field(min_length=1)]
     expires_in_seconds: Annotated[float | None, Field(gt=0, le=SECONDS_MAX)] = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeyView:
-    id: str
-    name: str
-    owner: str | None
-    grants: list[GrantView]
-    created_at: str
-    expires_at: str | None
-    last_used_at: str | None
-    key: str | None = None
-    """Shown this once."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeysView:
-    keys: list[KeyView]
 
 
 def routes(yard: Yard) -> APIRouter:

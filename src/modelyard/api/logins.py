@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -15,7 +15,7 @@ from modelyard.api.audit import note
 from modelyard.api.oidc import Attempt, OidcClient, new_attempt
 from modelyard.api.permissions import current, guarded
 from modelyard.api.providers import callback_of
-from modelyard.api.sessions import OpenedView, Throttle, begin_session, find_user, own_session_id
+from modelyard.api.sessions import Throttle, begin_session, find_user, own_session_id
 from modelyard.api.yard import Yard
 from modelyard.domain.access import PrincipalKind
 from modelyard.domain.audit import TEXT_LENGTH_MAX, Audited
@@ -24,6 +24,13 @@ from modelyard.domain.users import User
 from modelyard.errors import ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import CONSOLE, NEXT_LENGTH_MAX
+from modelyard.protocol.views_of_access import (
+    BegunView,
+    ButtonsView,
+    ButtonView,
+    SignedInView,
+    SignedOutView,
+)
 
 ATTEMPT_SECONDS = 600.0
 """How long somebody may take to sign in at the provider."""
@@ -47,37 +54,6 @@ class Finish(Strict):
     binding: Annotated[str, Field(max_length=256)]
     issuer: Annotated[str | None, Field(max_length=TEXT_LENGTH_MAX)] = None
     """What the provider said of itself beside the code (RFC 9207)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ButtonView:
-    name: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class ButtonsView:
-    providers: list[ButtonView]
-
-
-@dataclass(frozen=True, slots=True)
-class BegunView:
-    url: str
-    """Where the browser is sent."""
-    binding: str
-    """What only this browser may have: without it the login does not end here."""
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class SignedInView(OpenedView):
-    next: str = CONSOLE
-
-
-@dataclass(frozen=True, slots=True)
-class SignedOutView:
-    url: str | None
-    """Where the browser goes to sign out there too; None where it need not."""
 
 
 def routes(yard: Yard) -> APIRouter:

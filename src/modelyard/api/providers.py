@@ -1,6 +1,5 @@
 """OpenID providers: which there are. For admins; how somebody comes in by one of them is `logins`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -8,7 +7,6 @@ from pydantic import BaseModel, ConfigDict
 
 from modelyard.api.oidc import OidcClient
 from modelyard.api.permissions import guarded
-from modelyard.api.sessions import GrantView
 from modelyard.api.users import Grants
 from modelyard.api.yard import Yard
 from modelyard.domain.providers import Provider, check_provider
@@ -16,6 +14,7 @@ from modelyard.domain.users import grant_document
 from modelyard.errors import NotFound
 from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import CONSOLE
+from modelyard.protocol.views_of_access import CheckedView, GrantView, ProvidersView, ProviderView
 
 
 class Strict(BaseModel):
@@ -36,36 +35,6 @@ class ProviderWish(Strict):
     """Group there -> group here."""
     trusts_emails: bool = False
     signs_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderView:
-    name: str
-    issuer: str
-    client_id: str
-    client_secret: str | None
-    label: str
-    scopes: list[str]
-    admits: list[str]
-    grants: list[GrantView]
-    groups_claim: str
-    groups: dict[str, str]
-    trusts_emails: bool
-    signs_out: bool
-    callback: str
-    """To be named to the provider as the place that it may send browsers back to."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProvidersView:
-    providers: list[ProviderView]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedView:
-    name: str
-    authorization_endpoint: str
-    sentence: str
 
 
 def routes(yard: Yard) -> APIRouter:

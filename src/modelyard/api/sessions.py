@@ -29,6 +29,7 @@ from modelyard.domain.users import Session, User, grant_document
 from modelyard.errors import Forbidden, NotFound, QueueFull, Unauthorized
 from modelyard.protocol.browsers import own_origin, presented_session
 from modelyard.protocol.routes import CONSOLE
+from modelyard.protocol.views_of_access import GrantView, MeView, OpenedView, SessionsView, SessionView
 
 LINK_SECONDS = 60.0
 SESSION_SECONDS = 12 * 3600.0
@@ -63,50 +64,6 @@ class PasswordChange(BaseModel):
 class LinkView:
     url: str
     expires_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedView:
-    session: str
-    """The cookie's value; it is shown this once."""
-    expires_at: str
-    seconds: float
-    must_change_password: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SessionView:
-    id: str
-    user: str | None
-    created_at: str
-    expires_at: str
-    address: str
-    agent: str
-    host: str | None
-    """The one host where it counts, an app's or a site's; null is the yard's own."""
-    own: bool
-    """Whether this is the session that asks."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionsView:
-    sessions: list[SessionView]
-
-
-@dataclass(frozen=True, slots=True)
-class GrantView:
-    role: str
-    project: str | None
-    resource: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class MeView:
-    kind: str
-    id: str
-    groups: list[str]
-    grants: list[GrantView]
-    must_change_password: bool
 
 
 def routes(yard: Yard) -> APIRouter:

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.api.audit import about
 from modelyard.api.passwords import hash_password, temporary_password
 from modelyard.api.permissions import guarded
-from modelyard.api.sessions import GrantView
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import EMAIL_LENGTH_MAX, Grant, check_email, check_grant
 from modelyard.domain.users import GRANTS_MAX, NAME_LENGTH_MAX, User, grant_document
+from modelyard.protocol.views_of_access import GrantView, UsersView, UserView
 
 
 class Strict(BaseModel):
@@ -45,29 +45,6 @@ class UserChange(Strict):
     name: Annotated[str | None, Field(max_length=NAME_LENGTH_MAX)] = None
     disabled: bool | None = None
     grants: Grants | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UserView:
-    email: str
-    name: str
-    created_at: str
-    grants: list[GrantView]
-    groups: list[str]
-    disabled: bool
-    must_change_password: bool
-    has_password: bool
-    issuer: str | None
-    last_login_at: str | None
-    locked_until: str | None
-    """Until when wrong passwords keep the account shut."""
-    temporary_password: str | None = None
-    """Shown this once, to be handed on; it must be changed at the first login."""
-
-
-@dataclass(frozen=True, slots=True)
-class UsersView:
-    users: list[UserView]
 
 
 @dataclass(frozen=True, slots=True)

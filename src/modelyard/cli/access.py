@@ -1,19 +1,20 @@
 """People, groups, keys, sessions, the audit log."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelyard.cli.output import Format, Output, remark, say, say_json, say_table
+from modelyard.cli.output import Format, Output, remark, say, say_json, say_table, say_told
 from modelyard.cli.session import open_client
 from modelyard.cli.times import age
 from modelyard.domain.quantities import duration_seconds
 from modelyard.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from modelyard.sdk.access import GrantView, UserView
+    from modelyard.protocol.views_of_access import GrantView, UserView
 
 users = typer.Typer(name="users", help="People: who they are and what they may do.", no_args_is_help=True)
 groups = typer.Typer(name="groups", help="People who may do the same.", no_args_is_help=True)
@@ -46,10 +47,7 @@ def list_users(output: Output = Format.PRETTY) -> None:
     elif not found:
         say("no users yet; `modelyard users add EMAIL --role viewer` adds one")
     else:
-        rows = [
-            (one["email"], _state(one), grants_text(one["grants"]), ", ".join(one["groups"]), _seen(one))
-            for one in found
-        ]
+        rows = [(one.email, _state(one), grants_text(one.grants), ", ".join(one.groups), _seen(one)) for one in found]
         say_table(("user", "state", "grants", "groups", "last login"), rows)
 
 
@@ -63,7 +61,7 @@ def add_user(
     """Add somebody, with a temporary password that is shown once and must be changed at the first login."""
     with open_client() as client:
         view = client.access.add_user(email, name=name, grants=read_roles(role))
-    _tell_password(view, f"added {view['email']}", output)
+    _tell_password(view, f"added {view.email}", output)
 
 
 @users.command(name="reset")
@@ -71,7 +69,7 @@ def reset_password(email: Email, output: Output = Format.PRETTY) -> None:
     """Give somebody a new temporary password; they are signed out everywhere."""
     with open_client() as client:
         view = client.access.reset_password(email)
-    _tell_password(view, f"reset the password of {view['email']}", output)
+    _tell_password(view, f"reset the password of {view.email}", output)
 
 
 @users.command(name="grant")
@@ -79,9 +77,9 @@ def grant(email: Email, role: Roles = None, output: Output = Format.PRETTY) -> N
     """Give somebody roles beside those they have."""
     wanted = read_roles(role)
     with open_client() as client:
-        has = [dict(one) for one in client.access.user(email)["grants"]]
+        has = [asdict(one) for one in client.access.user(email).grants]
         view = client.access.change_user(email, grants=[*has, *(one for one in wanted if one not in has)])
-    _tell(view, f"{view['email']} is {grants_text(view['grants'])}", output)
+    _tell(view, f"{view.email} is {grants_text(view.grants)}", output)
 
 
 @users.command(name="revoke")
@@ -89,14 +87,12 @@ def revoke(email: Email, role: Roles = None, output: Output = Format.PRETTY) -> 
     """Take roles away from somebody."""
     gone = read_roles(role)
     with open_client() as client:
-        has = [dict(one) for one in client.access.user(email)["grants"]]
-        missing = [one for one in gone if one not in has]
+        has = [asdict(one) for one in client.access.user(email).grants]
+        missing = [word for word, one in zip(role or (), gone, strict=True) if one not in has]
         if missing:
-            raise InvalidValue(
-                f"cannot take {_one_grant(missing[0])} from {email}: they do not have it", "`modelyard users list`"
-            )
+            raise InvalidValue(f"cannot take {missing[0]} from {email}: they do not have it", "`modelyard users list`")
         view = client.access.change_user(email, grants=[one for one in has if one not in gone])
-    _tell(view, f"{view['email']} is {grants_text(view['grants']) or 'nothing any more'}", output)
+    _tell(view, f"{view.email} is {grants_text(view.grants) or 'nothing any more'}", output)
 
 
 @users.command(name="disable")
@@ -104,7 +100,7 @@ def disable(email: Email, output: Output = Format.PRETTY) -> None:
     """Shut somebody out: sessions end, keys fall silent."""
     with open_client() as client:
         view = client.access.change_user(email, disabled=True)
-    _tell(view, f"disabled {view['email']}", output)
+    _tell(view, f"disabled {view.email}", output)
 
 
 @users.command(name="enable")
@@ -112,7 +108,7 @@ def enable(email: Email, output: Output = Format.PRETTY) -> None:
     """Let somebody in again who was disabled."""
     with open_client() as client:
         view = client.access.change_user(email, disabled=False)
-    _tell(view, f"enabled {view['email']}", output)
+    _tell(view, f"enabled {view.email}", output)
 
 
 @users.command(name="remove")
@@ -133,7 +129,7 @@ def list_groups(output: Output = Format.PRETTY) -> None:
     elif not found:
         say("no groups yet; `modelyard groups put NAME` makes one")
     else:
-        rows = [(one["name"], grants_text(one["grants"]), ", ".join(one["members"])) for one in found]
+        rows = [(one.name, grants_text(one.grants), ", ".join(one.members)) for one in found]
         say_table(("group", "grants", "members"), rows)
 
 
@@ -142,7 +138,7 @@ def put_group(group: Group, role: Roles = None, output: Output = Format.PRETTY) 
     """Make a group; with roles, it has these and no others."""
     with open_client() as client:
         view = client.access.put_group(group, read_roles(role) if role is not None else None)
-    _tell(view, f"group {view['name']} is {grants_text(view['grants']) or 'granted nothing'}", output)
+    _tell(view, f"group {view.name} is {grants_text(view.grants) or 'granted nothing'}", output)
 
 
 @groups.command(name="add")
@@ -150,7 +146,7 @@ def add_member(group: Group, email: Email, output: Output = Format.PRETTY) -> No
     """Take somebody into a group."""
     with open_client() as client:
         view = client.access.put_member(group, email, member=True)
-    _tell(view, f"{email} is in {view['name']}", output)
+    _tell(view, f"{email} is in {view.name}", output)
 
 
 @groups.command(name="drop")
@@ -158,7 +154,7 @@ def drop_member(group: Group, email: Email, output: Output = Format.PRETTY) -> N
     """Take somebody out of a group."""
     with open_client() as client:
         view = client.access.put_member(group, email, member=False)
-    _tell(view, f"{email} is not in {view['name']} any more", output)
+    _tell(view, f"{email} is not in {view.name} any more", output)
 
 
 @groups.command(name="remove")
@@ -181,12 +177,12 @@ def list_keys(output: Output = Format.PRETTY) -> None:
     else:
         rows = [
             (
-                one["id"],
-                one["name"],
-                one["owner"] or "owner",
-                grants_text(one["grants"]),
-                one["expires_at"],
-                age(one["last_used_at"]) if one["last_used_at"] else None,
+                one.id,
+                one.name,
+                one.owner or "owner",
+                grants_text(one.grants),
+                one.expires_at,
+                age(one.last_used_at) if one.last_used_at else None,
             )
             for one in found
         ]
@@ -209,8 +205,8 @@ def add_key(
     if output is Format.JSON:
         say_json(view)
         return
-    remark(f"key {view['id']} ({view['name']}) is {grants_text(view['grants'])}; it is shown this once:")
-    say(str(view.get("key")))
+    remark(f"key {view.id} ({view.name}) is {grants_text(view.grants)}; it is shown this once:")
+    say(str(view.key))
 
 
 @keys.command(name="delete")
@@ -220,7 +216,7 @@ def delete_key(
     """Delete a key; it opens nothing any more."""
     with open_client() as client:
         view = client.access.delete_key(key)
-    _tell(view, f"deleted key {view['id']} ({view['name']})", output)
+    _tell(view, f"deleted key {view.id} ({view.name})", output)
 
 
 @sessions.command(name="list")
@@ -234,8 +230,7 @@ def list_sessions(output: Output = Format.PRETTY) -> None:
         say("nobody is signed in")
     else:
         rows = [
-            (one["id"], one["user"] or "owner", age(one["created_at"]), one["expires_at"], one["address"], one["agent"])
-            for one in found
+            (one.id, one.user or "owner", age(one.created_at), one.expires_at, one.address, one.agent) for one in found
         ]
         say_table(("session", "user", "since", "until", "address", "browser"), rows)
 
@@ -248,7 +243,7 @@ def end_session(
     """Sign a browser out."""
     with open_client() as client:
         view = client.access.end_session(session)
-    _tell(view, f"ended session {view['id']} of {view['user'] or 'the owner'}", output)
+    _tell(view, f"ended session {view.id} of {view.user or 'the owner'}", output)
 
 
 def audit(
@@ -268,7 +263,7 @@ def audit(
     if output is Format.JSON:
         say_json({"entries": found})
     else:
-        rows = [(one["at"], one["principal"], one["action"], one["outcome"], one["address"]) for one in found]
+        rows = [(one.at, one.principal, one.action, one.outcome, one.address) for one in found]
         say_table(("when", "who", "what", "outcome", "address"), rows)
 
 
@@ -282,33 +277,34 @@ def grants_text(grants: "Sequence[GrantView]") -> str:
     return ", ".join(_one_grant(one) for one in grants)
 
 
-def _one_grant(grant: Any) -> str:
-    where = grant["resource"] or grant["project"]
-    return f"{grant['role']}:{where}" if where else str(grant["role"])
+def _one_grant(grant: "GrantView") -> str:
+    where = grant.resource or grant.project
+    return f"{grant.role}:{where}" if where else grant.role
 
 
 def _state(user: "UserView") -> str:
-    if user["disabled"]:
+    if user.disabled:
         return "disabled"
-    if user["locked_until"]:
-        return f"locked until {user['locked_until']}"
-    return "temporary password" if user["must_change_password"] else "active"
+    if user.locked_until:
+        return f"locked until {user.locked_until}"
+    return "temporary password" if user.must_change_password else "active"
 
 
 def _seen(user: "UserView") -> str | None:
-    return age(user["last_login_at"]) if user["last_login_at"] else None
+    return age(user.last_login_at) if user.last_login_at else None
 
 
 def _tell(view: Any, sentence: str, output: Format) -> None:
-    say_json({**view, "sentence": sentence}) if output is Format.JSON else say(sentence)
+    """`view` is one of the interface's, or what stands for one that is gone."""
+    say_told(view, sentence) if output is Format.JSON else say(sentence)
 
 
 def _tell_password(view: "UserView", sentence: str, output: Format) -> None:
     if output is Format.JSON:
-        say_json({**view, "sentence": sentence})
+        say_told(view, sentence)
         return
     remark(f"{sentence}; the temporary password is shown this once and must be changed at the first login:")
-    say(str(view.get("temporary_password")))
+    say(str(view.temporary_password))
 
 
 def add_to(app: typer.Typer) -> None:

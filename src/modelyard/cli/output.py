@@ -35,6 +35,11 @@ def say_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_fields))
 
 
+def say_told(view: Any, sentence: str) -> None:
+    """A view, and beside its fields what was done."""
+    say_json({**(_fields(view) if dataclasses.is_dataclass(view) else view), "sentence": sentence})
+
+
 def _fields(view: Any) -> dict[str, Any]:
     """Raises TypeError for what is no dataclass, as `json` wants it."""
     return {field.name: getattr(view, field.name) for field in dataclasses.fields(view)}

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli.access import grants_text, read_roles
-from modelyard.cli.output import Format, Output, say, say_json, say_table
+from modelyard.cli.output import Format, Output, say, say_json, say_table, say_told
 from modelyard.cli.session import open_client
 from modelyard.errors import InvalidValue
 
@@ -37,7 +37,7 @@ def list_providers(output: Output = Format.PRETTY) -> None:
     elif not found:
         say("no providers yet; `modelyard providers put NAME --issuer URL --client-id ID` adds one")
     else:
-        rows = [(one["name"], one["issuer"], _admitted(one["admits"]), one["callback"]) for one in found]
+        rows = [(one.name, one.issuer, _admitted(one.admits), one.callback) for one in found]
         say_table(("provider", "issuer", "admits", "callback"), rows)
 
 
@@ -73,12 +73,12 @@ def put_provider(
             trusts_emails=trust_emails,
             signs_out=sign_out,
         )
-    granted = f"; who comes first is {grants_text(view['grants'])}" if view["grants"] else ""
-    sentence = f"{view['name']} admits {_admitted(view['admits'])}{granted}"
+    granted = f"; who comes first is {grants_text(view.grants)}" if view.grants else ""
+    sentence = f"{view.name} admits {_admitted(view.admits)}{granted}"
     if output is Format.JSON:
-        say_json({**view, "sentence": sentence})
+        say_told(view, sentence)
     else:
-        say(f"{sentence}\nname this callback to it: {view['callback']}")
+        say(f"{sentence}\nname this callback to it: {view.callback}")
 
 
 @providers.command(name="check")
@@ -86,7 +86,7 @@ def check_provider(name: Name, output: Output = Format.PRETTY) -> None:
     """Ask a provider what it publishes of itself."""
     with open_client() as client:
         view = client.access.check_provider(name)
-    say_json(view) if output is Format.JSON else say(view["sentence"])
+    say_json(view) if output is Format.JSON else say(view.sentence)
 
 
 @providers.command(name="remove")
@@ -94,8 +94,8 @@ def remove_provider(name: Name, output: Output = Format.PRETTY) -> None:
     """Let nobody sign in by it any more; sessions that there are go on."""
     with open_client() as client:
         view = client.access.remove_provider(name)
-    sentence = f"removed {view['name']}"
-    say_json({**view, "sentence": sentence}) if output is Format.JSON else say(sentence)
+    sentence = f"removed {view.name}"
+    say_told(view, sentence) if output is Format.JSON else say(sentence)
 
 
 def _admitted(words: list[str]) -> str:

@@ -16,7 +16,7 @@ def audit(client: Client, visit: Visit) -> dict[str, Any]:
     entries = client.access.audit(
         text, since=since, before=int(before) if before.isascii() and before.isdecimal() else None, limit=ENTRIES_SHOWN
     )
-    later = {"q": text, "since": since, "before": str(entries[-1]["number"])} if len(entries) == ENTRIES_SHOWN else None
+    later = {"q": text, "since": since, "before": str(entries[-1].number)} if len(entries) == ENTRIES_SHOWN else None
     narrowed = {name: value for name, value in (("text", text), ("since", since)) if value}
     words = [*map(shlex.quote, filter(None, [text])), *(("--since", shlex.quote(since)) if since else ())]
     return {

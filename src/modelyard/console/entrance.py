@@ -46,7 +46,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         except ModelyardError as error:
             status = 404 if isinstance(error, NotFound) else 400
             return render("missing.html", {"message": error.message, "hint": error.hint}, status)
-        back = urlencode({"code": entry["code"], "next": next_of(asked["next"])})
+        back = urlencode({"code": entry.code, "next": next_of(asked["next"])})
         return pass_on(f"{_at(request, asked['host'])}{ENTRANCE}/enter?{back}", asked["host"])
 
     async def enter(request: Request) -> Response:
@@ -59,7 +59,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             return RedirectResponse(next_of(request.query_params.get("next", "")), 303, headers=HEADERS)
         target = f"{ENTRANCE}/entered?{urlencode({'next': next_of(request.query_params.get('next', ''))})}"
         response = RedirectResponse(target, 303, headers=HEADERS)
-        set_cookie(request, response, APP_COOKIE, opened["session"], opened["seconds"], lax=True)
+        set_cookie(request, response, APP_COOKIE, opened.session, opened.seconds, lax=True)
         response.delete_cookie(ENTRY_COOKIE, path=f"{ENTRANCE}/", secure=is_secure(request), httponly=True)
         return response
 

@@ -27,9 +27,9 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             begun = await ask(request, yard(), lambda client: client.access.begin_login(provider, target))
         except ModelyardError as error:
             return await login_page(request, yard(), target, f"{error.message}. {error.hint or ''}")
-        response = RedirectResponse(begun["url"], 303, headers=HEADERS)
+        response = RedirectResponse(begun.url, 303, headers=HEADERS)
         # Lax: the provider sends the browser back, which is another site's doing.
-        set_cookie(request, response, COOKIE, begun["binding"], begun["seconds"], lax=True)
+        set_cookie(request, response, COOKIE, begun.binding, begun.seconds, lax=True)
         return response
 
     async def callback(request: Request) -> Response:
@@ -46,8 +46,8 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             opened = await ask(request, yard(), lambda client: client.access.finish_login(provider, **answer))
         except ModelyardError as error:
             return await login_page(request, yard(), CONSOLE, f"{error.message}. {error.hint or ''}")
-        target = next_page(opened["next"])
-        target = password_page(target) if opened["must_change_password"] else target
+        target = next_page(opened.next)
+        target = password_page(target) if opened.must_change_password else target
         # Not a redirect: the browser would take it for the provider's doing still, and keep the session's cookie back.
         response = with_session(request, go_on(target), opened)
         drop_cookie(request, response, COOKIE)

@@ -42,7 +42,7 @@ from modelyard.console.asking import HEADERS, ask, has_session, page_text, read_
 from modelyard.console.visits import Action, Page, Visit
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
 from modelyard.protocol.routes import CONSOLE
-from modelyard.sdk.access import MeView
+from modelyard.protocol.views_of_access import MeView
 from modelyard.sdk.client import Client
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ async def _page(
         return await sessions.login_page(request, yard, target, "This browser's session is over.")
     except Forbidden as error:
         me = await ask(request, yard, lambda client: client.access.me())
-        return _to_password(target) if me["must_change_password"] else _not_for(me, error)
+        return _to_password(target) if me.must_change_password else _not_for(me, error)
     except ModelyardError as error:
         return _instead(error, 404 if isinstance(error, NotFound) else 400)
 
@@ -153,10 +153,10 @@ def _to_password(target: str) -> Response:
 
 def _frame(me: MeView, page: Page) -> dict[str, Any]:
     """What stands around every page: who is here, what they may do anywhere, which part of the console it is."""
-    everywhere = {one["role"] for one in me["grants"] if not (one["project"] or one["resource"])}
-    anywhere = {one["role"] for one in me["grants"]}
+    everywhere = {one.role for one in me.grants if not (one.project or one.resource)}
+    anywhere = {one.role for one in me.grants}
     return {
-        "who": me["id"] or "the owner",
+        "who": me.id or "the owner",
         "is_admin": "admin" in everywhere,
         "is_deployer": bool(anywhere & {"admin", "deployer"}),
         "part": page.path.split("/")[1] if page.path else "",

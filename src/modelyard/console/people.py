@@ -1,12 +1,12 @@
 """Users, groups, keys and sessions: who may do what."""
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from modelyard.console.visits import Answer, Page, Visit
 from modelyard.domain.access import ROLES
 from modelyard.domain.quantities import duration_seconds
+from modelyard.protocol.views_of_access import GrantView
 from modelyard.sdk.access import read_grant
 from modelyard.sdk.client import Client
 
@@ -20,7 +20,7 @@ def user_page(client: Client, visit: Visit) -> dict[str, Any]:
     return {
         "user": client.access.user(email),
         "groups": client.access.groups(),
-        "sessions": [one for one in client.access.sessions() if one["user"] == email],
+        "sessions": [one for one in client.access.sessions() if one.user == email],
         "roles": ROLES,
         "grant": grant_text,
     }
@@ -103,10 +103,10 @@ def end_session(client: Client, visit: Visit) -> Answer:
     return "/sessions"
 
 
-def grant_text(grant: Mapping[str, Any]) -> str:
+def grant_text(grant: GrantView) -> str:
     """`viewer`, `deployer:shop`, `caller:endpoint/price`."""
-    where = grant["resource"] or grant["project"]
-    return f"{grant['role']}:{where}" if where else str(grant["role"])
+    where = grant.resource or grant.project
+    return f"{grant.role}:{where}" if where else grant.role
 
 
 def typed_grants(visit: Visit) -> list[dict[str, str | None]]:

@@ -13,7 +13,7 @@ from modelyard.errors import ModelyardError, Unauthorized
 from modelyard.protocol.routes import CONSOLE, LOGIN, MLFLOW, NEXT_LENGTH_MAX, SESSION_COOKIE
 
 if TYPE_CHECKING:
-    from modelyard.sdk.access import OpenedView
+    from modelyard.protocol.views_of_access import OpenedView
     from modelyard.sdk.in_process import InProcess
 
 PASSWORD = f"{CONSOLE}/password"
@@ -36,7 +36,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         except ModelyardError as error:
             reason = f"{error.message}. {error.hint or ''}"
             return await login_page(request, yard(), target, reason, form.get("email", ""))
-        return _let_in(request, opened, password_page(target) if opened["must_change_password"] else target)
+        return _let_in(request, opened, password_page(target) if opened.must_change_password else target)
 
     async def password(request: Request) -> Response:
         if request.method != "POST":
@@ -126,7 +126,7 @@ def go_on(url: str) -> Response:
 
 
 def with_session(request: Request, response: Response, opened: "OpenedView") -> Response:
-    set_cookie(request, response, SESSION_COOKIE, opened["session"], opened["seconds"])
+    set_cookie(request, response, SESSION_COOKIE, opened.session, opened.seconds)
     return response
 
 

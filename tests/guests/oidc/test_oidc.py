@@ -137,7 +137,7 @@ def test_somebody_signs_in_and_is_in_the_groups_that_the_provider_names_until_th
     assert page.status_code == 200, page.text
     assert str(page.url) == f"{yard.url}/console/models"
     ada = yard.client().access.user("ada@example.org")
-    assert (ada["issuer"], ada["groups"], ada["has_password"]) == (provider, ["people"], False)
+    assert (ada.issuer, ada.groups, ada.has_password) == (provider, ["people"], False)
     used = next(one for one in browser.seen if "/callback?" in one)
     replayed = browser.open(used)
     assert replayed.status_code == 401
@@ -164,7 +164,7 @@ def test_an_address_that_the_provider_has_not_verified_opens_nothing(
     page = sign_in(browser, yard, "mallory")
     assert page.status_code == 401
     assert "has not verified" in page.text
-    assert "mallory@example.org" not in [one["email"] for one in yard.client().access.users()]
+    assert "mallory@example.org" not in [one.email for one in yard.client().access.users()]
     assert "sign in by staff" in yard.command("audit", "mallory").stdout
     assert "the secret of the client" not in yard.log("control") + yard.log("gateway")
 
