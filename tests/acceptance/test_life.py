@@ -12,6 +12,9 @@ from tests.acceptance.yard import Yard, eventually
 
 pytestmark = pytest.mark.acceptance
 
+BOUND = 4.0
+TRIES_MAX = 4
+
 
 def test_down_leaves_no_process(yard: Yard, project: Callable[..., Path], iris_model: Path) -> None:
     path = project("- name: iris\n  model: iris.joblib\n")
@@ -54,13 +57,20 @@ def test_a_second_up_in_the_same_home_is_refused_with_the_address_of_the_first(y
     assert yard.client().status()["url"] == yard.url
 
 
-def test_up_takes_a_deploy_within_three_seconds(tmp_path_factory: pytest.TempPathFactory, yard: Yard) -> None:
-    took: list[float] = []
-    # Three seconds are promised on a machine that does nothing else; a shared one gets twice that, and three tries.
-    while len(took) < 3 and min(took, default=6.0) >= 6.0:
+def test_up_takes_less_than_four_times_what_importing_its_largest_process_takes(yard: Yard) -> None:
+    """On a machine that does nothing else that is one second, and `up` less than two."""
+    ratios: list[float] = []
+    while len(ratios) < TRIES_MAX and min(ratios, default=BOUND) >= BOUND:
         assert yard.down() == 0
-        began = time.monotonic()
-        yard.up()
+        imported = _seconds(
+            lambda: subprocess.run([sys.executable, "-c", "import modelyard.processes.control"], check=True)
+        )
+        ratios.append(_seconds(yard.up) / imported)
         assert yard.client().endpoints() == []
-        took.append(time.monotonic() - began)
-    assert min(took) < 6.0
+    assert min(ratios) < BOUND, ratios
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    began = time.monotonic()
+    step()
+    return time.monotonic() - began

@@ -33,8 +33,9 @@ from modelyard.cli import (
     tunings,
     yard,
 )
-from modelyard.cli.output import say_error
+from modelyard.cli.output import say, say_error
 from modelyard.errors import ModelyardError
+from modelyard.version import VERSION
 
 FAILED = 1
 INTERRUPTED = 130
@@ -78,10 +79,22 @@ for noun in (
     noun.add_to(app)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        say(VERSION)
+        raise typer.Exit
+
+
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     """Train, register, deploy and watch machine-learning models: one install, one file, one port."""
-    del debug  # read in `main`, where it is needed even when parsing failed
+    # The first is read in `main`, where it is needed even when parsing failed; the second ends before it comes here.
+    del debug, version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

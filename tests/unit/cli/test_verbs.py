@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelyard.version import VERSION
 from tests.unit.sdk.small_yard import SmallYard
 
 Run = Callable[..., int]
@@ -273,3 +274,8 @@ def test_doctor_finds_a_home_that_others_can_read(
     assert findings["key"]["verdict"] == "bad"
     assert findings["key"]["remedy"].startswith("chmod 600")
     assert findings["fork"]["verdict"] == "good"
+
+
+def test_the_version_is_said_by_the_option_as_by_the_verb(run: Run, capsys: Printed) -> None:
+    assert run("--version") == run("version") == 0
+    assert capsys.readouterr().out == f"{VERSION}\n" * 2

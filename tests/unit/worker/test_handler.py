@@ -93,7 +93,7 @@ def test_what_it_raises_is_told_with_the_frames_of_its_own() -> None:
     assert "in handler" in answer["stackTrace"][0]
 
 
-@pytest.mark.parametrize("busy", [lambda: time.sleep(10), lambda: [None for _ in iter(int, 1)]])
+@pytest.mark.parametrize("busy", [lambda: time.sleep(60), lambda: [None for _ in iter(int, 1)]])
 def test_one_that_takes_too_long_is_broken_off_even_where_it_catches_everything(busy: Any) -> None:
     def handler(*_: Any) -> str:
         try:
@@ -104,7 +104,7 @@ def test_one_that_takes_too_long_is_broken_off_even_where_it_catches_everything(
 
     began_at = time.monotonic()
     status, _, answer = invoke(handler)
-    assert time.monotonic() - began_at < 5
+    assert time.monotonic() - began_at < 30
     assert (status, answer["errorType"]) == (504, "Sandbox.Timedout")
     assert answer["errorMessage"] == "RequestId: r-1 Error: Task timed out after 0.20 seconds"
 
