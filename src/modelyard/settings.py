@@ -177,6 +177,11 @@ class Home:
         return self.root / "credentials.json"
 
     @property
+    def ports(self) -> Path:
+        """Which ports of their own apps, sites and gateways have, as the gateway last said it; JSON."""
+        return self.root / "ports.json"
+
+    @property
     def invocations(self) -> Path:
         """Bodies and results of queued invocations that are too long for the database; made with the first."""
         return self.root / "invocations"

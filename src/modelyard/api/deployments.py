@@ -1,6 +1,7 @@
 """A deploy: several resources at once, checked, packaged, and wished for in one transaction."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -13,7 +14,7 @@ from modelyard.api.asked import Asked
 from modelyard.api.audit import about
 from modelyard.api.environments import check_environment
 from modelyard.api.errors import SHAPE
-from modelyard.api.hosts import check_hosts_free
+from modelyard.api.hosts import Place, check_places_free, document_place
 from modelyard.api.kinds import check_resource
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.permissions import asked_by, check_role, guarded
@@ -41,6 +42,7 @@ from modelyard.errors import Conflict, InvalidValue, ModelyardError, NotFound
 from modelyard.packaging.model_folders import libraries_of
 from modelyard.packaging.package import build_package, read_document
 from modelyard.protocol.routes import RESERVED_NAMES
+from modelyard.store.ports import JsonObject
 
 _ADDRESSED = frozenset({ENDPOINT, *ANSWERS_AS_ENDPOINT})
 """Kinds whose names are the first part of a path: Cortex's clients post to `/NAME`."""
@@ -176,6 +178,8 @@ class AppWish(Strict):
     """Its main file: beside it, or at the root, the requirements are looked for."""
     python: str | None = None
     hosts: list[str] = []
+    port: int | None = None
+    """Where it is visited; `$PORT`, which its command listens on, is another."""
     sticky: bool = True
 
 
@@ -307,7 +311,17 @@ def _wanted(yard: Yard, deployment: Deployment) -> Wanted:
         check_guard(yard, one.name, one.spec.update_strategy, names)
     specs = {one.name: endpoint_spec(yard, one) for one in endpoints}
     access = {one.name: policy_from(one.access) for one in endpoints if one.access is not None}
+    check_places_free(yard, _places(deployment.project, specs, resources))
     return Wanted(specs, resources, access, from_file=deployment.from_file, prune=deployment.prune)
+
+
+def _places(
+    project: str, specs: Mapping[str, EndpointSpec], resources: Mapping[ResourceName, JsonObject]
+) -> list[Place]:
+    """Of those with an origin of their own."""
+    apps = [Place(APP, name, project, one.app.hosts, one.app.port) for name, one in specs.items() if one.app]
+    others = [document_place(one.kind, one.name, project, spec) for one, spec in resources.items()]
+    return [*apps, *filter(None, others)]
 
 
 def endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
@@ -350,8 +364,7 @@ def endpoint_spec(yard: Yard, resource: EndpointResource) -> EndpointSpec:
 
 
 def _app_spec(yard: Yard, resource: EndpointResource, app: AppWish, given: dict[str, Any]) -> EndpointSpec:
-    settings = check_app(AppSettings(tuple(app.hosts), app.sticky))
-    check_hosts_free(yard, APP, resource.name, settings.hosts)
+    settings = check_app(AppSettings(tuple(app.hosts), app.sticky, app.port))
     started = app.model_dump(include={"command", "environment", "health", "path", "python"})
     package = build_package(yard.artifacts, predictor=None, code_tree=resource.code, model_tree=None, app=started)
     return EndpointSpec(package=package, app=settings, **given, **_replicas(resource.spec))

@@ -8,11 +8,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from modelyard.api.hosts import Place, check_places_free
 from modelyard.api.masked import masked
 from modelyard.api.moments import moment
 from modelyard.api.outcomes import OutcomeView, outcome_view
 from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
 from modelyard.api.permissions import asked_by, guarded, sees
+from modelyard.api.ports import OwnPorts, own_ports
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
 from modelyard.api.rollouts import RolloutView, rollout_view, shadow_view
 from modelyard.api.schemas import body_type, description_of, example_body, openapi_of
@@ -21,6 +23,7 @@ from modelyard.api.splitters import check_not_split
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.access import policy_document
+from modelyard.domain.apps import KIND as APP
 from modelyard.domain.deployments import Change, Outcome, previous_ready
 from modelyard.domain.endpoints import (
     BY_LENGTH_MAX,
@@ -31,7 +34,6 @@ from modelyard.domain.endpoints import (
     ReplicaStatus,
     told_of,
 )
-from modelyard.domain.hosts import own_address
 from modelyard.domain.idleness import Requests, expires_at
 from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
@@ -145,6 +147,8 @@ def endpoint_view(
     now: float,
     secrets: Sequence[Secret] = (),
     requests: Requests | None = None,
+    *,
+    ports: OwnPorts,
 ) -> EndpointView:
     """The wish and what was last seen of it, as one. `origin` is where the client reached the yard."""
     wished = endpoint.wished
@@ -168,13 +172,13 @@ def endpoint_view(
         updated_at=iso(max(seen.updated_at if seen else 0.0, wished.created_at)),
         last_request_at=None if requests.last_at is None else iso(requests.last_at),
         expires_at=None if expiry is None else iso(expiry),
-        url=_url(origin, endpoint),
+        url=_url(origin, endpoint, ports),
         is_function=endpoint.wished.spec.function is not None,
         is_queued=_is_queued(endpoint.wished.spec),
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(endpoint, one) for one in endpoint.versions],
-        notes=secret_notes(wished.spec, seen, secrets),
+        notes=[*secret_notes(wished.spec, seen, secrets), *_port_notes(endpoint, ports)],
         example=example_body(seen),
         content_type=body_type(seen),
         rollout=rollout_view(endpoint, now),
@@ -182,10 +186,15 @@ def endpoint_view(
     )
 
 
-def _url(origin: str, endpoint: Endpoint) -> str:
+def _port_notes(endpoint: Endpoint, ports: OwnPorts) -> list[str]:
+    app = endpoint.wished.spec.app
+    return ports.notes(app.port) if app is not None else []
+
+
+def _url(origin: str, endpoint: Endpoint, ports: OwnPorts) -> str:
     app = endpoint.wished.spec.app
     if app is not None:
-        return own_address(origin, endpoint.name, app.hosts)
+        return ports.address(origin, endpoint.name, app.hosts, app.port)
     if endpoint.wished.spec.function is not None:
         return f"{origin}{FUNCTIONS}{endpoint.name}"
     verb = ASYNC_INVOCATIONS if _is_queued(endpoint.wished.spec) else INVOCATIONS
@@ -251,6 +260,14 @@ def _wish(yard: Yard, outcome: Outcome) -> OutcomeView:
     return outcome_view(outcome)
 
 
+def _check_place(yard: Yard, endpoint: Endpoint, to: int | None) -> None:
+    """Raises Conflict where the version that is wished again had a place which is another's by now."""
+    target = endpoint.version(to) if to is not None else previous_ready(endpoint)
+    app = target.spec.app if target is not None else None
+    if app is not None:
+        check_places_free(yard, [Place(APP, endpoint.name, endpoint.project, app.hosts, app.port)])
+
+
 def routes(yard: Yard) -> APIRouter:
     router = guarded(yard, "endpoints")
 
@@ -260,7 +277,7 @@ def routes(yard: Yard) -> APIRouter:
         seen = yard.store.endpoints.statuses()
         origin = own_origin(request.headers)
         found = [one for one in yard.store.endpoints.select(project) if sees(one.kind, one.name, one.project)]
-        secrets, requests = yard.store.secrets.select(), yard.store.endpoints.requests()
+        secrets, requests, ports = yard.store.secrets.select(), yard.store.endpoints.requests(), own_ports(yard)
         return EndpointsView(
             endpoints=[
                 endpoint_view(
@@ -270,6 +287,7 @@ def routes(yard: Yard) -> APIRouter:
                     yard.clock.now(),
                     secrets,
                     requests.get(name_key(one.name)),
+                    ports=ports,
                 )
                 for one in found
             ]
@@ -280,9 +298,8 @@ def routes(yard: Yard) -> APIRouter:
         """One endpoint, with its replicas and versions."""
         found = yard.store.endpoints.get(name)
         seen, origin = yard.store.endpoints.status(name), own_origin(request.headers)
-        return endpoint_view(
-            found, seen, origin, yard.clock.now(), yard.store.secrets.select(), yard.store.endpoints.requests_of(name)
-        )
+        secrets, requests = yard.store.secrets.select(), yard.store.endpoints.requests_of(name)
+        return endpoint_view(found, seen, origin, yard.clock.now(), secrets, requests, ports=own_ports(yard))
 
     @router.delete("/endpoints/{name}", status_code=202)
     def delete_endpoint(name: str, request: Request) -> EndpointView:
@@ -295,7 +312,8 @@ def routes(yard: Yard) -> APIRouter:
                 "endpoint", endpoint.name, f"deleting {endpoint.name} ({endpoint.kind})", yard.clock.now()
             )
         yard.poke()
-        return endpoint_view(endpoint, yard.store.endpoints.status(name), own_origin(request.headers), yard.clock.now())
+        seen, origin = yard.store.endpoints.status(name), own_origin(request.headers)
+        return endpoint_view(endpoint, seen, origin, yard.clock.now(), ports=own_ports(yard))
 
     @router.get("/endpoints/{name}/history")
     def show_history(name: str) -> HistoryView:
@@ -314,6 +332,7 @@ def routes(yard: Yard) -> APIRouter:
     @router.post("/endpoints/{name}/rollback")
     def roll_back(name: str, rollback: Rollback) -> OutcomeView:
         """Wishes for a new version equal to version `to`. Asked again with the same `to`, nothing is done."""
+        _check_place(yard, yard.store.endpoints.get(name), rollback.to)
         return _wish(yard, yard.store.endpoints.roll_back(name, rollback.to, yard.clock.now(), asked_by(rollback.by)))
 
     @router.post("/endpoints/{name}/refresh")

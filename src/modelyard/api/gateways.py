@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
-from modelyard.api.hosts import check_hosts_free
 from modelyard.api.permissions import check_role, guarded
 from modelyard.api.yard import Yard
 from modelyard.clock import iso
@@ -93,14 +92,14 @@ class GatewayWish(_Strict):
     authorizers: dict[str, AuthorizerWish] = {}
     throttle: PlanWish | None = None
     hosts: list[str] = []
+    port: int | None = None
     access: dict[str, Any] | str | None = None
     access_log: bool = True
     title: str = ""
 
 
 def check_gateway_asked(asked: Asked) -> JsonObject:
-    """The document as it is kept. Raises InvalidValue, Forbidden for what whoever asks may not call themselves,
-    Conflict where a host name is another's."""
+    """The document as it is kept. Raises InvalidValue, Forbidden for what whoever asks may not call themselves."""
     try:
         wish = GatewayWish.model_validate(asked.spec)
     except ValidationError as error:
@@ -111,7 +110,6 @@ def check_gateway_asked(asked: Asked) -> JsonObject:
         document["access"] = policy_document(policy_from(wish.access))
     gateway = gateway_from(document)
     check_gateway(gateway)
-    check_hosts_free(asked.yard, KIND, asked.name, gateway.hosts)
     for route in gateway.routes:
         if route.body is not None:
             compile_schema(route.body)

@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard.api.asked import Asked
 from modelyard.api.errors import invalid_value
-from modelyard.api.hosts import check_hosts_free
 from modelyard.domain.access import policy_document, policy_from
-from modelyard.domain.sites import CACHE_SECONDS, CACHE_SECONDS_MAX, KIND, check_site, site_from
+from modelyard.domain.sites import CACHE_SECONDS, CACHE_SECONDS_MAX, check_site, site_from
 from modelyard.store.ports import JsonObject
 
 
@@ -22,14 +21,14 @@ class SiteWish(BaseModel):
     error: str | None = None
     spa: bool = False
     hosts: list[str] = []
+    port: int | None = None
     cors: list[str] = []
     cache_seconds: Annotated[float, Field(ge=0, le=CACHE_SECONDS_MAX)] = CACHE_SECONDS
     access: str | dict[str, Any] | None = None
 
 
 def check_site_asked(asked: Asked) -> JsonObject:
-    """The document as it is kept. Raises InvalidValue, NotFound where the tree is not in the store, Conflict where a
-    host name is another's."""
+    """The document as it is kept. Raises InvalidValue, NotFound where the tree is not in the store."""
     try:
         wish = SiteWish.model_validate(asked.spec)
     except ValidationError as error:
@@ -40,5 +39,4 @@ def check_site_asked(asked: Asked) -> JsonObject:
     site = site_from(given)
     paths = frozenset(one.path for one in asked.yard.artifacts.tree(wish.tree))
     site = check_site(site, paths)
-    check_hosts_free(asked.yard, KIND, asked.name, site.hosts)
     return {**asdict(site), "hosts": list(site.hosts), "cors": list(site.cors)}

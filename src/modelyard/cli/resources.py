@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 from modelyard.cli.output import table_lines
 from modelyard.cli.times import age
 from modelyard.domain.gateways import KIND as GATEWAY
-from modelyard.domain.hosts import own_address
 from modelyard.domain.sites import KIND as SITE
 from modelyard.domain.splitters import KIND as SPLITTER
 from modelyard.protocol.routes import ENDPOINTS, GATEWAYS, INVOCATIONS
@@ -31,7 +30,7 @@ def place_lines(url: str, view: "ResourceView") -> list[str]:
     if view["kind"] not in (GATEWAY, SITE):
         return []
     below = [f"gateway: {url}{GATEWAYS}{view['name']}"] if view["kind"] == GATEWAY else []
-    return [*below, f"open {own_address(url, view['name'], view['spec']['hosts'])}"]
+    return [*below, f"open {view['url']}", *view["notes"]]
 
 
 def resource_lines(url: str, view: "ResourceView") -> list[str]:

@@ -16,7 +16,7 @@ from modelyard.console.coordinates import RANKS
 from modelyard.console.places import place_of
 from modelyard.console.static import address
 from modelyard.protocol.browsers import own_origin, presented_session
-from modelyard.protocol.routes import CONSOLE
+from modelyard.protocol.routes import CONSOLE, PLACE
 from modelyard.sdk.client import Client
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ _POLICY = (
 # Not `no-referrer`: with it a form's request would not say that it comes from a page of ours.
 HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
 
-_TAKEN_ALONG = ("cookie", "origin", "user-agent", "x-forwarded-for", "x-forwarded-proto")
-"""Headers of the browser's request that the yard is asked with: who it is, where it is, which page it comes from."""
+_TAKEN_ALONG = ("cookie", "origin", "user-agent", "x-forwarded-for", "x-forwarded-proto", PLACE)
+"""Headers of the browser's request that the yard is asked with: who it is, where it is, which page it comes from, which
+origin it asked."""
 
 
 async def ask(

@@ -16,8 +16,9 @@ from starlette.routing import BaseRoute, Route
 
 from modelyard.console.asking import HEADERS, ask, drop_cookie, has_session, is_secure, render, set_cookie
 from modelyard.console.sessions import login_page, pass_on, password_page
+from modelyard.domain.hosts import port_of
 from modelyard.errors import Forbidden, ModelyardError, NotFound, Unauthorized
-from modelyard.protocol.browsers import own_origin
+from modelyard.protocol.browsers import cookie_at, own_origin, place_asked
 from modelyard.protocol.routes import APP_COOKIE, CONSOLE, ENTRANCE, ENTRY_COOKIE
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
             return RedirectResponse(next_of(request.query_params.get("next", "")), 303, headers=HEADERS)
         target = f"{ENTRANCE}/entered?{urlencode({'next': next_of(request.query_params.get('next', ''))})}"
         response = RedirectResponse(target, 303, headers=HEADERS)
-        set_cookie(request, response, APP_COOKIE, opened.session, opened.seconds, lax=True)
-        response.delete_cookie(ENTRY_COOKIE, path=f"{ENTRANCE}/", secure=is_secure(request), httponly=True)
+        set_cookie(request, response, _cookie_here(request, APP_COOKIE), opened.session, opened.seconds, lax=True)
+        kept = _cookie_here(request, ENTRY_COOKIE)
+        response.delete_cookie(kept, path=f"{ENTRANCE}/", secure=is_secure(request), httponly=True)
         return response
 
     async def leave(request: Request) -> Response:
@@ -68,7 +70,7 @@ def routes(yard: "Callable[[], InProcess]") -> list[BaseRoute]:
         with contextlib.suppress(NotFound):
             await ask(request, yard(), _leave, own_page=True)
         response = render("missing.html", {"message": "You are signed out here.", "hint": None})
-        drop_cookie(request, response, APP_COOKIE)
+        drop_cookie(request, response, _cookie_here(request, APP_COOKIE))
         return response
 
     return [
@@ -84,11 +86,16 @@ def next_of(asked: str) -> str:
     return asked if plain and asked.startswith("/") and not asked.startswith("//") else "/"
 
 
+def _cookie_here(request: Request, name: str) -> str:
+    return cookie_at(name, port_of(place_asked(request.headers)))
+
+
 def _at(request: Request, host: str) -> str:
-    """The origin of an app: the yard has said that it has one at `host`, and it is at the port that this came to, so
-    that no code is ever carried to somebody else's."""
+    """The origin of an app: the yard has said that it has one at `host`, and it is at its own port, or at the one that
+    this came to, so that no code is ever carried to somebody else's."""
     own = urlsplit(own_origin(request.headers))
-    return f"{own.scheme}://{host.lower()}" + (f":{own.port}" if own.port is not None else "")
+    has_port = port_of(host) is not None or own.port is None
+    return f"{own.scheme}://{host.lower()}" + ("" if has_port else f":{own.port}")
 
 
 def _leave(client: Any) -> None:

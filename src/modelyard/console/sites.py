@@ -5,7 +5,6 @@ from typing import Any
 from modelyard.console.paging import one_page
 from modelyard.console.resources import actions_on, shown_resource
 from modelyard.console.visits import Page, Visit
-from modelyard.domain.hosts import own_address
 from modelyard.domain.sites import KIND
 from modelyard.sdk.client import Client
 
@@ -14,14 +13,11 @@ def site_list(client: Client, visit: Visit) -> dict[str, Any]:
     text = visit.asked("q").lower()
     found = client.resources(KIND)
     shown, paging = one_page([one for one in found if text in one["name"].lower()], visit)
-    addresses = {one["name"]: own_address(client.url, one["name"], one["spec"]["hosts"]) for one in shown}
-    return {"sites": shown, "addresses": addresses, "paging": paging, "all_count": len(found)}
+    return {"sites": shown, "paging": paging, "all_count": len(found)}
 
 
 def site_page(client: Client, visit: Visit) -> dict[str, Any]:
-    shown = shown_resource(client, KIND, visit.names["name"])
-    resource = shown["resource"]
-    return {**shown, "address_of": own_address(client.url, resource["name"], resource["spec"]["hosts"])}
+    return shown_resource(client, KIND, visit.names["name"])
 
 
 PAGES = (

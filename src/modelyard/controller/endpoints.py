@@ -459,5 +459,6 @@ def _entry_of(
         sticky=spec.app is None or spec.app.sticky,
         stopped=spec.app is not None and spec.autoscaling is None and spec.replicas == 0,
         hosts=spec.app.hosts if spec.app is not None else (),
+        port=spec.app.port if spec.app is not None else None,
         under_way_max=spec.function.concurrency if spec.function is not None else None,
     )

@@ -28,6 +28,7 @@ def gateway_hosts(store: Store) -> dict[str, HostEntry]:
             access=gateway.access,
             prefix=f"{GATEWAYS}{name}",
             gateway=gateway_document(gateway),
+            port=gateway.port,
         )
     return entries
 

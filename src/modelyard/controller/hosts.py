@@ -29,4 +29,4 @@ class Hosts:
 
 
 def _of_app(key: str, entry: EndpointEntry) -> HostEntry:
-    return HostEntry(APP, entry.name, entry.project, entry.hosts, access=entry.access, endpoint=key)
+    return HostEntry(APP, entry.name, entry.project, entry.hosts, access=entry.access, endpoint=key, port=entry.port)

@@ -172,7 +172,8 @@ class SitesPass:
 
 def _entry(resource: Resource, manifest: Path) -> HostEntry:
     site = site_from(resource.wished.spec)
-    return HostEntry(KIND, resource.name.name, resource.project, site.hosts, access=site.access, site=str(manifest))
+    name, place = resource.name.name, str(manifest)
+    return HostEntry(KIND, name, resource.project, site.hosts, access=site.access, site=place, port=site.port)
 
 
 def _media_type(path: str) -> str:

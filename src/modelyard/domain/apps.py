@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from modelyard.domain.hosts import HOSTS_MAX, check_own_host
+from modelyard.domain.hosts import HOSTS_MAX, check_own_host, check_own_port
 from modelyard.domain.names import nearest
 from modelyard.errors import InvalidValue
 
@@ -41,18 +41,21 @@ class AppSettings:
     """Host names of its own, beside `NAME.localhost` and `NAME.APPS_DOMAIN`."""
     sticky: bool = True
     """Whether a visitor comes back to the replica where they were."""
+    port: int | None = None
+    """A port of its own, where people visit it; the one that its program listens on is another."""
 
 
 def app_from(document: Mapping[str, Any]) -> AppSettings:
     """The inverse of `dataclasses.asdict`, tolerant of keys that a later version added."""
-    return AppSettings(tuple(document.get("hosts", ())), bool(document.get("sticky", True)))
+    return AppSettings(tuple(document.get("hosts", ())), bool(document.get("sticky", True)), document.get("port"))
 
 
 def check_app(app: AppSettings) -> AppSettings:
     """With its hosts as they are compared. Raises InvalidValue."""
     if len(app.hosts) > HOSTS_MAX:
         raise InvalidValue(f"cannot have {len(app.hosts)} host names", f"at most {HOSTS_MAX}")
-    return AppSettings(tuple(dict.fromkeys(check_own_host(one) for one in app.hosts)), app.sticky)
+    hosts = tuple(dict.fromkeys(check_own_host(one) for one in app.hosts))
+    return AppSettings(hosts, app.sticky, check_own_port(app.port) if app.port is not None else None)
 
 
 @dataclass(frozen=True, slots=True)

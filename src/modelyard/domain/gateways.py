@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from modelyard.domain.hosts import check_own_port
 from modelyard.domain.names import check_name
 from modelyard.domain.usage import Plan, plan_from
 from modelyard.errors import InvalidValue
@@ -135,6 +136,8 @@ class Gateway:
     """Of all requests together."""
     hosts: tuple[str, ...] = ()
     """Host names of its own."""
+    port: int | None = None
+    """A port of its own."""
     access: dict[str, Any] | None = None
     access_log: bool = True
     title: str = ""
@@ -211,6 +214,8 @@ def check_gateway(gateway: Gateway) -> None:
             raise InvalidValue(f"cannot tell {route.key} from {shapes[shape]}", "leave one of them out")
         shapes[shape] = route.key
     _check_stages(gateway.stages)
+    if gateway.port is not None:
+        check_own_port(gateway.port)
     for key in gateway.keys:
         if key.plan is not None and key.plan not in gateway.plans:
             raise InvalidValue(f"cannot give key {key.name} plan {key.plan}: there is none", _listed(gateway.plans))

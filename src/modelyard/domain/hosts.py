@@ -1,4 +1,5 @@
-"""Host names: of the yard, of apps and sites, which of them browsers take for one site, and which are this machine."""
+"""Host names and ports: of the yard, of apps and sites, which of them browsers take for one site, and which are this
+machine."""
 
 import re
 from collections.abc import Sequence
@@ -11,6 +12,13 @@ from modelyard.errors import InvalidValue
 HOST_LENGTH_MAX = 253
 HOSTS_MAX = 20
 """Host names of its own that an app, a site or a gateway has at most."""
+
+PORT_MIN = 1
+"""Below 1024 the system may keep them for others; then that is said when it is tried."""
+PORT_MAX = 65535
+PORTS_MAX = 200
+"""Ports of their own that a yard's apps, sites and gateways have together: so many listeners are handed over at once
+(SCM_MAX_FD of Linux is 253)."""
 
 LOCAL = "localhost"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -59,9 +67,34 @@ def is_loopback(host: str) -> bool:
     return (mapped or found).is_loopback
 
 
-def own_address(origin: str, name: str, hosts: Sequence[str] = ()) -> str:
-    """Where an app or a site is visited: at the first of its own host names, else below localhost at the yard's port.
-    `origin` is where the yard is."""
-    own = hosts[0] if hosts else f"{name_key(name)}.{LOCAL}"
+def check_own_port(port: int) -> int:
+    """A port that an app, a site or a gateway may have for its own. Raises InvalidValue."""
+    if not PORT_MIN <= port <= PORT_MAX:
+        raise InvalidValue(f"cannot use {port} as a port", f"{PORT_MIN} to {PORT_MAX}")
+    return port
+
+
+def own_address(
+    origin: str, name: str, hosts: Sequence[str] = (), port: int | None = None, *, encrypted: bool = False
+) -> str:
+    """Where an app or a site is visited: at a port of its own, else at the first of its own host names, else below
+    localhost at the yard's port. `origin` is where the yard is; `encrypted` says that it has TLS, and own ports then
+    speak nothing else."""
     split = urlsplit(origin)
+    if port is not None:
+        found = split.hostname or LOCAL
+        return f"{'https' if encrypted else 'http'}://{f'[{found}]' if ':' in found else found}:{port}"
+    own = hosts[0] if hosts else f"{name_key(name)}.{LOCAL}"
     return f"{split.scheme}://{own}" + (f":{split.port}" if split.port is not None else "")
+
+
+def place_at_port(name: str, port: int) -> str:
+    """How sessions and codes know the origin at a port of its own; others they know by the name alone. `name` has the
+    brackets of an IPv6 address."""
+    return f"{name}:{port}"
+
+
+def port_of(place: str) -> int | None:
+    """The port of a place, None where it has none of its own."""
+    name, colon, port = place.rpartition(":")
+    return int(port) if colon and name and port.isascii() and port.isdigit() else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from modelyard.domain.hosts import HOSTS_MAX, check_own_host
+from modelyard.domain.hosts import HOSTS_MAX, check_own_host, check_own_port
 from modelyard.errors import InvalidValue
 
 KIND = "site"
@@ -30,6 +30,8 @@ class Site:
     spa: bool = False
     """Whether the index is shown, with 200, for pages that are not there: one page that finds its way by itself."""
     hosts: tuple[str, ...] = ()
+    port: int | None = None
+    """A port of its own."""
     cors: tuple[str, ...] = ()
     """Origins whose pages may read the files; `*` is every one."""
     cache_seconds: float = CACHE_SECONDS
@@ -62,4 +64,6 @@ def check_site(site: Site, paths: frozenset[str]) -> Site:
         if origin != "*" and not (origin.startswith(("http://", "https://")) and origin.count("/") == 2):
             raise InvalidValue(f"cannot use {origin[:80]!r} as an origin", "write https://HOST, or *")
     hosts = tuple(dict.fromkeys(check_own_host(one) for one in site.hosts))
+    if site.port is not None:
+        check_own_port(site.port)
     return replace(site, hosts=hosts)

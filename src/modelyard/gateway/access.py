@@ -10,14 +10,14 @@ from modelyard.domain.access import OWNER, Entry, Policy, Principal, PrincipalKi
 from modelyard.domain.tokens import acting_for
 from modelyard.errors import Forbidden, Unauthorized
 from modelyard.gateway.identity import Identity
-from modelyard.gateway.passing import cookie
+from modelyard.gateway.passing import cookie, is_own_page
 from modelyard.gateway.shown import NOBODY, Shown
+from modelyard.protocol.browsers import app_cookies
 from modelyard.protocol.credentials import Credentials
-from modelyard.protocol.routes import APP_COOKIE, SECURE_APP_COOKIE, SECURE_SESSION_COOKIE, SESSION_COOKIE
+from modelyard.protocol.routes import SECURE_SESSION_COOKIE, SESSION_COOKIE
 from modelyard.protocol.tokens import looks_signed
 
 _SESSION_COOKIES = (SECURE_SESSION_COOKIE.encode(), SESSION_COOKIE.encode())
-_APP_COOKIES = (SECURE_APP_COOKIE.encode(), APP_COOKIE.encode())
 
 KEY_BYTES_MAX = 512
 USED_NOTED_MAX = 10_000
@@ -198,4 +198,8 @@ def _presented_key(fields: dict[bytes, bytes]) -> bytes | None:
 
 
 def _presented_session(fields: dict[bytes, bytes], host: str | None) -> bytes | None:
-    return cookie(fields.get(b"cookie"), *(_APP_COOKIES if host is not None else _SESSION_COOKIES))
+    """At the yard's own address a page of another origin acts with nobody's session: one at another port of the host is
+    of the same site to browsers, which then send the cookie along."""
+    if host is not None:
+        return cookie(fields.get(b"cookie"), *(one.encode() for one in app_cookies(host)))
+    return cookie(fields.get(b"cookie"), *_SESSION_COOKIES) if is_own_page(fields) else None

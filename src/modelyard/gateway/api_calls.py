@@ -484,7 +484,7 @@ def open_call(
 ) -> FunctionCall | EndpointCall | SiteCall | UrlCall | Refused:
     """What answers it. Raises ModelyardError where it is refused; nothing of its body was read."""
     api = call.api
-    call.at_own_origin = connection.gateway.origin_of(fields.get(b"host")) is not None
+    call.at_own_origin = connection.origin_of(fields.get(b"host")) is not None
     answered = call.take_cors(fields)
     if answered is not None:
         return answered

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from modelyard.domain.hosts import is_loopback
-from modelyard.errors import InvalidValue, ModelyardError, TooLarge
+from modelyard.errors import InvalidValue, ModelyardError, NotFound, TooLarge
 from modelyard.gateway.exchange import Exchange, Reply
 from modelyard.gateway.lane_of_origins import foreign_host
 from modelyard.gateway.lane_of_predictions import directed
@@ -26,6 +26,7 @@ from modelyard.gateway.sites import Served
 from modelyard.gateway.terms import read_terms
 from modelyard.gateway.visit import Visit
 from modelyard.protocol import routes
+from modelyard.protocol.table import HostEntry
 
 if TYPE_CHECKING:
     from modelyard.gateway.server import Gateway
@@ -57,9 +58,12 @@ class HttpConnection(asyncio.Protocol):
         "gateway",
         "idle_since",
         "is_encrypted",
+        "is_leaving",
         "last_heard",
         "lingers",
         "must_encrypt",
+        "own_port",
+        "repeats",
         "speaks_1_1",
         "transport",
         "trusted",
@@ -67,10 +71,22 @@ class HttpConnection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, gateway: "Gateway", *, is_encrypted: bool = False, trusted: bool = False) -> None:
-        """`trusted` where only the yard's own processes can connect."""
+    def __init__(
+        self,
+        gateway: "Gateway",
+        *,
+        is_encrypted: bool = False,
+        trusted: bool = False,
+        own_port: int | None = None,
+    ) -> None:
+        """`trusted` where only the yard's own processes can connect; `own_port` where it came to a port of an app's,
+        a site's or a gateway's own."""
         self.gateway = gateway
         self.trusted = trusted
+        self.own_port = own_port
+        self.repeats = gateway.repeats if own_port is None else gateway.ports.repeats(own_port)
+        self.is_leaving = False
+        """Whether it is to end with the answer that is under way."""
         self.is_encrypted = is_encrypted
         self.must_encrypt = False
         """Whether its requests are sent to the encrypted port."""
@@ -125,7 +141,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _answer_as_before(self, data: bytes) -> None:
         """What is answered by the words of the request alone is; else it is read, and the answer perhaps remembered."""
-        said = self.gateway.repeats.find(data)
+        said = self.repeats.find(data)
         if said is not None:
             self.idle_since = self.gateway.now
             head = self.head(said.head, self.gateway.next_id(), keep_alive=True)
@@ -133,7 +149,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._read(data)
         if self._repeatable is not None and self._completed == 1 and self.is_idle and self.speaks_1_1:
-            self.gateway.repeats.learn(data, self._repeatable)
+            self.repeats.learn(data, self._repeatable)
 
     def _read(self, data: bytes) -> None:
         self._completed, self._repeatable = 0, None
@@ -222,7 +238,7 @@ class HttpConnection(asyncio.Protocol):
         refused = self._refusal_by_headers(fields)
         if refused is not None:
             return refused
-        origin = gateway.origin_of(host)
+        origin = self.origin_of(host)
         service = gateway.services_by_path.get(self._url) if origin is None and not self.must_encrypt else None
         at_once = service is not None and not service.entry.queued
         if service is not None and at_once and self._parser.get_method() == b"POST":
@@ -235,6 +251,12 @@ class HttpConnection(asyncio.Protocol):
             prediction = Prediction(self, service, self._headers, fields, None, is_signed(fields))
             return directed(prediction, fields)
         return open_exchange(self.request(fields), origin)
+
+    def origin_of(self, host: bytes | None) -> HostEntry | None:
+        """Whose a request is, its Host having been checked; None where it is the yard's own."""
+        if self.own_port is not None:
+            return self.gateway.ports.entry(self.own_port)
+        return self.gateway.origin_of(host)
 
     def request(self, fields: dict[bytes, bytes]) -> Request:
         """The one whose head came last."""
@@ -300,7 +322,13 @@ class HttpConnection(asyncio.Protocol):
             self.gateway.loop.call_soon(self._start_following, following)
             if len(self._waiting) < PIPELINE_MAX:
                 self.transport.resume_reading()
-        elif self.gateway.draining:
+        elif self.gateway.draining or self.is_leaving:
+            self.transport.close()
+
+    def leave(self) -> None:
+        """Ends with the answer that is under way, or at once."""
+        self.is_leaving = True
+        if self.is_idle:
             self.transport.close()
 
     def _start_following(self, exchange: Exchange) -> None:
@@ -381,12 +409,23 @@ class HttpConnection(asyncio.Protocol):
             # RFC 9112, 3.2. Whoever is asked next might believe the other one.
             several = InvalidValue("cannot answer a request with several Hosts", "send one Host header")
             return self.request(fields).refusal(several)
+        if self.own_port is not None:
+            return self._refusal_at_port(self.own_port, host, fields)
         if host in self.gateway.known_hosts:
             return None
         if host is None:
-            missing = InvalidValue("cannot answer a request without Host", "send the Host header")
-            return self.request(fields).refusal(missing) if self.speaks_1_1 else None
+            return self.request(fields).refusal(_without_host()) if self.speaks_1_1 else None
         return None if self.gateway.check_host(host) else foreign_host(self.request(fields))
+
+    def _refusal_at_port(self, port: int, host: bytes | None, fields: dict[bytes, bytes]) -> Reply | None:
+        entry = self.gateway.ports.entry(port)
+        if entry is None:
+            self.is_leaving = True
+            gone = NotFound(f"cannot answer at port {port}: nothing is there any more", "`modelyard get` lists what is")
+            return self.request(fields).refusal(gone)
+        if host is None:
+            return self.request(fields).refusal(_without_host())
+        return None if self.gateway.check_host_at_port(host, entry) else foreign_host(self.request(fields))
 
     def refuse_body(self, limit_bytes: int) -> None:
         """Breaks off a body without a stated length that has grown beyond its limit."""
@@ -439,3 +478,7 @@ class HttpConnection(asyncio.Protocol):
         self.lingers = True
         reply.start()
         self.gateway.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def _without_host() -> InvalidValue:
+    return InvalidValue("cannot answer a request without Host", "send the Host header")

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
 
 from modelyard.domain.access import Policy, policy_from
+from modelyard.domain.hosts import port_of
 from modelyard.errors import Forbidden, NotReady
 from modelyard.gateway.answers import plain_error, status_line
-from modelyard.gateway.hosts import name_of
 from modelyard.gateway.identity import Tokens
-from modelyard.gateway.passing import Headers, cookie
+from modelyard.gateway.passing import Headers, cookie, is_own_page
 from modelyard.gateway.shown import Shown
-from modelyard.protocol.routes import APP_COOKIE, CONSOLE, ENTRANCE, ENTRY_COOKIE, SECURE_APP_COOKIE
+from modelyard.protocol.browsers import app_cookies, cookie_at
+from modelyard.protocol.routes import CONSOLE, ENTRANCE, ENTRY_COOKIE
 from modelyard.protocol.table import HostEntry
 
 if TYPE_CHECKING:
@@ -41,15 +42,16 @@ def policy_of(entry: HostEntry, by_default: Policy) -> Policy:
     return policy_from(entry.access) if entry.access is not None else by_default
 
 
-def way_to_login(yard: bytes, scheme: bytes, host: str, url: bytes) -> tuple[bytes, bytes]:
-    """(address of the yard's login, headers that go with it) for somebody who asked for `url` at `host`. `yard` is the
+def way_to_login(yard: bytes, scheme: bytes, place: str, url: bytes) -> tuple[bytes, bytes]:
+    """(address of the yard's login, headers that go with it) for somebody who asked for `url` at `place`. `yard` is the
     yard's own host, with its port."""
     value = secrets.token_urlsafe(24)
     state = hashlib.sha256(value.encode()).hexdigest()
-    query = urlencode({"host": host, "next": next_of(url), "state": state})
+    query = urlencode({"host": place, "next": next_of(url), "state": state})
     address = b"%b://%b%b?%b" % (scheme, yard, f"{CONSOLE}/entrance".encode(), query.encode())
     secure = "; Secure" if scheme == b"https" else ""
-    kept = f"{ENTRY_COOKIE}={value}; Path={ENTRANCE}/; Max-Age={ENTRY_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+    name = cookie_at(ENTRY_COOKIE, port_of(place))
+    kept = f"{name}={value}; Path={ENTRANCE}/; Max-Age={ENTRY_SECONDS}; HttpOnly; SameSite=Lax{secure}"
     return address, _REDIRECT % address + b"set-cookie: %b\r\n" % kept.encode()
 
 
@@ -62,15 +64,11 @@ def next_of(url: bytes) -> str:
 
 def check_origin(shown: Shown, method: bytes, fields: dict[bytes, bytes], scheme: bytes, *, upgrade: bool) -> None:
     """Raises Forbidden for what a page of another origin would have somebody do who has signed in here."""
-    origin = fields.get(b"origin")
     changes = upgrade or method not in (b"GET", b"HEAD", b"OPTIONS")
-    if origin is None or not shown.by_cookie or not changes:
-        return
-    own = fields.get(b"host", b"").lower()
-    if origin.lower() not in (b"%b://%b" % (scheme, own), b"https://%b" % own):
+    if shown.by_cookie and changes and not is_own_page(fields, scheme):
+        origin = fields[b"origin"][:200].decode("latin-1")
         raise Forbidden(
-            f"cannot {method.decode('latin-1')} for a page of {origin[:200].decode('latin-1')}",
-            "open the app itself, or send a key",
+            f"cannot {method.decode('latin-1')} for a page of {origin}", "open the app itself, or send a key"
         )
 
 
@@ -99,16 +97,16 @@ class Entered:
     """The exchange that answers once the gateway knows the session which has just begun: before that it would send
     people back to the login."""
 
-    def __init__(self, connection: "HttpConnection", host: bytes, query: bytes, request_id: bytes) -> None:
+    def __init__(self, connection: "HttpConnection", place: str, query: bytes, request_id: bytes) -> None:
         self.keep_alive = True
         self.body_bytes = 0
         self._connection = connection
         self._request_id = request_id
         self._gone = False
-        self._host = name_of(host) or ""
+        self._place = place
         wanted = parse_qs(query.decode("latin-1")).get("next", ["/"])[0]
         self._next = next_of(wanted.encode("latin-1", "replace"))
-        self._token = cookie(dict(connection.headers).get(b"cookie"), SECURE_APP_COOKIE.encode(), APP_COOKIE.encode())
+        self._token = cookie(dict(connection.headers).get(b"cookie"), *(one.encode() for one in app_cookies(place)))
         self._until = connection.gateway.loop.time() + HEARD_SECONDS
 
     def on_body(self, chunk: bytes) -> None:
@@ -121,7 +119,7 @@ class Entered:
         if self._gone:
             return
         gateway = self._connection.gateway
-        if self._token is not None and gateway.access.knows_session(self._token.decode("latin-1"), self._host):
+        if self._token is not None and gateway.access.knows_session(self._token.decode("latin-1"), self._place):
             self._answer(303, _REDIRECT % self._next.encode("latin-1"), b"")
         elif self._token is None or gateway.loop.time() >= self._until:
             error = NotReady("cannot let you in: the session is not known here", "open the app again")

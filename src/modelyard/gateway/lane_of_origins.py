@@ -12,14 +12,12 @@ from modelyard.gateway.entrance import (
     who_is_there,
 )
 from modelyard.gateway.exchange import Exchange, Reply
-from modelyard.gateway.hosts import name_of
 from modelyard.gateway.passing import cookie, request_headers
 from modelyard.gateway.proxy import Proxied
 from modelyard.gateway.request import NOBODY, Request
 from modelyard.gateway.shown import Shown
 from modelyard.gateway.sites import Served, check_method, missing, preflight
-from modelyard.gateway.visit import Asked, Visit
-from modelyard.protocol import routes
+from modelyard.gateway.visit import Asked, Visit, replica_cookie
 from modelyard.protocol.table import HostEntry
 
 SAFE_METHODS = frozenset({b"GET", b"HEAD"})
@@ -65,21 +63,21 @@ def foreign_host(request: Request) -> Reply:
 
 def _entrance(request: Request) -> Exchange:
     if request.path == ENTERED:
-        return Entered(request.connection, request.host, request.query, request.id)
-    return Proxied(request.connection, request.method, request.url, request.headers, request.id)
+        return Entered(request.connection, request.place, request.query, request.id)
+    place = request.place.encode("latin-1") if request.connection.own_port is not None else None
+    return Proxied(request.connection, request.method, request.url, request.headers, request.id, place)
 
 
 def _let_in(request: Request, entry: HostEntry, policy: Policy) -> Shown:
     """Raises Unauthorized, Forbidden."""
-    access, host = request.gateway.access, name_of(request.host) or ""
-    shown = access.check(policy, request.fields, request.address, entry.project, entry.reference, host)
+    access, place = request.gateway.access, request.place
+    shown = access.check(policy, request.fields, request.address, entry.project, entry.reference, place)
     check_origin(shown, request.method, request.fields, request.scheme, upgrade=request.upgrade)
     return shown
 
 
 def _to_login(request: Request) -> Reply:
-    yard = request.gateway.login_host(request.host)
-    _, head = way_to_login(yard, request.scheme, name_of(request.host) or "", request.url)
+    _, head = way_to_login(request.yard_host, request.scheme, request.place, request.url)
     return request.reply(303, head, b"")
 
 
@@ -115,7 +113,7 @@ def _visit(request: Request, entry: HostEntry, shown: Shown, *, wants_page: bool
         (b"x-forwarded-host", request.host),
         *who_is_there(shown, tokens),
     ]
-    replica = cookie(fields.get(b"cookie"), routes.REPLICA_COOKIE.encode())
+    replica = cookie(fields.get(b"cookie"), replica_cookie(request.connection.own_port))
     asked = Asked(
         method=request.method,
         url=request.url,
@@ -132,7 +130,7 @@ def _visit(request: Request, entry: HostEntry, shown: Shown, *, wants_page: bool
 
 def _may_stay(request: Request) -> bool:
     """Whether who came in would come in now: sessions end, and policies change."""
-    entry = request.gateway.origin_of(request.host)
+    entry = request.connection.origin_of(request.host)
     if entry is None or entry.site is not None:
         return True
     try:

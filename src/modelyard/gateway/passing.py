@@ -78,6 +78,14 @@ def cookie(header: bytes | None, *names: bytes) -> bytes | None:
     return next((found[name] for name in names if name in found), None)
 
 
+def is_own_page(fields: dict[bytes, bytes], scheme: bytes = b"http") -> bool:
+    """Whether a request comes of a page of the origin that it goes to, or of no page. Where that origin is behind a
+    proxy, its own scheme may be HTTPS all the same."""
+    origin = fields.get(b"origin")
+    own = fields.get(b"host", b"").lower()
+    return origin is None or origin.lower() in (b"%b://%b" % (scheme, own), b"https://%b" % own)
+
+
 def answer_headers(headers: Headers) -> Headers:
     """What a browser is sent of an app's answer, but for those of framing. A cookie stays at the app's own host."""
     named = _named_by_connection(headers)

@@ -16,7 +16,7 @@ import httptools
 
 from modelyard.errors import NotReady, ReplicaDied
 from modelyard.gateway.answers import plain_error, status_line
-from modelyard.protocol.routes import ENDLESS
+from modelyard.protocol.routes import ENDLESS, PLACE
 
 if TYPE_CHECKING:
     from modelyard.domain.access import Principal
@@ -56,6 +56,7 @@ _HOP_BY_HOP = frozenset(
         b"expect",
         b"x-forwarded-for",
         b"x-forwarded-proto",
+        b"x-modelyard-place",
         b"x-request-id",
     }
 )
@@ -72,7 +73,9 @@ class Proxied(asyncio.Protocol):
         url: bytes,
         headers: list[tuple[bytes, bytes]],
         request_id: bytes,
+        place: bytes | None = None,
     ) -> None:
+        """`place` is the port of an app's own that it came to, with the host."""
         self.keep_alive = True
         self.is_endless = False
         self.body_bytes = 0
@@ -87,7 +90,7 @@ class Proxied(asyncio.Protocol):
         self._headers = headers
         self._asker: Principal | None = None
         """Who asked for what has no end, as far as this gateway knows them."""
-        self._head = self._request_head(method, url, headers)
+        self._head = self._request_head(method, url, headers, place)
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._whole: bytes | None = None
@@ -173,7 +176,9 @@ class Proxied(asyncio.Protocol):
 
     # -- towards control ---------------------------------------------------------------------------------------------
 
-    def _request_head(self, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def _request_head(
+        self, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]], place: bytes | None
+    ) -> bytes:
         address = self._connection.address.encode() or b"local"
         lines = [b"%b %b HTTP/1.1\r\n" % (method, url)]
         lines += [b"%b: %b\r\n" % (name, value) for name, value in headers if name not in _HOP_BY_HOP]
@@ -182,6 +187,8 @@ class Proxied(asyncio.Protocol):
         scheme = b"https" if self._connection.is_encrypted else b"http"
         if self._is_held:
             lines.append(b"expect: 100-continue\r\n")
+        if place is not None:
+            lines.append(b"%b: %b\r\n" % (PLACE.encode(), place))
         lines.append(b"x-forwarded-for: %b\r\nx-forwarded-proto: %b\r\n" % (address, scheme))
         lines.append(b"x-request-id: %b\r\nconnection: close\r\n\r\n" % self._request_id)
         return b"".join(lines)

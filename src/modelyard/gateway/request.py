@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from modelyard.domain.hosts import place_at_port
 from modelyard.errors import Forbidden, ModelyardError, TooManyRequests, Unauthorized
 from modelyard.gateway.answers import plain_error, prediction_error, status_of
 from modelyard.gateway.exchange import Reply
@@ -50,7 +51,9 @@ class Request:
     def below(self, prefix: str) -> "Request":
         """The same, asked at a path below `prefix`."""
         url = prefix.encode() + self.url
-        return Request(self.connection, self.method, url, self.headers, self.fields, upgrade=self.upgrade)
+        # What somebody has signed in for at the yard counts there alone; a browser shows it at each port of the host.
+        fields = {name: value for name, value in self.fields.items() if name != b"cookie"}
+        return Request(self.connection, self.method, url, self.headers, fields, upgrade=self.upgrade)
 
     @property
     def gateway(self) -> "Gateway":
@@ -63,6 +66,18 @@ class Request:
     @property
     def host(self) -> bytes:
         return self.fields.get(b"host", b"")
+
+    @property
+    def place(self) -> str:
+        """The origin that was asked, as sessions know it."""
+        name, port = name_of(self.host) or "", self.connection.own_port
+        return name if port is None else place_at_port(name, port)
+
+    @property
+    def yard_host(self) -> bytes:
+        """The yard's own host, where whoever came here signs in."""
+        at_own_port = self.connection.own_port is not None
+        return self.gateway.login_host(self.host, self.scheme, at_own_port=at_own_port)
 
     @property
     def scheme(self) -> bytes:
@@ -103,8 +118,8 @@ class Request:
             return
         gateway = self.gateway
         if principal is None:
-            origin = gateway.origin_of(self.fields.get(b"host"))
-            host = name_of(self.host) if origin is not None else None
+            origin = self.connection.origin_of(self.fields.get(b"host"))
+            host = self.place if origin is not None else None
             principal = str(gateway.access.recognise(self.fields, host) or NOBODY)
         asked = place or self.path.decode("latin-1")
         outcome = f"{status_of(error)} {error.code}"
@@ -125,7 +140,7 @@ class Request:
 
     def page(self, error: ModelyardError) -> Reply:
         """A refusal for people. Who may not come in may have signed in as the wrong one."""
-        yard = self.gateway.login_host(self.host).decode("latin-1")
+        yard = self.yard_host.decode("latin-1")
         console = f"{self.scheme.decode()}://{yard}{routes.CONSOLE}" if isinstance(error, Forbidden) else None
         return self.reply(status_of(error), HEAD, error_page(error, self.id_text, console))
 

@@ -23,6 +23,7 @@ from modelyard.gateway.metrics import Measurements
 from modelyard.gateway.origins import LOCAL, Origins
 from modelyard.gateway.outgoing import Outgoing
 from modelyard.gateway.patience import Limits, outstayed
+from modelyard.gateway.ports import LISTEN_BACKLOG, Ports, Surroundings
 from modelyard.gateway.prediction import Prediction
 from modelyard.gateway.refusals import Refusals
 from modelyard.gateway.repeats import Repeats
@@ -52,6 +53,11 @@ LET_GO_AT_ONCE = 64
 
 KNOWN_HOSTS_MAX = 256
 
+PORT_DRAIN_SECONDS = 10.0
+"""How long requests under way may take that came to a port which is given up."""
+
+_DEFAULT_PORTS = {b"http": 80, b"https": 443}
+
 
 class Gateway:
     """Everything of one gateway process but its wiring. `names` are host names that the yard was told are its own;
@@ -73,6 +79,7 @@ class Gateway:
         self.access = Access(home.key, PUBLIC if predictions_are_open else BY_KEY, self.identity)
         self.refusals = Refusals()
         self.origins = Origins(apps_domain)
+        self.ports = Ports()
         self.sites = Sites()
         self.repeats = Repeats()
         self.connections: set[HttpConnection] = set()
@@ -102,6 +109,8 @@ class Gateway:
         self.captures = Captures(home.captures / "spool", self.id_prefix.decode())
         self._names = names | {apps_domain} if apps_domain is not None else names
         self._login_name = min(names, default=apps_domain or LOCAL)
+        self._port = 0
+        self._home = home
         self._stream = 0
         self._table = Table(0, {})
         self._busy: set[Service] = set()
@@ -147,22 +156,38 @@ class Gateway:
     def check_host(self, host: bytes) -> bool:
         if self.origins.find(host) is not None:
             return True
-        label = self.origins.label_of(host)
-        if (label is not None and name_of(host) not in self._names) or not host_is_ours(host, self._names):
+        if not self._is_own_name(host):
             return False
         if len(self.known_hosts) < KNOWN_HOSTS_MAX:
             self.known_hosts.add(host)
         return True
 
+    def check_host_at_port(self, host: bytes, entry: HostEntry) -> bool:
+        """At a port of its own an app answers to the yard's names and its own, but not to another's: a browser would
+        send it what is that one's."""
+        found = self.origins.find(host)
+        return self._is_own_name(host) if found is None else found is entry
+
+    def _is_own_name(self, host: bytes) -> bool:
+        label = self.origins.label_of(host)
+        return (label is None or name_of(host) in self._names) and host_is_ours(host, self._names)
+
     def origin_of(self, host: bytes | None) -> HostEntry | None:
         """Whose a Host header is that was checked; None where it is the yard's own."""
         return None if host is None or host in self.known_hosts else self.origins.find(host)
 
-    def login_host(self, host: bytes) -> bytes:
-        """The yard's own host, with the port of this one: where somebody signs in who came to `host`."""
-        port = HOST_PORT.search(host)
-        name = LOCAL if (name_of(host) or "").endswith(f".{LOCAL}") else self._login_name
-        return name.encode() + (port[0] if port is not None else b"")
+    def login_host(self, host: bytes, scheme: bytes, *, at_own_port: bool) -> bytes:
+        """The yard's own host, where somebody signs in who came to `host`: with the port that they came to, or the
+        yard's own where that was a port of an app's own. There, a name that is the yard's stays as it is."""
+        found = name_of(host) or ""
+        name = LOCAL if found.endswith(f".{LOCAL}") else self._login_name
+        if not at_own_port:
+            given = HOST_PORT.search(host)
+            return name.encode() + (given[0] if given is not None else b"")
+        if self.origins.find(host) is None:
+            name = found
+        port = self.tls.place.port if self.tls is not None else self._port
+        return name.encode() + (b"" if port == _DEFAULT_PORTS[scheme] else b":%d" % port)
 
     def nearest_endpoint(self, name: str) -> str:
         close = nearest(name, (entry.name for entry in self._table.entries.values()))
@@ -211,6 +236,7 @@ class Gateway:
 
     def _follow_hosts(self, table: Table) -> None:
         self.origins.follow(table.hosts)
+        self.ports.follow(table.hosts)
         self.apis.follow(table.hosts)
         self.known_hosts.clear()
         self.repeats.forget()
@@ -275,19 +301,53 @@ class Gateway:
         """Answers on `listening` and, with `tls`, on `encrypted`; on `trusted`, a Unix socket, to the yard's own
         processes alone."""
         self.tls = tls
+        self._port = listening.getsockname()[1]
         self._turn()
-        servers = [await self.loop.create_server(lambda: HttpConnection(self), sock=listening)]
+        around = self._surroundings(listening, encrypted)
+        servers = [await self.loop.create_server(lambda: HttpConnection(self), sock=listening, backlog=LISTEN_BACKLOG)]
         if encrypted is not None and tls is not None:
             servers.append(
                 await self.loop.create_server(
-                    lambda: HttpConnection(self, is_encrypted=True), sock=encrypted, ssl=tls.context
+                    lambda: HttpConnection(self, is_encrypted=True),
+                    sock=encrypted,
+                    ssl=tls.context,
+                    backlog=LISTEN_BACKLOG,
                 )
             )
             self._look_at_certificate(tls)
+        self.ports.start(around)
         if trusted is not None:
             own = await self.loop.create_unix_server(lambda: HttpConnection(self, trusted=True), sock=trusted)
             servers.append(own)
         return servers
+
+    def _surroundings(self, listening: socket.socket, encrypted: socket.socket | None) -> Surroundings:
+        own = [one.getsockname() for one in (listening, encrypted) if one is not None]
+        return Surroundings(
+            family=listening.family,
+            address=str(own[0][0]),
+            reserved=frozenset(int(one[1]) for one in own),
+            supervisor=self._home.supervisor_socket,
+            notes=self._home.ports,
+            serve=self._serve_port,
+            leave=self._leave_port,
+        )
+
+    async def _serve_port(self, listening: socket.socket, port: int) -> asyncio.Server:
+        tls = self.tls
+        return await self.loop.create_server(
+            lambda: HttpConnection(self, is_encrypted=tls is not None, own_port=port),
+            sock=listening,
+            ssl=tls.context if tls is not None else None,
+            backlog=LISTEN_BACKLOG,
+        )
+
+    def _leave_port(self, port: int) -> None:
+        """Idle connections are closed at once; the others when they have been answered, or the limit is over."""
+        leaving = [one for one in self.connections if one.own_port == port]
+        for one in leaving:
+            one.leave()
+        self.loop.call_later(PORT_DRAIN_SECONDS, lambda: [one.transport.close() for one in leaving])
 
     def _look_at_certificate(self, tls: Tls) -> None:
         tls.look()
@@ -296,6 +356,7 @@ class Gateway:
     async def drain(self, limit_seconds: float) -> None:
         """Lets what is under way finish; idle connections are closed at once, and so are answers without an end."""
         self.draining = True
+        self.ports.stop()
         for connection in list(self.connections):
             if connection.active is None or connection.is_endless:
                 connection.transport.close()

@@ -16,6 +16,7 @@ from modelyard.gateway.answers import RETRY_AFTER_SECONDS, plain_error, status_l
 from modelyard.gateway.pages import HEAD, WAITING_HEAD, error_page, stopped_page, waiting_page
 from modelyard.gateway.passing import Headers, answer_headers, lines
 from modelyard.gateway.tunnel import TunnelSide, WebSocketSide
+from modelyard.protocol.browsers import cookie_at
 from modelyard.protocol.routes import REPLICA_COOKIE
 
 if TYPE_CHECKING:
@@ -242,7 +243,8 @@ class Visit:
 
     def _replica_cookie(self, replica: str) -> bytes:
         secure = b"; Secure" if self._connection.is_encrypted else b""
-        return b"%b=%b; Path=/; HttpOnly; SameSite=Lax%b" % (REPLICA_COOKIE.encode(), replica.encode(), secure)
+        name = replica_cookie(self._connection.own_port)
+        return b"%b=%b; Path=/; HttpOnly; SameSite=Lax%b" % (name, replica.encode(), secure)
 
     def answer_body(self, body: bytes) -> None:
         self._out.append(b"%x\r\n%b\r\n" % (len(body), body) if self._answer_chunked else body)
@@ -401,3 +403,8 @@ class Visit:
         target, self._target = self._target, None
         if target is not None:
             target.let_go(self)
+
+
+def replica_cookie(own_port: int | None) -> bytes:
+    """What the cookie is called that brings a visitor back to their replica."""
+    return cookie_at(REPLICA_COOKIE, own_port).encode()

@@ -40,7 +40,7 @@ def read_app(document: Document, index: int, label: str, folder: Path) -> Endpoi
     if len(document.problems) > before:
         return None
     try:
-        check_app(AppSettings(tuple(fields.hosts)))
+        check_app(AppSettings(tuple(fields.hosts), port=fields.port))
         program = _program(fields, folder)
     except InvalidValue as error:
         add_problem(document, index, label, (), f"{error.message}; {error.hint}")
@@ -57,6 +57,7 @@ def read_app(document: Document, index: int, label: str, folder: Path) -> Endpoi
             "path": fields.path if fields.framework != "jupyterlab" else None,
             "python": fields.python,
             "hosts": fields.hosts,
+            "port": fields.port,
             "sticky": fields.sticky,
         },
     )

@@ -70,6 +70,7 @@ def _spec(fields: GatewayFields, routes: dict[str, GatewayRouteFields]) -> dict[
         "authorizers": {name: one.model_dump(exclude_none=True) for name, one in fields.authorizers.items()} or None,
         "throttle": _plan(fields.throttle) if fields.throttle is not None else None,
         "hosts": list(fields.hosts) or None,
+        "port": fields.port,
         "access": fields.access,
         "access_log": fields.access_log,
         "title": fields.title,

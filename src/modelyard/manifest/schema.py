@@ -33,6 +33,7 @@ from modelyard.manifest.values import (
     Model,
     ModelName,
     Name,
+    OwnPort,
     Percent,
     PositiveSeconds,
     ScalarText,
@@ -623,6 +624,8 @@ class GatewayFields(_Schema):
     """Bounds all requests together."""
     hosts: list[str] = Field(default_factory=list[str])
     """Host names of its own."""
+    port: OwnPort | None = None
+    """A port of its own at the yard's address."""
     access: Access | None = None
     """Who may come in at all, as with an endpoint."""
     access_log: bool | None = None
@@ -646,6 +649,8 @@ class SiteFields(_Schema):
     """Whether the index is shown for every page that is not there: one page that finds its way by itself."""
     hosts: list[str] = []
     """Host names of its own, beside NAME.localhost and NAME.APPS_DOMAIN."""
+    port: OwnPort | None = None
+    """A port of its own at the yard's address, where no name resolves: `http://192.168.1.5:8501`."""
     cors: list[str] = []
     """Origins whose pages may read the files, `https://HOST`; `*` is every one."""
     cache: Annotated[Seconds, Field(le=CACHE_SECONDS_MAX)] | None = None
@@ -679,6 +684,8 @@ class AppFields(_Schema):
     """Whether a visitor comes back to the replica where they were."""
     hosts: list[str] = []
     """Host names of its own, beside NAME.localhost and NAME.APPS_DOMAIN."""
+    port: OwnPort | None = None
+    """A port of its own at the yard's address, where no name resolves: `http://192.168.1.5:8501`."""
     access: Access | None = None
     """Who may come in: `public`, `key`, `login`, `{groups: [NAME]}`; `addresses` narrows each. Left out, everybody on
     loopback, elsewhere as `key`."""

@@ -23,5 +23,6 @@ def read_site(document: Document, index: int, label: str, folder: Path) -> Other
     spec: dict[str, Any] = {"index": fields.index, "spa": fields.spa, "hosts": fields.hosts, "cors": fields.cors}
     spec |= {} if fields.error is None else {"error": fields.error}
     spec |= {} if fields.cache is None else {"cache_seconds": fields.cache}
+    spec |= {} if fields.port is None else {"port": fields.port}
     spec |= {} if fields.access is None else {"access": fields.access}
     return OtherResource(KIND, fields.name, document.line((index,)), spec, trees={"tree": folder / fields.path})

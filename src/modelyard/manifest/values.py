@@ -8,6 +8,7 @@ from modelyard_worker.log_metrics import compiled
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from modelyard.domain.hosts import PORT_MAX, PORT_MIN
 from modelyard.domain.models import parse_model_reference
 from modelyard.domain.names import check_model_name, check_name
 from modelyard.domain.quantities import cpu_millis, duration_seconds, memory_bytes, share_of
@@ -133,5 +134,6 @@ ModelName = Annotated[
 ScalarText = Annotated[str, BeforeValidator(scalar_text)]
 Expression = Annotated[str, BeforeValidator(_expression)]
 Count = Annotated[int, Field(strict=True, ge=1)]
+OwnPort = Annotated[int, Field(strict=True, ge=PORT_MIN, le=PORT_MAX)]
 CountOrNone = Annotated[int, Field(strict=True, ge=0)]
 Factor = Annotated[float, Field(strict=True, ge=0)]

@@ -122,6 +122,7 @@ def read_yard_file(path: Path) -> YardFile:
         for index in range(len(items))
     ]
     _check_names(document, items)
+    _check_ports(document, items)
     if document.problems:
         raise refusal(document.file, [_labelled(problem, items) for problem in document.problems])
     return YardFile(place, tuple(one for one in resources if one is not None))
@@ -192,3 +193,17 @@ def _check_names(document: Document, items: list[Any]) -> None:
             sentence = f"found twice, first in line {first[key]}; names are unique per kind, whatever their case"
             document.problems.append(Problem(line, f"{name}.name", sentence))
         first.setdefault(key, line)
+
+
+def _check_ports(document: Document, items: list[Any]) -> None:
+    first: dict[int, tuple[int, str]] = {}
+    for index, item in enumerate(items):
+        fields = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+        port, name = fields.get("port"), str(fields.get("name"))
+        if not isinstance(port, int) or isinstance(port, bool):
+            continue
+        line = document.line((index, "port"))
+        if port in first:
+            sentence = f"found {port}, which {first[port][1]} has in line {first[port][0]}; allowed: a port for each"
+            document.problems.append(Problem(line, f"{name}.port", sentence))
+        first.setdefault(port, (line, name))

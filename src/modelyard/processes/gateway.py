@@ -44,6 +44,8 @@ class Listening:
     plain: socket.socket
     encrypted: socket.socket | None = None
     tls: Tls | None = None
+    own_ports: tuple[socket.socket, ...] = ()
+    """Of apps, sites and gateways with ports of their own."""
 
 
 async def serve(
@@ -59,7 +61,8 @@ async def serve(
     gateway = Gateway(home, names, predictions_are_open, apps_domain, targets)
     exporter = _export_traces(gateway, traces_from(os.environ))
     follower = loop.create_task(follow_table(gateway, home, gateway.id_prefix.decode()))
-    handover = _offer_sockets(loop, home.gateway_socket, listening)
+    gateway.ports.inherit(listening.own_ports)
+    handover = _offer_sockets(loop, home.gateway_socket, listening, gateway)
     servers = await gateway.serve(
         listening.plain, listening.encrypted, listening.tls, _own_socket(home.predictions_socket)
     )
@@ -95,7 +98,9 @@ def _export_traces(gateway: Gateway, settings: TracesSettings) -> "Exporter | No
     return Exporter(tracer, settings.endpoint)
 
 
-def _offer_sockets(loop: asyncio.AbstractEventLoop, path: Path, listening: Listening) -> socket.socket:
+def _offer_sockets(
+    loop: asyncio.AbstractEventLoop, path: Path, listening: Listening, gateway: Gateway
+) -> socket.socket:
     """A supervisor that comes after a dead one gets the listening sockets here, so that no client is ever refused."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
@@ -110,7 +115,8 @@ def _offer_sockets(loop: asyncio.AbstractEventLoop, path: Path, listening: Liste
             asked, _ = offer.accept()
             with asked:
                 asked.setblocking(False)
-                sockets = [one.fileno() for one in (listening.plain, listening.encrypted) if one is not None]
+                own = [one for one in (listening.plain, listening.encrypted) if one is not None]
+                sockets = [one.fileno() for one in (*own, *gateway.ports.listening())]
                 socket.send_fds(asked, [b"listening"], sockets)
 
     loop.add_reader(offer, give)
@@ -152,6 +158,9 @@ def main() -> int:
     parser.add_argument("--tls-fd", type=int, help="inherited listening socket for TLS")
     parser.add_argument("--tls-certificate", type=Path)
     parser.add_argument("--tls-key", type=Path)
+    parser.add_argument(
+        "--port-fd", type=int, action="append", default=[], help="inherited socket of an app's own port"
+    )
     given = parser.parse_args()
     _allow_connections()
     names = frozenset(str(name).lower() for name in given.name)
@@ -161,11 +170,12 @@ def main() -> int:
 
 def _listening(given: argparse.Namespace) -> Listening:
     plain = socket.socket(fileno=given.fd)
+    own_ports = tuple(socket.socket(fileno=one) for one in given.port_fd)
     if given.tls_fd is None:
-        return Listening(plain)
+        return Listening(plain, own_ports=own_ports)
     encrypted = socket.socket(fileno=given.tls_fd)
     place = TlsPlace(given.tls_certificate, given.tls_key, int(encrypted.getsockname()[1]))
-    return Listening(plain, encrypted, Tls(place))
+    return Listening(plain, encrypted, Tls(place), own_ports)
 
 
 if __name__ == "__main__":

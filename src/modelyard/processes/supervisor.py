@@ -5,7 +5,10 @@ again what dies, and ends everything in order when it is told to go. What is not
 says so (`protocol.wishes`). It is small, because all hangs on it: standard library only, one thread, no loop but its
 own.
 
-A supervisor that comes after a dead one finds the others still at work. It takes the listening socket from the living
+Apps may have ports of their own, which come and go while it runs. The gateway opens those, and gives what listens there
+to the supervisor to keep, which gives it to the next gateway.
+
+A supervisor that comes after a dead one finds the others still at work. It takes the listening sockets from the living
 gateway, adopts what is of its own version, replaces what is not, and says which.
 
     --clean   ends what a dead supervisor left behind, and goes.
@@ -32,10 +35,11 @@ from typing import Any
 
 from modelyard_worker.records import Identity, is_alive, own_identity, read_identity, read_json, start_ticks, write_json
 
-from modelyard.domain.hosts import is_loopback
+from modelyard.domain.hosts import PORTS_MAX, is_loopback
 from modelyard.domain.tokens import KEY_BYTES as TOKEN_KEY_BYTES
 from modelyard.errors import Conflict, ModelyardError, StartFailed
 from modelyard.log import start_log
+from modelyard.protocol.wishes import DROP, KEEP, WISH_BYTES_MAX, port_in
 from modelyard.settings import Home, YardSettings, home_from, settings_arguments
 from modelyard.store.admitted import anybody_is_admitted
 from modelyard.store.migrate import create_missing, needs_migration
@@ -57,10 +61,9 @@ STOP_SECONDS = {"dispatcher": 5.0, "gateway": 15.0, "controller": 60.0, "control
 START_SECONDS = 10.0
 """How long a controller that is started only to end everything may take to listen."""
 
-WISH_BYTES_MAX = 64
 HANDOVER_SECONDS = 3.0
-LISTENING_MAX = 2
-"""Sockets that a gateway has: the plain one, and the one for TLS."""
+LISTENING_MAX = 2 + PORTS_MAX
+"""Sockets that a gateway has: the plain one, the one for TLS, and those of apps' own ports."""
 _DOUBLINGS_MAX = 16
 _PAUSE_SECONDS = 0.02
 PR_SET_CHILD_SUBREAPER = 36
@@ -102,6 +105,8 @@ class Supervisor:
         self._stopping = False
         self._kept: list[_Kept] = []
         self._asking: socket.socket | None = None
+        self._listeners: dict[int, socket.socket] = {}
+        """What listens at ports of apps' own, kept for the next gateway."""
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     # -- the story ---------------------------------------------------------------------------------------------------
@@ -197,7 +202,8 @@ class Supervisor:
         wanted = 1 if settings.tls_port is None else 2
         if "gateway" in found:
             taken = _take_over(self._home.gateway_socket)
-            if len(taken) == wanted:
+            if len(taken) >= wanted:
+                self._listeners = {one.getsockname()[1]: one for one in taken[wanted:]}
                 return taken[0], taken[1] if wanted > 1 else None
             _log.warning("the living gateway does not hand over its sockets; replacing it")
             for one in taken:
@@ -301,16 +307,34 @@ class Supervisor:
             os.read(self._wake_read, 4096)
 
     def _hear_wishes(self) -> None:
-        """Names of processes that somebody needs. One that stays is looked at anyway, now that this woke us."""
+        """What processes said since it was last looked. One that stays is looked at anyway, now that this woke us."""
         with contextlib.suppress(BlockingIOError):
-            while self._asking is not None and (word := self._asking.recv(WISH_BYTES_MAX)):
-                for kept in self._kept:
-                    if not kept.on_demand or kept.name.encode() != word:
-                        continue
-                    if kept.identity is not None:
-                        kept.asked_again = True
-                    elif kept.start_again_at is None:
-                        kept.start_again_at = time.monotonic()
+            while self._asking is not None:
+                word, descriptors, _, _ = socket.recv_fds(self._asking, WISH_BYTES_MAX, 1)
+                self._hear_wish(word, [socket.socket(fileno=one) for one in descriptors])
+
+    def _hear_wish(self, word: bytes, sent: list[socket.socket]) -> None:
+        kept_port, dropped_port = port_in(word, KEEP), port_in(word, DROP)
+        if kept_port is not None and sent:
+            self._forget_listener(kept_port)
+            if len(self._listeners) < PORTS_MAX:
+                self._listeners[kept_port] = sent.pop()
+        elif dropped_port is not None:
+            self._forget_listener(dropped_port)
+        for one in sent:
+            one.close()
+        for kept in self._kept:
+            if not kept.on_demand or kept.name.encode() != word:
+                continue
+            if kept.identity is not None:
+                kept.asked_again = True
+            elif kept.start_again_at is None:
+                kept.start_again_at = time.monotonic()
+
+    def _forget_listener(self, port: int) -> None:
+        listening = self._listeners.pop(port, None)
+        if listening is not None:
+            listening.close()
 
     def _look(self) -> None:
         """Finds what ended, reaps orphans, starts what is due."""
@@ -343,6 +367,11 @@ class Supervisor:
         kept.start_again_at = None
         kept.asked_again = False
         command = [sys.executable, "-m", f"modelyard.processes.{kept.name}", *kept.arguments]
+        inherited = kept.pass_fds
+        if kept.name == "gateway":
+            listeners = [one.fileno() for one in self._listeners.values()]
+            inherited = (*inherited, *listeners)
+            command += [f"--port-fd={one}" for one in listeners]
         try:
             log = os.open(
                 self._home.logs / f"{kept.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
@@ -353,7 +382,7 @@ class Supervisor:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    pass_fds=kept.pass_fds,
+                    pass_fds=inherited,
                     start_new_session=True,
                 )
             finally:
@@ -406,7 +435,7 @@ class Supervisor:
         for pid in _descendants_of(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for path in (self._home.yard, self._home.processes, self._home.tracking_wanted):
+        for path in (self._home.yard, self._home.processes, self._home.ports, self._home.tracking_wanted):
             path.unlink(missing_ok=True)
         self._home.remove_sockets()
         _log.info("down")
@@ -568,7 +597,7 @@ def clean(home: Home) -> int:
                 _end(identity)
                 ended += 1
         ended += _end_leftovers(home)
-        for path in (home.yard, home.processes, home.tracking_wanted):
+        for path in (home.yard, home.processes, home.ports, home.tracking_wanted):
             path.unlink(missing_ok=True)
     sys.stdout.write(json.dumps({"ended": ended}) + "\n")
     return 0

@@ -1,12 +1,16 @@
 """What a browser's request says: by which address it reached us, whether a page of ours asked, whose session it is."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from modelyard.protocol.routes import SECURE_SESSION_COOKIE, SESSION_COOKIE
+from modelyard.domain.hosts import port_of
+from modelyard.protocol.routes import APP_COOKIE, PLACE, SECURE_APP_COOKIE, SECURE_SESSION_COOKIE, SESSION_COOKIE
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Those that change nothing (RFC 9110, 9.2.1)."""
+
+PLACES_KEPT_MAX = 1024
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -21,6 +25,27 @@ def is_own(origin: str, headers: Mapping[str, str]) -> bool:
     """Whether a page's origin is the address by which its request reached us."""
     asked = _parts(origin)
     return asked is not None and asked == _parts(own_origin(headers))
+
+
+def cookie_at(name: str, port: int | None) -> str:
+    """What one of the yard's cookies is called at a port of an app's own: browsers keep cookies by host, so those of
+    two ports would be one."""
+    return name if port is None else f"{name}_{port}"
+
+
+@lru_cache(PLACES_KEPT_MAX)
+def app_cookies(place: str) -> tuple[str, str]:
+    """What the cookie of a session at an app's or a site's origin may be called; the surer one first."""
+    port = port_of(place)
+    return cookie_at(SECURE_APP_COOKIE, port), cookie_at(APP_COOKIE, port)
+
+
+def place_asked(headers: Mapping[str, str]) -> str:
+    """The origin that was asked, as sessions know it: the name of the host, and the port where it is an app's own."""
+    stated = headers.get(PLACE)
+    if stated is not None:
+        return stated
+    return (urlsplit(own_origin(headers)).hostname or "").rstrip(".")
 
 
 def presented_session(headers: Mapping[str, str]) -> str | None:

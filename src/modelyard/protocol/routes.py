@@ -71,8 +71,12 @@ SECURE_APP_COOKIE = f"__Host-{APP_COOKIE}"
 """At an app's or a site's origin: who somebody is there, and nowhere else."""
 ENTRY_COOKIE = "modelyard_entry"
 """There too, while somebody signs in: what ties the code that they come back with to their browser."""
+
 ENTRANCE = "/_modelyard"
 """What the yard itself answers at the origins of apps and sites."""
+
+PLACE = "x-modelyard-place"
+"""What a gateway, and nobody else, tells control of a request that came to a port of an app's own: `HOST:PORT`."""
 
 ATTEMPT = "x-modelyard-attempt"
 TIMEOUT = "x-modelyard-timeout-seconds"

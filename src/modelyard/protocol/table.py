@@ -67,6 +67,8 @@ class EndpointEntry:
     """Most requests inside replicas and waiting together; beyond it 429. None has no such bound."""
     hosts: tuple[str, ...] = ()
     """Host names of an app's own."""
+    port: int | None = None
+    """A port of an app's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class HostEntry:
     come in is then said there."""
     site: str | None = None
     """File that says what a site has (`protocol.sites`)."""
+    port: int | None = None
+    """A port of its own, where nothing else answers."""
 
     gateway: dict[str, Any] | None = None
     """What an API gateway does (`domain.gateways.gateway_document`)."""

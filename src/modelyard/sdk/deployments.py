@@ -7,7 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from modelyard.domain.deployments import Change
+from modelyard.domain.gateways import KIND as GATEWAY
 from modelyard.domain.names import check_name
+from modelyard.domain.ports import cookie_warning
+from modelyard.domain.sites import KIND as SITE
 from modelyard.errors import InvalidValue, NotFound
 from modelyard.sdk.account import caller
 from modelyard.sdk.connection import Connection
@@ -78,7 +82,17 @@ def deploy_file(
     if plan.yard_file is not None:
         wish |= {"from_file": True, "prune": prune}
     answer = connection.post("/deployments", wish)
-    return Deployment(project, list(answer["outcomes"]), plan.notes)
+    outcomes: list[OutcomeView] = list(answer["outcomes"])
+    return Deployment(project, outcomes, (*plan.notes, *_port_notes(plan, outcomes)))
+
+
+def _port_notes(plan: Plan, outcomes: "Sequence[OutcomeView]") -> tuple[str, ...]:
+    """What to know of what has just got a port of its own."""
+    given = {one.name: one.app.get("port") for one in plan.endpoints if one.app is not None}
+    given |= {one.name: one.spec.get("port") for one in plan.others if one.kind in (GATEWAY, SITE)}
+    changed = {one["name"] for one in outcomes if one["change"] != Change.UP_TO_DATE}
+    ports = {name: port for name, port in given.items() if port is not None and name in changed}
+    return (cookie_warning(ports),) if ports else ()
 
 
 def endpoint_documents(

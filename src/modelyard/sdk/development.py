@@ -112,9 +112,9 @@ def _as_developed(one: "EndpointResource") -> "EndpointResource":
         settings["replicas"] = 1
     app: dict[str, Any] | None = None
     if one.app is not None:
-        # A page that is open goes to the new version at once; hosts of its own are the real one's.
+        # A page that is open goes to the new version at once; hosts and a port of its own are the real one's.
         settings["drain_seconds"] = 0.0
-        app = {**one.app, "hosts": []}
+        app = {**one.app, "hosts": [], "port": None}
     return replace(one, name=check_name(one.name + SUFFIX, "name"), settings=settings, app=app)
 
 

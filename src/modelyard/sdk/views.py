@@ -272,6 +272,10 @@ class ResourceView(TypedDict):
     spec: dict[str, Any]
     versions: list[ResourceVersionView]
     """Newest first."""
+    url: str | None
+    """Where it is visited; None where that is no place."""
+    notes: list[str]
+    """What people should know of it: a port that is not open, and why."""
 
 
 class EventView(TypedDict):
