@@ -47,7 +47,9 @@ def _tell(supervisor_socket: Path, word: str, *sent: socket.socket) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
         wire.setblocking(False)
         try:
-            socket.send_fds(wire, [word.encode()], [one.fileno() for one in sent], 0, str(supervisor_socket))
+            # Connected: older Pythons' `send_fds` leaves out the address that it is given.
+            wire.connect(str(supervisor_socket))
+            socket.send_fds(wire, [word.encode()], [one.fileno() for one in sent])
         except OSError:
             # There is none, or it has not read yet what it was told before.
             return False

@@ -43,8 +43,14 @@ class GatewayProcess:
         self._log = (home.logs / "gateway.log").open("ab")
         self._connections: list[socket.socket] = []
 
-    def start(self, *entries: EndpointEntry, hosts: Sequence[HostEntry] = (), more: Sequence[str] = ()) -> Any:
-        """`more` are further options of its command."""
+    def start(
+        self,
+        *entries: EndpointEntry,
+        hosts: Sequence[HostEntry] = (),
+        more: Sequence[str] = (),
+        keep: Sequence[socket.socket] = (),
+    ) -> Any:
+        """`more` are further options of its command, `keep` further sockets that it inherits."""
         self._number += 1
         origins = {host_key(one.kind, one.name): one for one in hosts}
         table = Table(self._number, {entry.name.lower(): entry for entry in entries}, origins)
@@ -61,7 +67,7 @@ class GatewayProcess:
                 str(descriptor),
                 *more,
             ],
-            pass_fds=(descriptor,),
+            pass_fds=(descriptor, *(one.fileno() for one in keep)),
             stderr=self._log,
         )
         limit = time.monotonic() + 10

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelyard.protocol.messages import Load, loads_from
-from modelyard.protocol.table import EndpointEntry, Table, table_document
+from modelyard.protocol.table import EndpointEntry, HostEntry, Table, host_key, table_document
 from modelyard.settings import Home
 from tests.integration.gateway.conftest import ENTRY, GatewayProcess
 from tests.integration.gateway.scripted_replica import ScriptedReplica
@@ -35,9 +35,10 @@ class ScriptedController:
         assert self._next()["type"] == "gateway"
         return self
 
-    def tell(self, *entries: EndpointEntry) -> None:
+    def tell(self, *entries: EndpointEntry, hosts: Sequence[HostEntry] = ()) -> None:
         self._number += 1
-        table = Table(self._number, {entry.name.lower(): entry for entry in entries})
+        origins = {host_key(one.kind, one.name): one for one in hosts}
+        table = Table(self._number, {entry.name.lower(): entry for entry in entries}, origins)
         self.say({"type": "snapshot", "table": table_document(table)})
 
     def load(self, until: Callable[[Load], bool]) -> Load:

@@ -1,6 +1,7 @@
 """TLS beside the plain port: one certificate for all, renewed without a restart; other machines are sent there."""
 
 import contextlib
+import json
 import os
 import socket
 import ssl
@@ -16,6 +17,8 @@ import httpx
 import pytest
 
 from modelyard.gateway.tls import Tls, TlsPlace
+from modelyard.protocol.ports import read_ports
+from modelyard.protocol.table import HostEntry, Table, table_document
 from modelyard.settings import Home
 from modelyard.store.certificates import CERTIFICATE_DAYS, RENEW_DAYS, authority_path, local_certificate
 
@@ -26,6 +29,8 @@ NAMES = ("localhost", "127.0.0.1", "yard.example")
 class Encrypted:
     plain_port: int
     port: int
+    own_port: int
+    """Of a site that has one."""
     trust: ssl.SSLContext
     process: subprocess.Popen[bytes]
 
@@ -44,7 +49,10 @@ def own_address() -> str | None:
 @pytest.fixture
 def encrypted(home: Home) -> Iterator[Encrypted]:
     certificate = local_certificate(home.tls, NAMES)
-    home.table.write_text('{"format": 1, "number": 1, "entries": {}}')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        own_port = int(free.getsockname()[1])
+    hosts = {"site/docs": HostEntry("site", "docs", site="nowhere", port=own_port)}
+    home.table.write_text(json.dumps(table_document(Table(1, {}, hosts))))
     listening = [socket.create_server(("0.0.0.0", 0)) for _ in range(2)]
     plain, other = (one.fileno() for one in listening)
     command = [sys.executable, "-m", "modelyard.processes.gateway", "--home", str(home.root), "--fd", str(plain)]
@@ -53,7 +61,7 @@ def encrypted(home: Home) -> Iterator[Encrypted]:
         process = subprocess.Popen([*command, "--name", "yard.example"], pass_fds=(plain, other), stderr=log)
     trust = ssl.create_default_context(cafile=str(authority_path(home.tls)))
     ports = [one.getsockname()[1] for one in listening]
-    yield Encrypted(ports[0], ports[1], trust, process)
+    yield Encrypted(ports[0], ports[1], own_port, trust, process)
     process.kill()
     process.wait()
     for one in listening:
@@ -65,6 +73,15 @@ def test_what_trusts_the_authority_is_answered_over_tls_and_nothing_else(encrypt
     assert httpx.get(url, verify=encrypted.trust, timeout=20).json() == {"status": "ok"}
     with pytest.raises(httpx.ConnectError, match="certificate"):
         httpx.get(url, timeout=20)
+
+
+def test_a_port_of_a_sites_own_speaks_tls_with_the_same_certificate(encrypted: Encrypted, home: Home) -> None:
+    limit = time.monotonic() + 20
+    while encrypted.own_port not in read_ports(home.ports):
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    answer = httpx.get(f"https://127.0.0.1:{encrypted.own_port}/healthz", verify=encrypted.trust, timeout=20)
+    assert answer.json()["error"]["message"].startswith("cannot read the site"), "no path of it is the yard's"
 
 
 def test_this_machine_may_stay_on_the_plain_port(encrypted: Encrypted) -> None:

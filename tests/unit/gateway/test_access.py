@@ -85,3 +85,17 @@ def test_words_beyond_their_bound_are_not_kept(gate: Gate) -> None:
     assert not gate.access._welcome
     assert gate.why_not(BEARER) is None
     assert gate.access._welcome
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [(None, None), (b"http://10.0.0.5:8400", None), (b"http://10.0.0.5:8501", Unauthorized), (b"null", Unauthorized)],
+)
+def test_a_page_at_another_port_of_the_host_predicts_with_nobodys_session(
+    gate: Gate, origin: bytes | None, expected: type | None
+) -> None:
+    """Browsers take the two for one site, so `SameSite` keeps the cookie from neither."""
+    ann = Principal(PrincipalKind.USER, "ann@example.com", (Grant(Role.CALLER),))
+    gate.access.follow({hashlib.sha256(b"ann").hexdigest(): Credential(ann, None)})
+    fields = {b"host": b"10.0.0.5:8400", b"cookie": b"modelyard_session=ann"}
+    assert gate.why_not(fields | ({b"origin": origin} if origin else {}), Policy("login")) is expected

@@ -10,6 +10,7 @@ from modelyard.gateway.passing import (
     cookie,
     cookie_of_this_host,
     foreign_cookies,
+    is_own_page,
     request_headers,
 )
 
@@ -74,3 +75,31 @@ def test_the_way_back_leads_nowhere_else() -> None:
     assert next_of(b"/page?x=1") == "/page?x=1"
     for bad in (b"//evil.example", b"/\\evil.example", b"http://evil.example", b"/" + b"x" * 400, "/\u00e9".encode()):
         assert next_of(bad) == "/"
+
+
+def test_an_app_sets_none_of_the_yards_cookies_of_whatever_port_nor_one_without_a_name_that_becomes_it() -> None:
+    own = (
+        b"modelyard_session=1",
+        b"modelyard_app_8502=1; Path=/",
+        b" __Host-modelyard_app_8502=1",
+        b"=modelyard_session=1",
+        b"modelyard_session",
+    )
+    assert answer_headers([(b"set-cookie", one) for one in (*own, b"theirs=1")]) == [(b"set-cookie", b"theirs=1")]
+    assert foreign_cookies(b"modelyard_app_8501=a; __Host-modelyard_app_8502=b; x=1") == [b"x=1"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "own"),
+    [
+        (None, True),
+        (b"http://192.168.1.5:8501", True),
+        (b"https://192.168.1.5:8501", True),
+        (b"http://192.168.1.5:8502", False),
+        (b"http://192.168.1.5", False),
+        (b"null", False),
+    ],
+)
+def test_a_page_at_another_port_of_the_host_is_of_another_origin(origin: bytes | None, own: bool) -> None:
+    fields = {b"host": b"192.168.1.5:8501"} | ({b"origin": origin} if origin is not None else {})
+    assert is_own_page(fields) == own
