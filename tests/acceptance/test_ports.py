@@ -73,7 +73,7 @@ def test_a_port_of_its_own_refuses_nobody_while_the_yards_processes_die_and_is_c
     yard: Yard, tmp_path: Path, port: int
 ) -> None:
     told = deploy(yard, tmp_path, f"- {{name: docs, kind: site, path: pages, port: {port}}}\n")
-    assert f"open http://127.0.0.1:{port}" in told
+    assert f"open http://localhost:{port}" in told
     assert "browsers keep an app's own cookies by host" in told
     eventually(lambda: httpx.get(f"http://127.0.0.1:{port}").text == "docs")
     with Visitors(port) as visitors:

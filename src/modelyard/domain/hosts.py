@@ -83,6 +83,9 @@ def own_address(
     split = urlsplit(origin)
     if port is not None:
         found = split.hostname or LOCAL
+        if is_loopback(found):
+            # Where the console is opened on this machine: a session at 127.0.0.1 is unknown there.
+            found = LOCAL
         return f"{'https' if encrypted else 'http'}://{f'[{found}]' if ':' in found else found}:{port}"
     own = hosts[0] if hosts else f"{name_key(name)}.{LOCAL}"
     return f"{split.scheme}://{own}" + (f":{split.port}" if split.port is not None else "")

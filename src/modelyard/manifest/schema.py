@@ -663,6 +663,7 @@ class AppFields(_Schema):
     name: Name
     """What it is called, and the label of its origin: `NAME.localhost`."""
     kind: Literal["app"] = "app"
+    """Says that this is an app."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """Its file; which framework it is written with is seen from what it imports. Of JupyterLab, the folder to work
     in."""

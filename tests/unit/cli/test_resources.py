@@ -10,6 +10,9 @@ from modelyard.sdk.views import ResourceView
 URL, THEN = "http://127.0.0.1:8400", "2026-01-31T12:00:00Z"
 
 
+PLACE = "http://nightly.localhost:8400"
+
+
 def a_view(kind: str, **spec: Any) -> ResourceView:
     return {
         "kind": kind,
@@ -19,6 +22,8 @@ def a_view(kind: str, **spec: Any) -> ResourceView:
         "updated_at": THEN,
         "spec": spec,
         "versions": [{"number": 1, "created_at": THEN, "by": None, "spec": {}}],
+        "url": PLACE if kind in ("site", "gateway") else None,
+        "notes": [],
     }
 
 
@@ -30,13 +35,14 @@ def test_what_a_document_leaves_open_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "hosts", "said"),
+    ("kind", "said"),
     [
-        ("site", [], ["open http://nightly.localhost:8400"]),
-        ("site", ["docs.example.com"], ["open http://docs.example.com:8400"]),
-        ("gateway", [], [f"gateway: {URL}/gateways/nightly", "open http://nightly.localhost:8400"]),
-        ("alarm", [], []),
+        ("site", [f"open {PLACE}", "port 8501 is not open"]),
+        ("gateway", [f"gateway: {URL}/gateways/nightly", f"open {PLACE}", "port 8501 is not open"]),
+        ("alarm", []),
     ],
 )
-def test_a_deployed_site_or_gateway_says_where_it_is(kind: str, hosts: list[str], said: list[str]) -> None:
-    assert place_lines(URL, a_view(kind, hosts=hosts)) == said
+def test_a_deployed_site_or_gateway_says_where_it_is_and_what_is_wrong_with_that(kind: str, said: list[str]) -> None:
+    view = a_view(kind)
+    view["notes"] = ["port 8501 is not open"]
+    assert place_lines(URL, view) == said

@@ -33,9 +33,10 @@ def test_a_place_at_a_port_tells_the_port_and_a_name_alone_has_none(name: str, p
     ("origin", "encrypted", "expected"),
     [
         ("http://192.168.1.5:8000", False, "http://192.168.1.5:8501"),
-        ("http://127.0.0.1:8400", True, "https://127.0.0.1:8501"),
+        ("http://127.0.0.1:8400", True, "https://localhost:8501"),
         ("https://yard.example.com", True, "https://yard.example.com:8501"),
-        ("http://[::1]:8400", False, "http://[::1]:8501"),
+        ("http://[::1]:8400", False, "http://localhost:8501"),
+        ("http://[fd00::5]:8400", False, "http://[fd00::5]:8501"),
     ],
 )
 def test_what_has_a_port_is_visited_at_the_name_that_the_yard_was_reached_by(

@@ -12,11 +12,10 @@ def test_one_replica_that_goes_by_itself_stands_for_what_scales() -> None:
     assert found.predictor == {"path": "a.py"}
 
 
-def test_an_app_has_no_host_of_the_real_one_and_holds_nobody_at_the_old_version() -> None:
-    found = _as_developed(
-        EndpointResource("board", 1, settings={"replicas": 0}, app={"command": ["x"], "hosts": ["board.example.org"]})
-    )
-    assert found.app == {"command": ["x"], "hosts": []}
+def test_an_app_has_neither_host_nor_port_of_the_real_one_and_holds_nobody_at_the_old_version() -> None:
+    app = {"command": ["x"], "hosts": ["board.example.org"], "port": 8501}
+    found = _as_developed(EndpointResource("board", 1, settings={"replicas": 0}, app=app))
+    assert found.app == {"command": ["x"], "hosts": [], "port": None}
     assert (found.settings["drain_seconds"], found.settings["replicas"]) == (0.0, 1)
 
 
