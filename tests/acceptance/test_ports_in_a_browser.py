@@ -79,7 +79,7 @@ def ports(shared_yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def window(shared_yard: Yard, browser: Browser) -> Iterator[BrowserContext]:
     """A browser that has been nowhere yet, and somebody with a password who sits before it."""
     yard = shared_yard.client().access
-    temporary = yard.add_user(EMAIL, grants=[read_grant("admin")])["temporary_password"]
+    temporary = str(yard.add_user(EMAIL, grants=[read_grant("admin")])["temporary_password"])
     yield_to = a_context(browser)
     page = yield_to.new_page()
     page.goto(f"{at_localhost(shared_yard)}/console")
@@ -93,6 +93,10 @@ def window(shared_yard: Yard, browser: Browser) -> Iterator[BrowserContext]:
 
 def at_localhost(yard: Yard) -> str:
     return f"http://localhost:{urlsplit(yard.url).port}"
+
+
+def cookies_of(window: BrowserContext) -> set[str]:
+    return {str(one.get("name")) for one in window.cookies()}
 
 
 def shows(page: Page, port: int) -> None:
@@ -116,8 +120,8 @@ def test_two_apps_at_two_ports_and_the_console_keep_their_sessions_apart(
         shows(page, port)
         page.get_by_role("button", name="Count").click()
         expect(page.locator("#told")).to_have_text("counted 1")
-    names = {one["name"] for one in window.cookies() if "session" in one["name"] or "_app" in one["name"]}
-    assert names == {"modelyard_session", f"modelyard_app_{ports[0]}", f"modelyard_app_{ports[1]}"}
+    own = {"modelyard_session", f"modelyard_app_{ports[0]}", f"modelyard_app_{ports[1]}"}
+    assert {one for one in cookies_of(window) if "session" in one or "_app" in one} == own
 
     said = first.evaluate(ATTACK, at_localhost(shared_yard))
     assert said == ["refused", "opaque", "refused", "opaque", "refused", "refused", "refused", "opaque"]
@@ -129,7 +133,7 @@ def test_two_apps_at_two_ports_and_the_console_keep_their_sessions_apart(
     }
 
     first.evaluate("fetch('/_modelyard/leave', {method: 'POST'})")
-    eventually(lambda: f"modelyard_app_{ports[0]}" not in {one["name"] for one in window.cookies()})
+    eventually(lambda: f"modelyard_app_{ports[0]}" not in cookies_of(window))
     second.reload()
     shows(second, ports[1])
     console.reload()

@@ -16,6 +16,7 @@ from modelyard.protocol.credentials import Credential, credentials_document
 from modelyard.protocol.ports import read_ports
 from modelyard.protocol.table import EndpointEntry
 from modelyard.settings import Home
+from tests.integration.gateway import test_origins
 from tests.integration.gateway.conftest import GatewayProcess
 from tests.integration.gateway.test_load_reports import ScriptedController
 from tests.integration.gateway.test_origins import (
@@ -24,12 +25,13 @@ from tests.integration.gateway.test_origins import (
     GREETING,
     LIMIT_SECONDS,
     ORIGIN,
-    app,  # noqa: F401 (a fixture)
     digest,
     eventually,
     headers_of,
     read_until,
 )
+
+app = test_origins.app
 
 
 class Keeper:
@@ -77,7 +79,7 @@ def port() -> int:
 
 
 @pytest.fixture
-def board(app: Callable[..., Any]) -> EndpointEntry:  # noqa: F811 (the fixture)
+def board(app: Callable[..., Any]) -> EndpointEntry:
     """An app with a replica."""
     return replace(BOARD, replicas=(app()[1].address,))
 
@@ -126,10 +128,11 @@ def test_a_request_under_way_is_answered_though_its_port_is_given_up(
     visited().close()
     controller.accept()
     with socket.create_connection(("127.0.0.1", port), LIMIT_SECONDS) as begun:
-        begun.sendall(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\nha")
+        begun.sendall(b"POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+        assert read_until(begun, b"\r\n\r\n").startswith(b"HTTP/1.1 100")
         controller.tell(board, hosts=[ORIGIN])
         eventually(lambda: refuses(port))
-        begun.sendall(b"lf")
+        begun.sendall(b"half")
         assert b'"server": "r1"' in read_until(begun, b"}")
         assert begun.recv(1) == b""
 
