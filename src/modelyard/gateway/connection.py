@@ -446,8 +446,17 @@ class HttpConnection(asyncio.Protocol):
             limit = exchange.service.entry.max_body_bytes
             if int(length) > limit:
                 raise too_large(limit)
-        if fields.get(b"expect", b"").lower() == b"100-continue" and self.speaks_1_1 and self.active is None:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        expects = fields.get(b"expect", b"").lower() == b"100-continue" and self.speaks_1_1
+        if not expects or self.active not in (None, exchange):
+            return
+        if isinstance(exchange, Proxied) and exchange.is_held:
+            exchange.continue_later()
+        else:
+            self.tell_to_continue()
+
+    def tell_to_continue(self) -> None:
+        """The client waits for it before it sends the body (RFC 9110, 10.1.1)."""
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse_and_linger(self, error: ModelyardError) -> None:
         exchange, self._current = self._current, None

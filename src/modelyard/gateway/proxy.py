@@ -84,6 +84,7 @@ class Proxied(asyncio.Protocol):
         self._chunked = any(name == b"transfer-encoding" for name, _ in headers)
         length = next((value for name, value in headers if name == b"content-length"), b"0")
         self._is_held = self._chunked or not length.isdigit() or int(length) > ASKED_FOR_BYTES
+        self._client_waits = False
         self._waits_for_body = not self._is_held and 0 < int(length) <= WHOLE_BYTES_MAX
         self._said = False
         self._unwanted_bytes = 0
@@ -233,8 +234,19 @@ class Proxied(asyncio.Protocol):
         self._upstream.write(said)
         self._connection.transport.resume_reading()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the body waits until control asks for it."""
+        return self._is_held
+
+    def continue_later(self) -> None:
+        """The client waits to be asked for the body, too."""
+        self._client_waits = True
+
     def _send_held(self) -> None:
         self._is_held = False
+        if self._client_waits:
+            self._connection.tell_to_continue()
         self._connection.transport.resume_reading()
         if self._upstream is not None and self._held:
             self._upstream.write(b"".join(self._held))

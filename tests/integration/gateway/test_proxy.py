@@ -116,6 +116,25 @@ def test_a_large_body_of_unknown_length_arrives_whole(gateway: Any, control: Cal
     assert (answer.status_code, received.count(b"x")) == (200, 5_000_000)
 
 
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked_when_control_asks(gateway: Any, control: Any) -> None:
+    received = bytearray()
+
+    def swallow(connection: socket.socket, begun: bytes) -> None:
+        connection.sendall(CONTINUE)
+        while len(received) < 100_000:
+            received.extend(connection.recv(1 << 20))
+        connection.sendall(OK)
+
+    control(swallow)
+    client = gateway.connect()
+    client.sendall(
+        b"PUT /api/v1/artifacts/x HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 100000\r\n\r\n"
+    )
+    assert client.recv(100) == CONTINUE
+    client.sendall(b"x" * 100_000)
+    assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.parametrize("is_chunked", [False, True])
 def test_a_refusal_before_the_body_reaches_the_client_and_no_body_reaches_control(
     gateway: Any, control: Callable[..., Control], is_chunked: bool
