@@ -18,6 +18,7 @@ from modelyard.gateway.request import NOBODY, Request
 from modelyard.gateway.shown import Shown
 from modelyard.gateway.sites import Served, check_method, missing, preflight
 from modelyard.gateway.visit import Asked, Visit, replica_cookie
+from modelyard.protocol import routes
 from modelyard.protocol.table import HostEntry
 
 SAFE_METHODS = frozenset({b"GET", b"HEAD"})
