@@ -79,7 +79,7 @@ def ports(shared_yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def window(shared_yard: Yard, browser: Browser) -> Iterator[BrowserContext]:
     """A browser that has been nowhere yet, and somebody with a password who sits before it."""
     yard = shared_yard.client().access
-    temporary = str(yard.add_user(EMAIL, grants=[read_grant("admin")])["temporary_password"])
+    temporary = str(yard.add_user(EMAIL, grants=[read_grant("admin")]).temporary_password)
     yield_to = a_context(browser)
     page = yield_to.new_page()
     page.goto(f"{at_localhost(shared_yard)}/console")
