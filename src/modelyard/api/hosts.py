@@ -24,6 +24,10 @@ class Place:
     hosts: tuple[str, ...]
     port: int | None = None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.kind, name_key(self.name)
+
 
 def places(yard: Yard) -> Iterator[Place]:
     """Everything with an origin of its own."""
@@ -58,15 +62,17 @@ def _named(yard: Yard, host: str) -> Place | None:
 
 def check_places_free(yard: Yard, wished: Iterable[Place]) -> None:
     """What is to be wished at once. Raises Conflict where one of them has a host name, a label or a port of another, of
-    these or of those that stay as they are; or where nothing of the yard could listen at its port."""
+    these or of those that stay as they are; or where nothing of the yard could listen at a port that it has not had."""
     found = list(wished)
-    keys = {(one.kind, name_key(one.name)) for one in found}
-    others = [one for one in places(yard) if (one.kind, name_key(one.name)) not in keys]
+    keys = {one.key for one in found}
+    before = list(places(yard))
+    others = [one for one in before if one.key not in keys]
+    had = {(one.key, one.port) for one in before}
     for one in found:
         for other in others:
             _check_apart(one, other)
         others.append(one)
-        if one.port is not None:
+        if one.port is not None and (one.key, one.port) not in had:
             _check_port(yard, one, one.port, sum(other.port is not None for other in others))
 
 

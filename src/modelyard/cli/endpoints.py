@@ -123,6 +123,8 @@ def _say_live(url: str, view: "EndpointView") -> None:
     if view["kind"] == "app":
         if live:
             say(f"open {view['url']}")
+        for note in view["notes"]:
+            say(note)
     elif view["ready"]:
         say(f"{view['kind']}: {_place(url, view)}")
         say(_curl(url, view))
