@@ -207,6 +207,7 @@ def test_what_is_wrong_is_told_in_the_gateways_words_and_to_pages_too(yard: Yard
         ("/nothing", "GET", None, 404),
         ("/checked", "POST", b'{"b": 1}', 400),
         ("/checked", "POST", b"{", 400),
+        ("/checked", "POST", b"[" * 100_000, 400),
         ("/keyed", "GET", None, 403),
         ("/mine", "GET", None, 401),
     ):

@@ -26,7 +26,7 @@ from modelyard.domain.access import TRACKING_SERVER, Principal, PrincipalKind
 from modelyard.domain.job_tokens import is_tracking_token, may_be_tracking_token
 from modelyard.domain.tokens import acting_for
 from modelyard.errors import Forbidden, ModelyardError, TooLarge, Unauthorized
-from modelyard.protocol.browsers import SAFE_METHODS, is_own, presented_session
+from modelyard.protocol.browsers import SAFE_METHODS, is_own, keeps_to_tls, presented_session
 from modelyard.protocol.routes import (
     API,
     BODY_BYTES_MAX_API,
@@ -38,6 +38,9 @@ from modelyard.protocol.tokens import TokenKey, looks_signed
 from modelyard.settings import read_key
 
 _ARTIFACTS = f"{API}/artifacts/"
+TLS_KEPT_SECONDS = 30 * 86400
+"""For how long a browser that came by TLS comes so again, whatever a link says."""
+
 DRAINED_BYTES_MAX = 64 * 2**20
 """What is read of a body that is too large, so that its sender reads the refusal."""
 
@@ -75,6 +78,8 @@ class Access:
                 answered[REQUEST_ID] = request_id
                 answered.setdefault("cache-control", "no-store")
                 answered.setdefault("x-content-type-options", "nosniff")
+                if keeps_to_tls(headers):
+                    answered.setdefault("strict-transport-security", f"max-age={TLS_KEPT_SECONDS}")
             await send(message)
 
         # Forgotten at the end: another request may be answered in the same context.

@@ -40,7 +40,13 @@ _POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 # Not `no-referrer`: with it a form's request would not say that it comes from a page of ours.
-HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
+HEADERS = {
+    "content-security-policy": _POLICY,
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
 
 _TAKEN_ALONG = ("cookie", "origin", "user-agent", "x-forwarded-for", "x-forwarded-proto", PLACE)
 """Headers of the browser's request that the yard is asked with: who it is, where it is, which page it comes from, which

@@ -1,4 +1,4 @@
-"""The style sheet and the scripts: few, small, from here, under names that change with what they hold."""
+"""The style sheet, the scripts, the icon: few, small, from here, under names that change with what they hold."""
 
 import hashlib
 from functools import cache
@@ -11,12 +11,12 @@ from starlette.routing import BaseRoute, Route
 
 from modelyard.protocol.routes import CONSOLE
 
-FILES = ("console.css", "console.js", "vendored/idiomorph-0.8.0.min.js")
+FILES = ("console.css", "console.js", "icon.svg", "vendored/idiomorph-0.8.0.min.js")
 
 DIGITS = 12
 """Of the digest that a file's address has."""
 
-_TYPES = MappingProxyType({"css": "text/css", "js": "text/javascript"})
+_TYPES = MappingProxyType({"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"})
 
 # A year, the most that caches take: what is in the file never changes under this address.
 _HEADERS = MappingProxyType(

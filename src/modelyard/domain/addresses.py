@@ -10,6 +10,8 @@ from modelyard.errors import InvalidValue
 
 _NAT64 = ip_network("64:ff9b::/96")
 _SIX_TO_FOUR = ip_network("2002::/16")
+_METADATA = ip_address("fd00:ec2::254")
+"""Where a machine of AWS asks about itself over IPv6; over IPv4 that is a link-local address."""
 _SHARED = ip_network("100.64.0.0/10")
 """RFC 6598: between a provider and its customers; clouds have their metadata there too."""
 
@@ -23,7 +25,7 @@ def why_refused(address: str) -> str | None:
     inner = _inner(found)
     if inner.is_loopback:
         return "it is a loopback address"
-    if inner.is_link_local:
+    if inner.is_link_local or inner == _METADATA:
         return "it is a link-local address"
     if inner.is_unspecified or inner.is_multicast or inner == IPv4Address("255.255.255.255"):
         return "it is no address of one machine"

@@ -263,6 +263,8 @@ def check_route_key(key: str) -> None:
 
 def check_url(url: str) -> None:
     """Raises InvalidValue for anything but http and https, and for credentials, which everybody would read."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidValue(f"cannot use url {url[:100]!r}", "write it in ASCII: %C3%BC, xn--...")
     try:
         split = urlsplit(url)
         port_is_one = split.port is None or split.port > 0

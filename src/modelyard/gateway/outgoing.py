@@ -93,7 +93,7 @@ class Outgoing:
                 return await self._fetch(method, url, headers, body)
         except TimeoutError as error:
             raise DeadlinePassed(f"cannot ask {_origin(url)}: it did not answer in {timeout_seconds:g} s") from error
-        except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except (OSError, UnicodeError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise ReplicaDied(f"cannot ask {_origin(url)}: {error}") from error
 
     async def _fetch(self, method: str, url: str, headers: Headers, body: bytes) -> Fetched:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from modelyard.domain.hosts import port_of
+from modelyard.domain.hosts import LOCAL, is_loopback, port_of
 from modelyard.protocol.routes import APP_COOKIE, PLACE, SECURE_APP_COOKIE, SECURE_SESSION_COOKIE, SESSION_COOKIE
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -64,6 +64,14 @@ def cookie_of(headers: Mapping[str, str], *names: str) -> str | None:
         name, _, value = pair.strip().partition("=")
         found.setdefault(name, value.strip('"'))
     return next((found[name] for name in names if name in found), None)
+
+
+def keeps_to_tls(headers: Mapping[str, str]) -> bool:
+    """Whether a browser may be told to come by TLS alone from now on: it did, by a name that is only ours. What is said
+    of localhost would count for every program at every port of its machine, and of an address browsers believe
+    nothing."""
+    split = urlsplit(own_origin(headers))
+    return split.scheme == "https" and not is_loopback(split.hostname or LOCAL)
 
 
 def _parts(origin: str) -> tuple[str, str, int | None] | None:

@@ -149,7 +149,9 @@ def test_a_refused_login_does_the_same_work_whether_or_not_there_is_an_account(
 
 def test_what_is_shown_of_a_page_frames_and_scripts_nothing_else(api: Api) -> None:
     for path in ("/console/login", "/console"):
-        policy = api.ask("GET", path, key=None).headers["content-security-policy"]
+        headers = api.ask("GET", path, key=None).headers
+        assert headers["cross-origin-resource-policy"] == headers["cross-origin-opener-policy"] == "same-origin"
+        policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy

@@ -11,7 +11,7 @@ from modelyard.errors import InvalidValue
     [
         "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "169.254.169.254", "fe80::1%eth0", "::ffff:127.0.0.1",
         "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1", "255.255.255.255", "100.64.0.1",
-        "240.0.0.1", "ff02::1",
+        "240.0.0.1", "ff02::1", "fd00:ec2::254",
     ],
 )  # fmt: skip
 def test_this_machine_its_link_and_what_stands_for_them_are_refused(address: str) -> None:

@@ -107,7 +107,19 @@ def test_a_named_stage_has_a_prefix_and_the_default_one_has_none() -> None:
     assert find_stage({"test": {}}, "/items") is None
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "http://", "http://user:word@x/", "//x", "http://x/#a", "http://{h}/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x/",
+        "http://",
+        "http://user:word@x/",
+        "//x",
+        "http://x/#a",
+        "http://{h}/",
+        "http://x y/",
+        "http://b\u00fc.de/",
+    ],
+)
 def test_a_url_that_could_mean_anything_else_is_refused(url: str) -> None:
     with pytest.raises(InvalidValue):
         check_url(url)

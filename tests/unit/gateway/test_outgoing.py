@@ -126,6 +126,11 @@ def test_a_server_that_does_not_answer_has_failed(said: bytes) -> None:
         answered(said)
 
 
+def test_a_host_that_no_name_server_takes_is_a_failure_like_any_other() -> None:
+    with pytest.raises(ReplicaDied):
+        ask(f"http://{'a' * 70}.example/")
+
+
 def test_headers_without_an_end_are_not_kept() -> None:
     with pytest.raises(TooLarge):
         answered(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000, ends=False)

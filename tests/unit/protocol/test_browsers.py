@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelyard.protocol.browsers import is_own, own_origin, presented_session
+from modelyard.protocol.browsers import is_own, keeps_to_tls, own_origin, presented_session
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,18 @@ def test_the_session_that_only_this_host_can_have_set_comes_first() -> None:
 def test_cookies_of_other_programs_at_the_same_host_hide_none_of_ours() -> None:
     theirs = 'theirs={"a":1}; @x=[2]; alone; modelyard_session="ours"; modelyard_session=another'
     assert presented_session({"cookie": theirs}) == "ours"
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "kept"),
+    [
+        ("yard.example:8443", "https", True),
+        ("yard.example", "http", False),
+        ("localhost:8443", "https", False),
+        ("board.localhost", "https", False),
+        ("127.0.0.1:8443", "https", False),
+        ("[::1]:8443", "https", False),
+    ],
+)
+def test_only_who_came_by_tls_and_by_our_name_is_told_to_stay_with_it(host: str, scheme: str, kept: bool) -> None:
+    assert keeps_to_tls({"host": host, "x-forwarded-proto": scheme}) is kept

@@ -109,28 +109,56 @@ async function whenAnswered(accepted, shown) {
 async function predict(form, shown) {
   const [body, type] = bodyOf(form);
   const began = performance.now();
+  const line = document.createElement("span");
+  const pre = document.createElement("pre");
+  pre.tabIndex = 0;
   shown.textContent = "asking ...";
-  let head, text, good = false;
+  shown.setAttribute("aria-busy", "true");
   try {
     let answer = await fetch(form.dataset.url, { method: "POST", headers: { "content-type": type }, body });
     let done = true;
     if ("queued" in form.dataset && answer.status === 202) [answer, done] = await whenAnswered(answer, shown);
-    text = await answer.text();
-    good = answer.ok && done;
+    const text = await readAsItComes(answer, (part) => {
+      pre.textContent = shortened(part);
+      if (!pre.isConnected) shown.replaceChildren(pre);
+    });
     const took = (performance.now() - began).toFixed(1);
-    head = `${answer.status} in ${took} ms, request ${answer.headers.get("x-request-id") ?? ""}`;
-    if ((answer.headers.get("content-type") ?? "").includes("json")) text = JSON.stringify(JSON.parse(text), null, 2);
+    line.className = `state ${answer.ok && done ? "good" : "bad"}`;
+    line.textContent = `${answer.status} in ${took} ms, request ${answer.headers.get("x-request-id") ?? ""}`;
+    pre.textContent = shortened(indented(text, answer.headers.get("content-type") ?? ""));
   } catch (error) {
-    head = "no answer";
-    text = String(error);
+    line.className = "state bad";
+    line.textContent = pre.textContent ? "the answer was broken off" : "no answer";
+    pre.textContent += String(error);
   }
-  const pre = document.createElement("pre");
-  pre.tabIndex = 0;
-  pre.textContent = text.length > ANSWER_LENGTH_SHOWN ? `${text.slice(0, ANSWER_LENGTH_SHOWN)}\n...` : text;
-  const line = document.createElement("span");
-  line.className = `state ${good ? "good" : "bad"}`;
-  line.textContent = head;
   shown.replaceChildren(line, pre);
+  shown.removeAttribute("aria-busy");
+}
+
+// The whole text; `show` is told what there is of it so far.
+async function readAsItComes(answer, show) {
+  let text = "";
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = (await reader?.read()) ?? { done: true };
+    if (done) return text;
+    text += value;
+    show(text);
+  }
+}
+
+// A document is set out; lines of JSON, and what says that it is JSON and is not, stay as they came.
+function indented(text, type) {
+  if (!/\bjson\b/i.test(type)) return text;
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+function shortened(text) {
+  return text.length > ANSWER_LENGTH_SHOWN ? `${text.slice(0, ANSWER_LENGTH_SHOWN)}\n...` : text;
 }
 
 function trying() {
