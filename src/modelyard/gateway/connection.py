@@ -115,7 +115,8 @@ class HttpConnection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # a stream transport, as the listener makes them
         peer: Any = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
-        elsewhere = bool(self.address) and not is_loopback(self.address)
+        # A port of an app's own speaks one scheme, so that it is one origin; the yard's has another port beside it.
+        elsewhere = self.own_port is not None or (bool(self.address) and not is_loopback(self.address))
         self.must_encrypt = self.gateway.tls is not None and not self.is_encrypted and elsewhere
         self.gateway.welcome(self)
 

@@ -59,10 +59,12 @@ def _at_yard(request: Request) -> Exchange:
 
 
 def _to_encrypted(request: Request) -> Reply:
-    """Sends the client to the encrypted port: same host, path and query (RFC 9110, 15.4.9)."""
+    """Sends the client to the encrypted port, at an app's own to the same: same host, path and query (RFC 9110,
+    15.4.9)."""
     tls = request.gateway.tls
     host = HOST_PORT.sub(b"", request.fields.get(b"host", b"localhost"))
-    port = b"" if tls is None or tls.place.port == HTTPS_PORT else b":%d" % tls.place.port
+    number = request.connection.own_port or (tls.place.port if tls is not None else HTTPS_PORT)
+    port = b"" if number == HTTPS_PORT else b":%d" % number
     target = request.url if request.url.startswith(b"/") else b"/"
     return request.reply(308, b"location: https://%b%b%b\r\n" % (host, port, target), b"")
 

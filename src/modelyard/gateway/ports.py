@@ -16,6 +16,7 @@ from pathlib import Path
 
 from modelyard.domain.ports import RESERVED, decide_moves, problem_of
 from modelyard.gateway.repeats import Repeats
+from modelyard.gateway.tls import MixedServer
 from modelyard.protocol.ports import write_ports
 from modelyard.protocol.table import HostEntry
 from modelyard.protocol.wishes import drop_listener, keep_listener
@@ -44,7 +45,7 @@ class Surroundings:
     """Its socket."""
     notes: Path
     """Where it is written down which ports are open (`protocol.ports`)."""
-    serve: Callable[[socket.socket, int], Awaitable[asyncio.Server]]
+    serve: Callable[[socket.socket, int], Awaitable[asyncio.Server | MixedServer]]
     """Begins to answer what comes to a port; the socket is then the server's."""
     leave: Callable[[int], None]
     """Ends the connections that came to a port, in order."""
@@ -54,7 +55,7 @@ class Ports:
     def __init__(self) -> None:
         self._entries: dict[int, HostEntry] = {}
         self._listening: dict[int, socket.socket] = {}
-        self._servers: dict[int, asyncio.Server] = {}
+        self._servers: dict[int, asyncio.Server | MixedServer] = {}
         self._repeats: dict[int, Repeats] = {}
         self._problems: dict[int, str] = {}
         self._untold: set[int] = set()

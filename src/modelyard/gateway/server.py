@@ -29,7 +29,7 @@ from modelyard.gateway.refusals import Refusals
 from modelyard.gateway.repeats import Repeats
 from modelyard.gateway.service import Service
 from modelyard.gateway.sites import Sites
-from modelyard.gateway.tls import LOOK_SECONDS, Tls
+from modelyard.gateway.tls import LOOK_SECONDS, MixedServer, Tls
 from modelyard.gateway.tokens import Issuers
 from modelyard.protocol.table import ENDPOINT, Delta, EndpointEntry, HostEntry, Table
 from modelyard.protocol.tokens import TokenKey
@@ -333,14 +333,13 @@ class Gateway:
             leave=self._leave_port,
         )
 
-    async def _serve_port(self, listening: socket.socket, port: int) -> asyncio.Server:
-        tls = self.tls
-        return await self.loop.create_server(
-            lambda: HttpConnection(self, is_encrypted=tls is not None, own_port=port),
-            sock=listening,
-            ssl=tls.context if tls is not None else None,
-            backlog=LISTEN_BACKLOG,
-        )
+    async def _serve_port(self, listening: socket.socket, port: int) -> asyncio.Server | MixedServer:
+        def made(encrypted: bool = False) -> HttpConnection:
+            return HttpConnection(self, is_encrypted=encrypted, own_port=port)
+
+        if self.tls is not None:
+            return MixedServer(listening, self.tls.context, made)
+        return await self.loop.create_server(made, sock=listening, backlog=LISTEN_BACKLOG)
 
     def _leave_port(self, port: int) -> None:
         """Idle connections are closed at once; the others when they have been answered, or the limit is over."""

@@ -75,13 +75,22 @@ def test_what_trusts_the_authority_is_answered_over_tls_and_nothing_else(encrypt
         httpx.get(url, timeout=20)
 
 
-def test_a_port_of_a_sites_own_speaks_tls_with_the_same_certificate(encrypted: Encrypted, home: Home) -> None:
+def test_a_port_of_a_sites_own_speaks_tls_with_the_same_certificate_and_sends_those_there_who_do_not(
+    encrypted: Encrypted, home: Home
+) -> None:
     limit = time.monotonic() + 20
     while encrypted.own_port not in read_ports(home.ports):
         assert time.monotonic() < limit
         time.sleep(0.02)
     answer = httpx.get(f"https://127.0.0.1:{encrypted.own_port}/healthz", verify=encrypted.trust, timeout=20)
     assert answer.json()["error"]["message"].startswith("cannot read the site"), "no path of it is the yard's"
+    plain = httpx.get(f"http://127.0.0.1:{encrypted.own_port}/a?b=1", timeout=20)
+    assert (plain.status_code, plain.headers["location"]) == (308, f"https://127.0.0.1:{encrypted.own_port}/a?b=1")
+    foreign = {"host": "evil.example"}
+    assert httpx.get(f"http://127.0.0.1:{encrypted.own_port}/", headers=foreign, timeout=20).status_code == 403
+    with socket.create_connection(("127.0.0.1", encrypted.own_port), 20) as silent:
+        silent.shutdown(socket.SHUT_WR)
+        assert silent.recv(1) == b"", "who says nothing is let go"
 
 
 def test_this_machine_may_stay_on_the_plain_port(encrypted: Encrypted) -> None:
