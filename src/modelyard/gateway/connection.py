@@ -316,6 +316,9 @@ class HttpConnection(asyncio.Protocol):
         if not exchange.keep_alive:
             if not self.lingers:
                 self.transport.close()
+            elif self.transport.can_write_eof():
+                # RFC 9112 9.6: nothing more comes from here, which the client need not wait to hear.
+                self.transport.write_eof()
             return
         if self._waiting:
             following = self._waiting.popleft()

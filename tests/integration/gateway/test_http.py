@@ -2,12 +2,14 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from modelyard.gateway.connection import LINGER_SECONDS
 from modelyard.protocol.routes import HEADER_BYTES_MAX
 from tests.integration.gateway.scripted_replica import ScriptedReplica
 
@@ -229,6 +231,21 @@ def test_what_is_not_http_is_answered_with_400_and_closed(gateway: Any, request_
     received = read_all(connection)
     assert received.startswith(b"HTTP/1.1 4")
     assert httpx.get(f"{gateway.url}/healthz").status_code == 200
+
+
+def test_whoever_is_refused_hears_the_end_with_the_answer_and_may_still_send(gateway: Any) -> None:
+    gateway.start()
+    took: list[float] = []
+    while len(took) < 3 and min(took, default=LINGER_SECONDS) >= LINGER_SECONDS:
+        connection = gateway.connect()
+        began = time.monotonic()
+        connection.sendall(
+            b"POST /endpoints/none/invocations HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000000\r\n\r\n"
+        )
+        assert read_all(connection).startswith(b"HTTP/1.1 404")
+        took.append(time.monotonic() - began)
+        connection.sendall(b"x" * 2**20)
+    assert min(took) < LINGER_SECONDS
 
 
 def test_a_request_without_host_is_refused(gateway: Any) -> None:
