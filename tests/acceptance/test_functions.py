@@ -42,7 +42,8 @@ def web(event, context):
     return {"statusCode": 201, "body": json.dumps(event), "cookies": cookies}
 
 def clock(event, context):
-    return {"now": time.time()}
+    headers = {"cache-control": "private"} if event["rawQueryString"] == "mine" else {}
+    return {"statusCode": 200, "headers": headers, "body": str(time.time())}
 """
 
 YARD_FILE = """
@@ -257,6 +258,9 @@ def test_a_site_has_its_place_behind_a_gateway(yard: Yard) -> None:
 def test_the_same_question_gets_the_answer_that_is_kept(yard: Yard) -> None:
     assert api(yard, "/clock?a=1&b=2").content == api(yard, "/clock?b=2&a=1").content
     assert api(yard, "/clock?a=1&b=2").content != api(yard, "/clock?a=2").content
+    assert api(yard, "/clock?mine").content != api(yard, "/clock?mine").content, "it says that it is not to be kept"
+    shown = {"authorization": "Bearer of-the-functions-own"}
+    assert api(yard, "/clock?a=2", headers=shown).content != api(yard, "/clock?a=2").content, "somebody's own"
 
 
 def test_only_a_token_that_the_issuer_signed_for_us_is_believed(yard: Yard) -> None:

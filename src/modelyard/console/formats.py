@@ -85,10 +85,8 @@ def duration(seconds: float) -> str:
     return "0 s"
 
 
-def took(job: Mapping[str, Any], now: float) -> str:
+def took(began: str, ended: str | None, now: float) -> str:
     """How long something ran, or has been running."""
-    began = job.get("started_at") or job["created_at"]
-    ended = job["ended_at"]
     return duration((seconds_of(ended) if ended else now) - seconds_of(began))
 
 

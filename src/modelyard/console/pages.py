@@ -1,6 +1,7 @@
 """Routes of the console: every noun's pages and their buttons, and what stands in a page's place where there is nothing
 to show."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -57,6 +58,8 @@ NOUNS = (
 QUERY_FIELDS_MAX = 200
 """Of the address of a page."""
 
+_log = logging.getLogger("modelyard.control")
+
 
 def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
     """`yard` is called within a request, when the application's loop runs and the sdk's HTTP client is first needed."""
@@ -70,7 +73,15 @@ def routes(yard: "Callable[[], InProcess]", clock: Clock) -> list[BaseRoute]:
                 Route(f"{CONSOLE}{page.path}/{verb}", _doing(page, action, yard, clock), methods=["POST"])
                 for verb, action in page.actions.items()
             ]
-    return found
+    return [*found, Route(f"{CONSOLE}/{{rest:path}}", _not_there)]
+
+
+async def _not_there(request: Request) -> Response:
+    """Of an address that no page has. One with a slash too many leads to the page."""
+    path = request.url.path.rstrip("/")
+    if path != request.url.path:
+        return RedirectResponse(f"{path}?{request.url.query}" if request.url.query else path, 307, headers=HEADERS)
+    return _instead(NotFound(f"cannot find the page {path[:100]}", "the console begins at /console"), 404)
 
 
 async def _go_to_console(request: Request) -> Response:  # noqa: ARG001 (a route's signature)
@@ -106,7 +117,10 @@ def _doing(page: Page, action: Action, yard: "Callable[[], InProcess]", clock: C
 def _visit(
     request: Request, clock: Clock, form: dict[str, list[str]] | None = None, files: dict[str, bytes] | None = None
 ) -> Visit:
-    query = parse_qs(request.url.query, max_num_fields=QUERY_FIELDS_MAX)
+    try:
+        query = parse_qs(request.url.query, max_num_fields=QUERY_FIELDS_MAX)
+    except ValueError:
+        query = {}  # no page of ours leads to so many
     names = {name: str(value) for name, value in request.path_params.items()}
     return Visit(clock.now(), names, query, form or {}, files or {})
 
@@ -135,8 +149,16 @@ async def _page(
     except Forbidden as error:
         me = await ask(request, yard, lambda client: client.access.me())
         return _to_password(target) if me.must_change_password else _not_for(me, error)
-    except ModelyardError as error:
+    except Exception as error:  # noqa: BLE001 (people are told in a page, whatever it was)
+        return _failed(request, error)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, ModelyardError):
         return _instead(error, 404 if isinstance(error, NotFound) else 400)
+    _log.error("console: cannot show %s", request.url.path, exc_info=error)
+    mistake = ModelyardError("cannot show this page: the yard made a mistake", "its log, log/control.log, has more")
+    return _instead(mistake, 500)
 
 
 def _instead(error: ModelyardError, status: int) -> Response:

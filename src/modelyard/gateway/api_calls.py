@@ -11,6 +11,7 @@ page can read why.
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,6 +63,7 @@ _WORDS = {
 
 _log = logging.getLogger("modelyard.gateway")
 _JSON = b"content-type: application/json\r\n"
+_NOT_KEPT = re.compile(rb"^cache-control:[^\r\n]*\b(?:no-store|private)\b", re.IGNORECASE | re.MULTILINE)
 _NOT_ALLOWED = b'{"message":"Method Not Allowed"}'
 _READING = frozenset({"GET", "HEAD"})
 _FAULT = b'{"message":"Internal Server Error"}'
@@ -146,7 +148,7 @@ class ApiCall:
 
     def kept(self, met: Met, fields: dict[bytes, bytes]) -> Refused | None:
         """The answer that was given to the same question not long ago."""
-        if not met.route.cache_seconds or self.method != "GET":
+        if not met.route.cache_seconds or self.method != "GET" or self._is_somebodys(met, fields):
             return None
         varied = [fields.get(name.lower().encode(), b"").decode("latin-1") for name in met.route.cache_headers]
         asker = self.key_name or "", str((self.claims or {}).get("sub", ""))
@@ -155,6 +157,12 @@ class ApiCall:
         self.cache_key = (place, self.path, "&".join(sorted(self.query.split("&"))), *asker, *varied)
         found = self.api.cache.get(self.cache_key, self.at)
         return Refused(found.status, found.head, found.body) if found is not None else None
+
+    def _is_somebodys(self, met: Met, fields: dict[bytes, bytes]) -> bool:
+        """Whether what is behind is shown a credential that says nothing here: its answer is for whoever has that
+        (RFC 9111, 3.5)."""
+        behind = b"authorization" in fields and self.api.policy.way == "public" and met.route.authorizer is None
+        return behind and "authorization" not in map(str.lower, met.route.cache_headers)
 
     # -- what goes behind --------------------------------------------------------------------------------------------
 
@@ -209,8 +217,9 @@ class ApiCall:
         return head if self.at_own_origin or SANDBOX in head or not is_page(head) else head + SANDBOX
 
     def keep(self, status: int, head: bytes, body: bytes) -> None:
-        """For those who ask the same soon; never what sets a cookie, which is one visitor's own."""
-        if self.cache_key is None or status != 200 or b"set-cookie:" in head:
+        """For those who ask the same soon; never what sets a cookie, which is one visitor's own, nor what says that it
+        is not to be kept."""
+        if self.cache_key is None or status != 200 or b"set-cookie:" in head or _NOT_KEPT.search(head):
             return
         seconds = self.met.route.cache_seconds if self.met is not None else 0.0
         self.api.cache.put(self.cache_key, Cached(status, head, body, time.time() + seconds))

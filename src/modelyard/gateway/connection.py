@@ -5,6 +5,7 @@ connection is not read. What answers a request is found by the lanes, from its h
 """
 
 import asyncio
+import logging
 import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ LINGER_SECONDS = 2.0
 LINGER_BODY_BYTES = 64 * 2**10
 """Bodies up to this are read to their end after a refusal, and the connection lives on."""
 
+_log = logging.getLogger("modelyard.gateway")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -172,7 +174,9 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserCallbackError as failed:
             cause = failed.__context__
             if not isinstance(cause, ModelyardError):
-                raise
+                # Whoever asked is told, in words; what went wrong is for the log.
+                _log.error("cannot answer a request", exc_info=cause)
+                cause = ModelyardError("cannot answer: the gateway failed", "its log, log/gateway.log, says why")
             self._refuse_and_linger(cause)
         except httptools.HttpParserError as error:
             self._refuse_and_linger(InvalidValue(f"cannot read the request: {error}", "send HTTP/1.1"))

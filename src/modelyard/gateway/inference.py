@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modelyard.gateway.connection import HttpConnection
 
 HEADER_LENGTH = b"inference-header-content-length"
+LENGTH_DIGITS_MAX = 10
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository")
 """Of Triton's extensions of the protocol, those that are spoken here."""
 
@@ -58,7 +59,7 @@ def _header_length(fields: dict[bytes, bytes]) -> int:
     given = fields.get(HEADER_LENGTH)
     if given is None:
         return 0
-    if not given.isdigit() or not 0 < int(given) < 2**32:
+    if not given.isdigit() or len(given) > LENGTH_DIGITS_MAX or not 0 < int(given) < 2**32:
         raise InvalidValue("cannot read Inference-Header-Content-Length: it is no length", "send a number of bytes")
     return int(given)
 

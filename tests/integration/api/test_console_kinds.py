@@ -175,6 +175,9 @@ def test_a_training_and_a_tuning_are_started_from_files_that_were_sent(yard: Api
     tuned = send(yard, "/jobs/start/run", {"text": TRAINING, "project": "shop", "name": "fits"}, *files)
     assert tuned.headers["location"] == "/console/jobs/tunings/fits-1"
     assert yard.store.tunings.get("fits-1").spec.max_trials == 2
+    for path in ("/jobs", "/jobs/tunings/fits-1", "/runs", "/runs/fit-1"):
+        (shown,) = talk(yard, (path, None))
+        assert (path, shown.status_code) == (path, 200)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,9 @@ def test_a_transform_is_started_with_paths_of_the_yard(yard: Api, tmp_path: Path
     assert place.startswith("/console/jobs/transforms/price-transform-")
     spec = yard.store.transforms.get(place.rpartition("/")[2]).spec
     assert (spec.input, spec.output) == (str(rows), "/data/out")
+    for path in ("/jobs", place.removeprefix("/console")):
+        (shown,) = talk(yard, (path, None))
+        assert (path, shown.status_code) == (path, 200)
     (tmp_path / "model.joblib").write_bytes(b"not for everybody")
     (refused,) = talk(yard, ("/jobs/transform/run", {**form, "model": str(tmp_path / "model.joblib")}))
     assert "cannot find the model" in refused.text, "a file of the machine that the yard runs on"

@@ -15,6 +15,7 @@ from modelyard.console.pages import NOUNS
 from modelyard.console.paging import ROWS
 from modelyard.console.static import FILES, address
 from modelyard.domain.endpoints import EndpointState, EndpointStatus
+from modelyard.sdk.client import Client
 from modelyard.store.migrate import database_path
 from tests.integration.api.yard_over_http import URL, Api
 
@@ -137,11 +138,28 @@ def test_what_is_not_there_is_said_on_a_page(api: Api) -> None:
         "/jobs/tunings/x",
         "/resources/nonsense/x",
         "/alarms/x",
+        "/nothing/of/that/name",
         *BY_KIND,
     ):
         (page,) = visit(api, path)
         assert page.status_code == 404, path
         assert "cannot find" in page.text
+
+
+def test_a_slash_too_many_and_a_thousand_fields_lead_to_the_page(api: Api) -> None:
+    slashed, crowded = visit(api, "/alarms/?q=1", f"/alarms?{'a=1&' * 1000}")
+    assert (slashed.status_code, slashed.headers["location"]) == (307, "/console/alarms?q=1")
+    assert crowded.status_code == 200
+
+
+def test_a_mistake_of_the_yards_is_told_on_a_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(_: Client) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Client, "alarms", mistaken)
+    (page,) = visit(api, "/alarms")
+    assert (page.status_code, page.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "the yard made a mistake" in page.text
 
 
 def test_a_button_of_a_foreign_page_changes_nothing(api: Api) -> None:

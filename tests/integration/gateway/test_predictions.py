@@ -407,6 +407,7 @@ def test_tensors_reach_the_replica_unread_with_the_length_of_their_header(
         ("/v2/models/price/versions/2/infer", {}, 404),
         ("/v2/models/nowhere/infer", {}, 404),
         ("/v2/models/price/infer", {"inference-header-content-length": "-1"}, 400),
+        ("/v2/models/price/infer", {"inference-header-content-length": "9" * 5000}, 400),
         ("/v2/models/price/infer", {"content-encoding": "gzip"}, 400),
     ],
 )
