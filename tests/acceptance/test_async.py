@@ -105,7 +105,8 @@ def test_a_dead_letter_says_why_and_can_be_driven_again(slow: Yard) -> None:
     put(slow, "raises", {"raises": "no such house"})
     found = ended(slow, "raises")
     assert (found["status"], found["attempt"]) == ("failed", 1)
-    assert "ValueError" in found["reason"]
+    assert "ValueError; `modelyard logs slow --request raises` has the traceback" in found["reason"]
+    assert "no such house" in slow.command("logs", "slow", "--request", "raises").stdout
     assert result(slow, "raises").status_code == 409
     client = slow.client()
     assert [one["id"] for one in client.invocations("slow", status="failed")] == ["raises"]

@@ -18,6 +18,7 @@ from modelyard.domain.invocations import (
     UNSENT_PAUSE_SECONDS,
     Invocation,
     cancelled,
+    lost,
     pause_seconds,
     room,
 )
@@ -194,19 +195,36 @@ class Dispatcher:
         """One attempt from here to what became of it, on disk."""
         key = name_key(one.endpoint)
         try:
-            attempt = await self._send(key, one, body)
-            if attempt.was_sent:
-                self._refusals.pop(key, None)
-            await self._finishing.submit(attempt.end)
+            await self._write(await self._attempt(key, one, body))
         except asyncio.CancelledError:
             if self._stopping:
                 raise
-            await self._finishing.submit(End(one.attempt, cancelled(one, self._clock.now())))
-        except Exception:  # noqa: BLE001 (the attempt is taken back by the next dispatcher, the others go on)
-            _log.exception("invocation %s of %s", one.id, one.endpoint)
+            await self._write(End(one.attempt, cancelled(one, self._clock.now())))
         finally:
             self._running.pop(one.sequence, None)
             self.wake()
+
+    async def _attempt(self, key: str, one: Invocation, body: bytes) -> End:
+        try:
+            attempt = await self._send(key, one, body)
+        except Exception as error:  # noqa: BLE001 (one in trouble must not be forgotten, nor stop the others)
+            _log.exception("invocation %s of %s", one.id, one.endpoint)
+            reason = f"it could not be sent, or its answer not be kept: {error}"
+            return End(one.attempt, lost(one, reason, self._clock.now()))
+        if attempt.was_sent:
+            self._refusals.pop(key, None)
+        return attempt.end
+
+    async def _write(self, end: End) -> None:
+        """As often as it takes: while the disk is full, what came back waits here."""
+        while True:
+            try:
+                await self._finishing.submit(end)
+            except Exception as error:  # noqa: BLE001 (whatever it is, what came back must not be lost for it)
+                _log.error("cannot write down what became of invocation %s: %s", end.invocation.id, error)
+                await asyncio.sleep(FAILED_PAUSE_SECONDS)
+            else:
+                return
 
     async def _send(self, key: str, one: Invocation, body: bytes) -> Attempt:
         """While its end is written, another has its place in the gateway."""

@@ -8,6 +8,7 @@ raised, in a function           tried again, as Lambda does
 
 import asyncio
 import json
+import re
 from typing import Any, NamedTuple, Protocol
 
 from modelyard.clock import Clock
@@ -30,6 +31,9 @@ _NOT_SENT = frozenset({"queue_full", "not_ready", "too_many_requests"})
 _NO_ANSWER = frozenset({"replica_died", "deadline_passed"})
 _ERROR_TYPE = "x-amzn-errortype"
 """Only the gateway sets it: it tells its errors from those that a predictor answers."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:-]")
+"""What an invocation's id may have and a request's may not."""
 
 _FUNCTION_ERROR = "x-amz-function-error"
 """A function raised, which Lambda tries again."""
@@ -88,7 +92,8 @@ class Sender:
             **asked.headers,
             ATTEMPT: str(one.attempt),
             TIMEOUT: f"{asked.timeout_seconds:g}",
-            "x-request-id": f"{one.sequence}-{one.attempt}",
+            # What the predictor prints can be found by it, whichever attempt it was.
+            "x-request-id": _UNSAFE.sub("-", one.id),
         }
         if asked.content_type is not None:
             headers["content-type"] = asked.content_type
@@ -113,14 +118,15 @@ class Sender:
 
     def _refused(self, one: Invocation, body: bytes) -> Attempt:
         """What the gateway says itself."""
-        code, message = _error_in(body)
+        code, message, hint = _error_in(body)
         if code in _NOT_SENT:
             return self._unsent(one, message)
         if code in _NO_ANSWER:
             return self._lost(one, message)
         if code == NotFound.code and self._is_there(one.endpoint):
             return self._unsent(one, message)
-        return Attempt(End(one.attempt, failed(one, message, self._clock.now())), was_sent=True)
+        reason = f"{message}; {hint}" if hint else message
+        return Attempt(End(one.attempt, failed(one, reason, self._clock.now())), was_sent=True)
 
     def _is_there(self, endpoint: str) -> bool:
         """The gateway may not have heard of an endpoint yet."""
@@ -137,9 +143,10 @@ class Sender:
         return Attempt(End(one.attempt, lost(one, reason, self._clock.now())), was_sent=True)
 
 
-def _error_in(body: bytes) -> tuple[str, str]:
+def _error_in(body: bytes) -> tuple[str, str, str | None]:
+    """Its code, what it says, and what it advises."""
     try:
         error: dict[str, Any] = json.loads(body)["error"]
-        return str(error["code"]), str(error["message"])
+        return str(error["code"]), str(error["message"]), error.get("hint")
     except (ValueError, KeyError, TypeError):
-        return "internal", body[:REASON_BYTES_MAX].decode("utf-8", "replace")
+        return "internal", body[:REASON_BYTES_MAX].decode("utf-8", "replace"), None
