@@ -114,7 +114,7 @@ def fill(home: Home, count: int) -> None:
 
 def await_known(client: Client, name: str) -> None:
     """Until the gateway has the last of them, and the controller has seen it."""
-    until(lambda: client.endpoint(name)["sentence"].startswith("version 1: at zero"))
+    until(lambda: client.endpoint(name).sentence.startswith("version 1: at zero"))
 
 
 def asked(client: Client, registered: int, loaded: int) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def idle_share(client: Client) -> float:
 
 
 def replica_memory(client: Client) -> float:
-    pids = [one["pid"] for view in client.endpoints() for one in view["replicas"] if one["pid"]]
+    pids = [one.pid for view in client.endpoints() for one in view.replicas if one.pid]
     return statistics.median(psutil.Process(pid).memory_full_info().uss for pid in pids) / 2**20
 
 

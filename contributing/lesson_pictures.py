@@ -79,7 +79,7 @@ def let_in(yard: Yard) -> str:
     access.put_group("analysts", [])
     added = access.add_user(WHO)
     access.put_member("analysts", WHO, member=True)
-    return str(added.get("temporary_password"))
+    return str(added.temporary_password)
 
 
 def deploy(yard: Yard, place: Path) -> None:
@@ -91,7 +91,7 @@ def deploy(yard: Yard, place: Path) -> None:
     Lesson(yard, place, "08-trends-page", real).deploy("trend-anomalies")
     for name, app in (("09-pickups-dashboard", "pickups"), ("10-text-page", "text-page")):
         yard.client().deploy(Lesson(yard, place, name, real).folder, project="lessons")
-        eventually(lambda app=app: yard.client().endpoint(app)["state"] == "live", BUILD_SECONDS)
+        eventually(lambda app=app: yard.client().endpoint(app).state == "live", BUILD_SECONDS)
 
 
 def take(browser: Browser, yard: Yard, width: int, kind: str, temporary: str, *, dark: bool) -> str:

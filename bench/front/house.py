@@ -52,8 +52,8 @@ class House:
         platform = client.status()["processes"]
         gateway = [one["pid"] for one in platform if one["name"] == "gateway" and one["pid"] is not None]
         roles = {"gateway": gateway}
-        replicas = client.endpoint(endpoint)["replicas"] if endpoint is not None else []
-        found = [psutil.Process(one["pid"]) for one in replicas if one["pid"] is not None]
+        replicas = client.endpoint(endpoint).replicas if endpoint is not None else []
+        found = [psutil.Process(one.pid) for one in replicas if one.pid is not None]
         if found:
             children = [child.pid for one in found for child in one.children(recursive=True)]
             roles["replicas"] = [*(one.pid for one in found), *children]

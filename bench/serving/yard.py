@@ -65,8 +65,8 @@ class Yard:
         client = self.fresh.client
         platform = client.status()["processes"]
         roles = {process["name"]: [process["pid"]] for process in platform if process["pid"] is not None}
-        replicas = client.endpoint(endpoint)["replicas"]
-        roles["replica"] = [replica["pid"] for replica in replicas if replica["pid"] is not None]
+        replicas = client.endpoint(endpoint).replicas
+        roles["replica"] = [replica.pid for replica in replicas if replica.pid is not None]
         roles["template"] = sorted({psutil.Process(pid).ppid() for pid in roles["replica"]} - set(roles["supervisor"]))
         return roles
 

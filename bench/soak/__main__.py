@@ -47,8 +47,8 @@ def main() -> int:
             yard.client.deploy(write_yard_file(folder / "project", 1))
             for name in ENDPOINTS:
                 view = yard.client.wait_endpoint(name)
-                if view["state"] != "live":
-                    raise RuntimeError(f"cannot soak: {name}: {view['sentence']}")
+                if view.state != "live":
+                    raise RuntimeError(f"cannot soak: {name}: {view.sentence}")
             found, samples = _soak(yard, folder / "project", given.minutes * 60)
     grown = _print(console, found, samples)
     document = {

@@ -218,7 +218,7 @@ class Lanes:
             if time.monotonic() >= self._until:
                 return
             view = await asyncio.to_thread(self._yard.client.endpoint, "mixed")
-            ready = [one["pid"] for one in view["replicas"] if one["state"] == "ready" and one["pid"] is not None]
+            ready = [one.pid for one in view.replicas if one.state == "ready" and one.pid is not None]
             if len(ready) > 1:
                 os.kill(ready[0], signal.SIGKILL)
                 self.found.answers["kills"] += 1

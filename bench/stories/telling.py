@@ -226,17 +226,17 @@ def _live(yard: FreshYard, yard_file: Path, name: str) -> None:
     """Deploys and waits. Raises RuntimeError where the endpoint does not come to serve it."""
     yard.client.deploy(yard_file)
     view = yard.client.wait_endpoint(name)
-    if view["state"] != "live":
-        raise RuntimeError(f"cannot tell the story: {view['sentence']}")
+    if view.state != "live":
+        raise RuntimeError(f"cannot tell the story: {view.sentence}")
 
 
 def _ready(yard: FreshYard, name: str) -> Sequence[Any]:
-    return [one for one in yard.client.endpoint(name)["replicas"] if one["state"] == "ready"]
+    return [one for one in yard.client.endpoint(name).replicas if one.state == "ready"]
 
 
 def _first_call(yard: FreshYard, *, without_templates: bool = False) -> Call:
     """The first request to the endpoint after it went to zero."""
-    _until(lambda: not yard.client.endpoint(SLOW)["replicas"])
+    _until(lambda: not yard.client.endpoint(SLOW).replicas)
     if without_templates:
         for template in _templates(yard):
             template.kill()

@@ -68,4 +68,4 @@ class Lesson:
 
     def deploy(self, name: str) -> None:
         self.yard.client().deploy(self.folder, project="lessons")
-        assert self.yard.client().wait_endpoint(name)["state"] == "live"
+        assert self.yard.client().wait_endpoint(name).state == "live"

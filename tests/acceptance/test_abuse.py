@@ -70,7 +70,7 @@ def yard(iris_model: Path) -> Iterator[Yard]:
         shutil.copy(iris_model, project / "iris.joblib")
         one.client().deploy(project / "modelyard.yaml")
         for name in ("echo", "typed", "iris"):
-            assert one.client().wait_endpoint(name)["state"] == "live"
+            assert one.client().wait_endpoint(name).state == "live"
         yield one
 
 

@@ -42,7 +42,7 @@ def test_a_yard_is_backed_up_under_load_and_serves_again_from_another_home(
     again = Yard(home).up()
     try:
         other = again.client()
-        assert other.wait_endpoint("iris")["state"] == "live"
+        assert other.wait_endpoint("iris").state == "live"
         assert other.predict("iris", ROWS) == answer
         assert [one["reference"] for one in other.models()] == ["iris:1"]
         assert [one.used_by for one in other.secrets()] == [["endpoint/iris"]]

@@ -37,14 +37,14 @@ class Predictor:
 def test_a_predictor_that_is_stuck_is_killed_and_replaced(shared_yard: Yard, project: Callable[..., Path]) -> None:
     client = shared_yard.client()
     client.deploy(project("- {name: sticky, predictor: {path: sticky.py}, timeout: 1s}\n", sticky__py=STICKS))
-    assert client.wait_endpoint("sticky")["state"] == "live"
+    assert client.wait_endpoint("sticky").state == "live"
     (before,) = shared_yard.replicas("sticky")
     began = time.monotonic()
     with pytest.raises(ModelyardError):
         client.predict("sticky", "stick")
     eventually(lambda: [one["pid"] for one in shared_yard.replicas("sticky")] not in ([], [before["pid"]]))
     assert time.monotonic() - began >= 1.0 + STUCK_GRACE_SECONDS
-    eventually(lambda: client.endpoint("sticky")["state"] == "live")
+    eventually(lambda: client.endpoint("sticky").state == "live")
     assert client.predict("sticky", "answer") == "answer"
 
 
@@ -54,7 +54,7 @@ def test_a_replica_that_hangs_after_the_fork_is_followed_by_a_fresh_process_with
     client = shared_yard.client()
     text = "- {name: hanging, predictor: {path: hanging.py}, start_limit: 4s}\n"
     client.deploy(project(text, hanging__py=HANGS_WHEN_FORKED))
-    assert client.wait_endpoint("hanging")["state"] == "live"
+    assert client.wait_endpoint("hanging").state == "live"
     (replica,) = shared_yard.replicas("hanging")
     assert (replica["forked"], replica["state"]) == (False, "ready")
     assert replica["reason"] == "not forked: a forked one hung: it was not ready within 4 s"
@@ -72,7 +72,7 @@ def test_no_process_has_a_secret_of_the_yard_among_its_arguments_or_in_its_envir
     (path.parent / "wait.py").write_text("import time; print('here', flush=True); time.sleep(600)")
     client.deploy(path)
     run = client.train("fit", entry="wait.py", source=path.parent)
-    assert client.wait_endpoint("sticky")["state"] == "live"
+    assert client.wait_endpoint("sticky").state == "live"
     eventually(lambda: "here" in "".join(client.run_logs(run["id"])))
     secrets = {json.loads(order.read_text()).get("token") for order in (yard.home / "engine").glob("*/*/order.json")}
     secrets = {one.encode() for one in secrets if one} | {yard.key.encode()}

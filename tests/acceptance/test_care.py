@@ -52,7 +52,7 @@ def test_a_disk_that_is_nearly_full_stops_new_work_and_not_predictions(
         yard.up()
     client = yard.client()
     assert client.status()["disk"]["refusing"]
-    eventually(lambda: client.endpoint("iris")["state"] == "live")
+    eventually(lambda: client.endpoint("iris").state == "live")
     with pytest.raises(NoRoom, match="it keeps"):
         client.deploy(path)
     assert client.predict("iris", [[5.1, 3.5, 1.4, 0.2]])
@@ -81,5 +81,5 @@ def test_what_nothing_needs_is_shown_and_freed_and_what_serves_goes_on(
     assert not (yard.home / "runs" / run["id"] / "ml" / "code").exists()
     assert "done" in "\n".join(client.run_logs(run["id"]))
     client.refresh("iris")
-    eventually(lambda: client.endpoint("iris")["serving_version"] == 2)
+    eventually(lambda: client.endpoint("iris").serving_version == 2)
     assert client.predict("iris", [[5.1, 3.5, 1.4, 0.2]])

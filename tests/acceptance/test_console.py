@@ -137,7 +137,7 @@ def test_captured_requests_are_replayed_against_another_version(shared_yard: Yar
     for version in (1, 2):
         predictor.write_text(text.replace("N", str(version)))
         client.deploy(tmp_path, project="shop")
-        eventually(lambda wanted=version: client.endpoint("kept")["serving_version"] == wanted)
+        eventually(lambda wanted=version: client.endpoint("kept").serving_version == wanted)
     client.predict("kept", {"rooms": 3})
     eventually(lambda: client.captures("kept")["days"])
     owner.goto(f"{shared_yard.url}/console/endpoints/kept")
@@ -178,7 +178,7 @@ def test_a_training_is_started_from_the_console(shared_yard: Yard, owner: Page, 
 
 def test_a_version_is_held_let_on_and_called_back(shared_yard: Yard, owner: Page, tmp_path: Path) -> None:
     deploy_from_console(owner, shared_yard, tmp_path, 2)
-    eventually(lambda: (shared_yard.client().endpoint("house")["rollout"] or {}).get("began_at"))
+    eventually(lambda: (found := shared_yard.client().endpoint("house").rollout) and found.began_at)
     owner.goto(f"{shared_yard.url}/console/endpoints/house")
     expect(owner.get_by_role("heading", name="Version 2 is on its way")).to_be_visible()
     owner.get_by_role("button", name="Pause").click()
@@ -228,7 +228,7 @@ def test_what_is_gone_is_typed_first(shared_yard: Yard, owner: Page) -> None:
     owner.get_by_label("Type house to say that it is meant").fill("hous")
     owner.get_by_role("button", name="Delete it").click()
     expect(owner.get_by_role("alert")).to_contain_text("its name was not typed")
-    assert shared_yard.client().endpoint("house")["state"] != "deleting"
+    assert shared_yard.client().endpoint("house").state != "deleting"
 
 
 GATEWAY = """

@@ -72,7 +72,7 @@ def test_a_save_is_live_a_mistake_is_told_and_the_end_leaves_nothing(yard: Yard,
     file = project(FILE, board__py=APP, price__py=PREDICTOR, mail__py=HANDLER)
     folder, client = file.parent, yard.client()
     client.deploy(file)
-    assert client.wait_endpoint("price")["state"] == "live"
+    assert client.wait_endpoint("price").state == "live"
 
     def ask() -> Any:
         return client.predict("price-dev", 5)
@@ -114,7 +114,7 @@ def test_a_save_is_live_a_mistake_is_told_and_the_end_leaves_nothing(yard: Yard,
     for name in ("board-dev", "price-dev", "mail-dev"):
         eventually(lambda name=name: is_gone(yard, name), saying=f"{name} is gone")
     for name in ("board", "price", "mail"):
-        assert client.endpoint(name)["wished_version"] == 1
+        assert client.endpoint(name).wished_version == 1
     assert client.predict("price", 5) == [5, 1]
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def own_yard(cache_of_uv: None, yard: Yard) -> Yard:
 def deploy(yard: Yard, file: Path) -> dict[str, Any]:
     outcome = yard.client().deploy(file).outcomes[0]
     view = yard.client().wait_endpoint(outcome["name"], outcome["version"], limit_seconds=120)
-    return {**view, "serves": endpoint_serves(view, outcome["version"])}
+    return {**asdict(view), "serves": endpoint_serves(view, outcome["version"])}
 
 
 def built(yard: Yard) -> set[str]:
@@ -76,7 +77,7 @@ def test_requirements_beside_the_predictor_give_the_package_an_environment_of_it
     first = client.predict("price", {})
     assert first["prefix"].startswith(str(own_yard.home / "environments"))
     assert first["found"].startswith(first["prefix"])
-    assert all(one["forked"] for one in client.endpoint("price")["replicas"])
+    assert all(one.forked for one in client.endpoint("price").replicas)
 
     assert "iniconfig==2.0.0" in "\n".join(client.endpoint_logs("price"))
 

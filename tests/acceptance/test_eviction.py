@@ -43,7 +43,7 @@ def deploy(yard: Yard, folder: Path, **endpoints: str) -> None:
     (folder / "modelyard.yaml").write_text(text)
     yard.client().deploy(folder / "modelyard.yaml")
     for name in endpoints:
-        assert yard.client().wait_endpoint(name)["state"] == "live"
+        assert yard.client().wait_endpoint(name).state == "live"
 
 
 def ask(yard: Yard, name: str, **payload: Any) -> httpx.Response:
@@ -187,7 +187,7 @@ def test_one_that_takes_more_than_its_own_memory_is_ended_for_it_and_its_neighbo
         answer = ask(yard, "greedy", take_mebibytes=1000)
         assert answer.status_code in (502, 503)
         assert "its limit, compute.mem, is 32 MiB" in answer.json()["error"]["message"]
-        eventually(lambda: yard.client().endpoint("greedy")["state"] == "live")
+        eventually(lambda: yard.client().endpoint("greedy").state == "live")
         assert ask(yard, "greedy", take_mebibytes=4).json() != before
         load.wait_for_answers(20)
     assert load.failures == []

@@ -53,7 +53,7 @@ def deploy(shared_yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Deplo
         shared_yard.client().deploy(folder / "modelyard.yaml")
         return shared_yard.client().wait_endpoint("echo")
 
-    assert make(1)["state"] == "live"
+    assert make(1).state == "live"
     shared_yard.client().wait_endpoint("queued")
     return make
 
@@ -113,7 +113,7 @@ def test_a_canary_and_scaling_come_to_their_end_with_clients_on_a_bad_wire(
     with ThreadPoolExecutor(1) as pool, Load(shared_yard, "echo", BODY, clients=2) as load:
         asking = pool.submit(ask_on, wire, 80)
         view = deploy(2, 1, "{type: canary, steps: [50%], bake_time: 500ms}")
-        assert (view["state"], view["serving_version"]) == ("live", 2)
+        assert (view.state, view.serving_version) == ("live", 2)
         eventually(lambda: len(shared_yard.replicas("echo")) == 1, saying="one replica")
         deploy(2, 2)
         found = asking.result()

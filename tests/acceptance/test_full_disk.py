@@ -86,7 +86,7 @@ def test_a_full_disk_stops_what_is_new_and_nothing_else(small_disk: Path, iris_m
         client = yard.client()
         client.deploy(project / "modelyard.yaml")
         for name in ("iris", "size"):
-            assert client.wait_endpoint(name)["state"] == "live"
+            assert client.wait_endpoint(name).state == "live"
         other = project / "other.joblib"
         joblib.dump(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), other)
 
@@ -106,11 +106,11 @@ def test_a_full_disk_stops_what_is_new_and_nothing_else(small_disk: Path, iris_m
             spooled = size_of(yard, SPOOLED_BYTES)
             assert spooled.status_code >= 500
             assert "disk" in spooled.text
-            assert client.endpoint("iris")["state"] == "live"
+            assert client.endpoint("iris").state == "live"
             assert client.predict("iris", [[5.1, 3.5, 1.4, 0.2]])
 
         # The guard looks at the disk now and then; what it saw last may still be the full one.
         eventually(lambda: client.register("other", other))
         assert size_of(yard, SPOOLED_BYTES).json() == SPOOLED_BYTES
         assert client.refresh("iris")["version"] == 2
-        assert client.wait_endpoint("iris", 2)["state"] == "live"
+        assert client.wait_endpoint("iris", 2).state == "live"

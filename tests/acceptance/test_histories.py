@@ -83,7 +83,7 @@ def test_a_rollback_and_a_refresh_fail_no_request_and_keep_to_surge_and_availabi
     client = yard.client()
     for word in ("one", "two"):
         client.deploy(project(YARD_FILE % word, predictor__py=PREDICTOR))
-        assert client.wait_endpoint("greeter")["state"] == "live"
+        assert client.wait_endpoint("greeter").state == "live"
     with Load(yard, "greeter", {}, clients=4) as load, Watch(yard, "greeter") as watch:
         outcome = client.rollback("greeter")
         back = client.wait_endpoint("greeter", outcome["version"])
@@ -94,19 +94,19 @@ def test_a_rollback_and_a_refresh_fail_no_request_and_keep_to_surge_and_availabi
         load.wait_for_answers(50)
     assert load.failures == []
     assert outcome["sentence"] == "rolling back greeter (endpoint) to version 1 as version 3"
-    assert (back["state"], back["serving_version"]) == ("live", 3)
+    assert (back.state, back.serving_version) == ("live", 3)
     assert client.predict("greeter", {}) == "one"
     assert before.isdisjoint({one["pid"] for one in yard.replicas("greeter") if one["state"] == "ready"})
     assert watch.most_staying == 4
     assert watch.least_ready >= 3
     history = client.history("greeter")
-    assert [(one["number"], one["cause"], one["source"]) for one in history["versions"]] == [
+    assert [(one.number, one.cause, one.source) for one in history.versions] == [
         (4, "refresh", 3),
         (3, "rollback", 1),
         (2, "deploy", None),
         (1, "deploy", None),
     ]
-    assert all(one["by"] for one in history["versions"])
+    assert all(one.by for one in history.versions)
     assert client.rollback("greeter", 1)["change"] == "is up to date"
 
 
@@ -154,9 +154,9 @@ def test_a_start_that_fails_says_how_with_the_last_lines_of_its_log(
     client = yard.client()
     client.deploy(project(SINGLE, predictor__py=FAILING % line))
     view = client.wait_endpoint("single")
-    assert view["state"] == state
-    assert words in view["sentence"].splitlines()[0]
-    reason = client.history("single")["versions"][0]["reason"] or ""
+    assert view.state == state
+    assert words in view.sentence.splitlines()[0]
+    reason = client.history("single").versions[0].reason or ""
     assert reason.startswith(words)
     assert "the last words" in reason
 
@@ -167,11 +167,11 @@ def test_replicas_that_end_one_after_the_other_are_a_crash_loop(yard: Yard, proj
     client.wait_endpoint("single")
 
     def sentence() -> str:
-        return client.endpoint("single")["sentence"]
+        return client.endpoint("single").sentence
 
     for _ in range(3):
         eventually(lambda: yard.replicas("single") and yard.replicas("single")[0]["state"] == "ready")
         os.kill(int(yard.replicas("single")[0]["pid"]), signal.SIGKILL)
         eventually(lambda: "died: ended by SIGKILL" in sentence())
     assert "crash loop: 3 replicas ended one after the other" in sentence()
-    assert client.endpoint("single")["state"] == "error"
+    assert client.endpoint("single").state == "error"

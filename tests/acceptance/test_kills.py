@@ -28,7 +28,7 @@ def served(yard: Yard, project: Callable[..., Path], iris_model: Path) -> Yard:
     (path.parent / "iris.joblib").write_bytes(iris_model.read_bytes())
     yard.client().deploy(path)
     view = yard.client().wait_endpoint("iris")
-    assert view["state"] == "live", view["sentence"]
+    assert view.state == "live", view.sentence
     assert yard.client().predict("iris", FLOWER) == [0]
     return yard
 
@@ -77,7 +77,7 @@ def test_a_killed_controller_comes_back_and_adopts_the_living_replicas(served: Y
 def test_a_killed_control_process_is_waited_for_by_its_callers(served: Yard) -> None:
     with Load(served, "iris", FLOWER) as load:
         served.kill("control")
-        assert served.client().endpoint("iris")["state"] == "live"
+        assert served.client().endpoint("iris").state == "live"
         load.wait_for_answers(50)
     assert load.failures == []
 
@@ -111,8 +111,8 @@ def test_everything_killed_at_once_comes_back_with_what_was_acknowledged(served:
     for process in served.everything_alive():
         process.kill()
     served.up()
-    view = eventually(lambda: (one := served.client().endpoint("iris"))["state"] == "live" and one)
-    assert view["ready"] == 2
+    view = eventually(lambda: (one := served.client().endpoint("iris")).state == "live" and one)
+    assert view.ready == 2
     assert served.client().predict("iris", FLOWER) == [0]
 
 
@@ -127,5 +127,5 @@ def test_a_deploy_that_was_answered_survives_the_death_of_control_and_controller
         death.start()
     for death in deaths:
         death.join()
-    assert yard.client().wait_endpoint("iris")["state"] == "live"
+    assert yard.client().wait_endpoint("iris").state == "live"
     assert len([one for one in yard.replicas("iris") if one["state"] == "ready"]) == 1

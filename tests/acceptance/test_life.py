@@ -39,7 +39,7 @@ def test_down_leaves_no_process(yard: Yard, project: Callable[..., Path], iris_m
     yard.up()
     ended = yard.client().run(run["id"])
     assert (ended["status"], ended["failure_reason"]) == ("Stopped", "the yard went down while it ran")
-    eventually(lambda: yard.client().endpoint("iris")["state"] == "live")
+    eventually(lambda: yard.client().endpoint("iris").state == "live")
 
 
 def test_a_second_up_in_the_same_home_is_refused_with_the_address_of_the_first(yard: Yard) -> None:

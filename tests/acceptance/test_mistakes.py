@@ -64,7 +64,7 @@ def standing(iris_model: Path) -> Iterator[tuple[Yard, Path]]:
         (project / "iris.joblib").write_bytes(iris_model.read_bytes())
         yard.client().deploy(project / "modelyard.yaml")
         for name in ("echo", "typed", "iris"):
-            assert yard.client().wait_endpoint(name)["state"] == "live"
+            assert yard.client().wait_endpoint(name).state == "live"
         yield yard, project
 
 
@@ -122,12 +122,12 @@ def modelyard(*words: str, home: Path, cwd: Path | None = None) -> subprocess.Co
 def test_a_wrong_yard_file_is_refused_with_its_line_and_changes_nothing(
     yard: Yard, written: Callable[..., Path], yard_file: str, told: str
 ) -> None:
-    before = [one["name"] for one in yard.client().endpoints()]
+    before = [one.name for one in yard.client().endpoints()]
     with pytest.raises((InvalidValue, NotFound)) as refused:
         yard.client().deploy(written(yard_file))
     assert re.search(told, refused.value.message, re.DOTALL), refused.value.message
     assert refused.value.message.startswith("cannot ")
-    assert [one["name"] for one in yard.client().endpoints()] == before
+    assert [one.name for one in yard.client().endpoints()] == before
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_code_that_cannot_serve_is_an_error_with_the_last_lines_of_its_log(
     client.deploy(written("- name: broken\n  predictor: {path: predictor.py, config: {}}\n", predictor__py=code))
     try:
         view = client.wait_endpoint("broken")
-        assert view["state"] == "error"
-        assert told in view["sentence"].splitlines()[0], view["sentence"]
-        assert "predictor.py" in view["sentence"]
+        assert view.state == "error"
+        assert told in view.sentence.splitlines()[0], view.sentence
+        assert "predictor.py" in view.sentence
         answer = httpx.post(f"{yard.url}/endpoints/broken/invocations", json={}, timeout=30)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
     finally:
@@ -174,8 +174,8 @@ def test_a_model_that_cannot_be_loaded_is_an_error_with_the_reason(yard: Yard, t
     client.deploy(tmp_path / "empty.joblib")
     try:
         view = client.wait_endpoint("empty")
-        assert view["state"] == "error"
-        assert "LoadFailed: cannot load" in view["sentence"].splitlines()[0]
+        assert view.state == "error"
+        assert "LoadFailed: cannot load" in view.sentence.splitlines()[0]
     finally:
         client.delete_endpoint("empty")
 

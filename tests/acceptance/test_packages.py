@@ -57,7 +57,7 @@ def modelyard(*words: str, home: Path | None = None) -> "subprocess.CompletedPro
 def deploy(yard: Yard, place: Path) -> dict[str, Any]:
     outcome = yard.client().deploy(place).outcomes[0]
     view = yard.client().wait_endpoint(outcome["name"], outcome["version"], limit_seconds=120)
-    assert endpoint_serves(view, outcome["version"]), view["sentence"]
+    assert endpoint_serves(view, outcome["version"]), view.sentence
     return dict(outcome)
 
 

@@ -31,7 +31,7 @@ def test_sagemakers_archive_deploys_as_it_is(yard: Yard, iris_model: Path, tmp_p
         opened.add(tmp_path / "code", "code")
     client = yard.client()
     client.deploy(archive, name="iris")
-    assert client.wait_endpoint("iris")["state"] == "live"
+    assert client.wait_endpoint("iris").state == "live"
     assert client.predict("iris", [[5.1, 3.5, 1.4, 0.2]]) == {"species": [0]}
 
 
@@ -93,7 +93,7 @@ def test_every_path_of_a_web_application_reaches_it(yard: Yard, project: Callabl
     client = yard.client()
     client.deploy(path)
     for name in ("houses", "plain"):
-        assert client.wait_endpoint(name)["state"] == "live"
+        assert client.wait_endpoint(name).state == "live"
     assert client.predict("houses", {"area": 70}) == {"price": 140.0}
     with httpx.Client(base_url=f"{client.url}/endpoints") as http:
         assert http.get("/houses/houses/a%20b?color=blue").json() == {"name": "a b", "color": "blue"}
@@ -127,7 +127,7 @@ def test_an_endpoint_says_what_it_takes(yard: Yard, project: Callable[..., Path]
     (path.parent / "predictor.py").write_text(TYPED)
     client = yard.client()
     client.deploy(path)
-    assert client.wait_endpoint("typed")["example"] == '{"area": 0.0}'
+    assert client.wait_endpoint("typed").example == '{"area": 0.0}'
     key = {"authorization": f"Bearer {(yard.home / 'key').read_text().strip()}"}
     with httpx.Client(base_url=f"{client.url}/api/v1/endpoints/typed", headers=key) as http:
         assert http.get("/schema").json()["input"]["required"] == ["area"]

@@ -88,7 +88,7 @@ def test_a_promoted_and_approved_version_serves_and_knows_where_it_came_from_and
     assert "modelyard models approve price:1" in str(refused.value.hint)
     client.decide_model("price@champion", "approved", "looks right")
     client.deploy(file, project="shop")
-    assert client.wait_endpoint("price")["state"] == "live"
+    assert client.wait_endpoint("price").state == "live"
     assert client.predict("price", [[0.0]]) == [1.0]
 
     client.decide_model("price:2", "rejected", "leaks")
@@ -98,7 +98,7 @@ def test_a_promoted_and_approved_version_serves_and_knows_where_it_came_from_and
         client.deploy(file, project="shop")
     client.decide_model("price:2", "approved")
     client.deploy(file, project="shop")
-    assert client.wait_endpoint("price")["state"] == "live"
+    assert client.wait_endpoint("price").state == "live"
     assert client.predict("price", [[0.0]]) == [2.0]
     assert client.deploy(file, project="shop").outcomes[0]["change"] == "is up to date"
 

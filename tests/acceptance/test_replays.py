@@ -76,4 +76,4 @@ def test_a_replay_tells_what_a_candidate_answers_otherwise_and_leaves_nothing(
         client.replay("price", "v7")
     with pytest.raises(NotFound, match="no captured requests of that time"):
         client.replay("price", "v1", since="0.001s")
-    eventually(lambda: [one["name"] for one in client.endpoints()] == ["price"], saying="no candidate is left")
+    eventually(lambda: [one.name for one in client.endpoints()] == ["price"], saying="no candidate is left")

@@ -30,14 +30,14 @@ def test_a_rolling_deploy_under_load_fails_no_request_and_ends_on_the_new_versio
 ) -> None:
     client = yard.client()
     client.deploy(project(YARD_FILE % "one", predictor__py=PREDICTOR))
-    assert client.wait_endpoint("greeter")["state"] == "live"
+    assert client.wait_endpoint("greeter").state == "live"
     with Load(yard, "greeter", {}) as load:
         client.deploy(project(YARD_FILE % "two", predictor__py=PREDICTOR))
         view = client.wait_endpoint("greeter")
         load.wait_for_answers(100)
     assert load.failures == []
     assert set(load.bodies) == {b'"one"', b'"two"'}
-    assert (view["state"], view["serving_version"], view["up_to_date"]) == ("live", 2, 2)
+    assert (view.state, view.serving_version, view.up_to_date) == ("live", 2, 2)
     assert client.predict("greeter", {}) == "two"
 
 
@@ -55,9 +55,9 @@ def test_a_version_that_cannot_start_leaves_the_old_one_serving_and_says_why(
         load.wait_for_answers(50)
     assert load.failures == []
     assert set(load.bodies) == {b'"one"'}
-    assert view["state"] == "error"
-    assert "no such word" in view["sentence"]
-    assert view["serving_version"] == 1
+    assert view.state == "error"
+    assert "no such word" in view.sentence
+    assert view.serving_version == 1
     assert {one["pid"] for one in yard.replicas("greeter") if one["state"] == "ready"} == before
 
 

@@ -40,13 +40,13 @@ TO_ZERO = """
 
 
 def asked_for(yard: Yard) -> int:
-    return yard.client().endpoint("slow")["requested"]
+    return yard.client().endpoint("slow").requested
 
 
 def live(yard: Yard, path: Path) -> Yard:
     yard.client().deploy(path)
     view = yard.client().wait_endpoint("slow")
-    assert view["state"] == "live", view["sentence"]
+    assert view.state == "live", view.sentence
     return yard
 
 
@@ -54,7 +54,7 @@ def live(yard: Yard, path: Path) -> Yard:
 def at_zero(yard: Yard, project: Callable[..., Path]) -> Yard:
     """A yard whose only endpoint has proved itself and gone to zero."""
     live(yard, project(TO_ZERO, predictor__py=PREDICTOR))
-    eventually(lambda: yard.client().endpoint("slow")["replicas"] == [], saying="zero replicas")
+    eventually(lambda: yard.client().endpoint("slow").replicas == [], saying="zero replicas")
     return yard
 
 
@@ -80,7 +80,7 @@ def test_a_step_from_1_to_12_in_flight_is_met_at_once_and_given_back_when_it_end
     eventually(lambda: len(statuses) > 10)
     for client in clients[1:]:
         client.start()
-    eventually(lambda: yard.client().endpoint("slow")["ready"] >= 12)
+    eventually(lambda: yard.client().endpoint("slow").ready >= 12)
     met_at = time.time()
     loads = eventually(lambda: yard.client().load("slow", since=met_at + 5.0), saying="a record of the load after it")
     stop.set()
@@ -102,8 +102,8 @@ def test_a_step_from_1_to_12_in_flight_is_met_at_once_and_given_back_when_it_end
 
 def test_requests_to_an_endpoint_at_zero_are_held_and_answered(at_zero: Yard) -> None:
     view = at_zero.client().endpoint("slow")
-    assert (view["state"], view["requested"], view["ready"]) == ("live", 0, 0)
-    assert "at zero" in view["sentence"]
+    assert (view.state, view.requested, view.ready) == ("live", 0, 0)
+    assert "at zero" in view.sentence
     statuses: list[int] = []
     callers = [threading.Thread(target=ask, args=(at_zero, statuses)) for _ in range(6)]
     for caller in callers:
@@ -111,7 +111,7 @@ def test_requests_to_an_endpoint_at_zero_are_held_and_answered(at_zero: Yard) ->
     for caller in callers:
         caller.join()
     assert statuses == [200] * 6
-    eventually(lambda: at_zero.client().endpoint("slow")["replicas"] == [], saying="zero again")
+    eventually(lambda: at_zero.client().endpoint("slow").replicas == [], saying="zero again")
 
 
 def test_a_request_is_held_for_a_controller_that_is_just_coming_back(at_zero: Yard) -> None:
@@ -124,7 +124,7 @@ def test_a_request_is_held_for_a_controller_that_is_just_coming_back(at_zero: Ya
 def test_what_was_asked_for_outlives_the_controller(yard: Yard, project: Callable[..., Path]) -> None:
     live(yard, project(SCALING.replace("period: 8s", "period: 60s"), predictor__py=PREDICTOR))
     with Load(yard, "slow", {}, clients=6) as load:
-        eventually(lambda: yard.client().endpoint("slow")["ready"] >= 6)
+        eventually(lambda: yard.client().endpoint("slow").ready >= 6)
         before = {one["pid"] for one in yard.replicas("slow")}
         yard.kill("controller")
         load.wait_for_answers(200)
@@ -137,8 +137,8 @@ def test_a_new_version_keeps_the_present_number_of_replicas(yard: Yard, project:
     scaling = SCALING.replace("period: 8s", "period: 60s")
     live(yard, project(scaling, predictor__py=PREDICTOR))
     with Load(yard, "slow", {}, clients=4) as load:
-        eventually(lambda: yard.client().endpoint("slow")["ready"] >= 4)
+        eventually(lambda: yard.client().endpoint("slow").ready >= 4)
         live(yard, project(scaling, predictor__py=PREDICTOR.replace('"done"', '"changed"')))
         load.wait_for_answers(40)
-        assert yard.client().endpoint("slow")["up_to_date"] >= 4
+        assert yard.client().endpoint("slow").up_to_date >= 4
     assert load.failures == []

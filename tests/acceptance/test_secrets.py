@@ -47,7 +47,7 @@ def test_a_secret_reaches_predictor_and_training_and_is_shown_nowhere(yard: Yard
         client.deploy(path)
     client.set_secret("token", VALUE)
     client.deploy(path)
-    assert client.wait_endpoint("guarded")["state"] == "live"
+    assert client.wait_endpoint("guarded").state == "live"
     assert client.predict("guarded", {}) == {"length": len(VALUE)}
     run = client.train("t", entry="train.py", source=path.parent, secrets={"TOKEN": "token"})
     ended = client.wait_run(run["id"], limit_seconds=60)
@@ -67,13 +67,13 @@ def test_a_changed_secret_is_noted_and_a_failing_start_does_not_tell_it(
     client.set_secret("token", VALUE)
     client.deploy(project(YARD_FILE, predictor__py=PREDICTOR))
     client.wait_endpoint("guarded")
-    assert client.endpoint("guarded")["notes"] == []
+    assert client.endpoint("guarded").notes == []
     client.set_secret("token", f"broken-{VALUE}")
-    (note,) = client.endpoint("guarded")["notes"]
+    (note,) = client.endpoint("guarded").notes
     assert note.startswith("secret token was set after replicas had started")
     client.refresh("guarded")
     view = eventually(lambda: _failed(client.endpoint("guarded")))
-    assert "ValueError: cannot log in with ***" in view["versions"][-1]["reason"]
+    assert "ValueError: cannot log in with ***" in view.versions[-1].reason
     assert VALUE not in str(view)
     assert client.predict("guarded", {}) == {"length": len(VALUE)}
 
@@ -113,7 +113,7 @@ def _asked(yard: Yard, *words: str) -> str:
 
 
 def _failed(view):
-    return view if view["versions"][-1]["state"] == "failed" else None
+    return view if view.versions[-1].state == "failed" else None
 
 
 def _cmdline(process: psutil.Process) -> list[str]:

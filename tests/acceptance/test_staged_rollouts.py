@@ -54,7 +54,7 @@ def deploy(shared_yard: Yard, project: Callable[..., Path]) -> Iterator[Deploy]:
 
 def first(yard: Yard, deploy: Deploy, name: str) -> None:
     deploy(name, "one", "{}")
-    assert yard.client().wait_endpoint(name)["state"] == "live"
+    assert yard.client().wait_endpoint(name).state == "live"
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_each_strategy_brings_the_new_version_without_a_failed_request(
         load.wait_for_answers(50)
     assert load.failures == []
     assert set(load.bodies) == {b'"one"', b'"two"'}
-    assert (view["state"], view["serving_version"]) == ("live", 2)
+    assert (view.state, view.serving_version) == ("live", 2)
     assert client.predict(name, {}) == "two"
 
 
 def step_of(yard: Yard, name: str) -> int | None:
     """The step that has begun, from 1."""
-    rollout = yard.client().endpoint(name)["rollout"]
-    return rollout["step"] if rollout is not None and rollout["began_at"] else None
+    rollout = yard.client().endpoint(name).rollout
+    return rollout.step if rollout is not None and rollout.began_at else None
 
 
 def test_a_version_that_raises_is_called_back_and_the_reason_is_told(shared_yard: Yard, deploy: Deploy) -> None:
@@ -98,10 +98,10 @@ def test_a_version_that_raises_is_called_back_and_the_reason_is_told(shared_yard
         failed = load.answers[500]
         load.wait_for_answers(100)
     assert load.answers[500] == failed
-    assert (view["state"], view["serving_version"]) == ("live", 1)
-    assert "version 2 was rolled back" in view["sentence"]
-    assert "answers were errors" in view["sentence"]
-    (reason,) = [one["reason"] for one in client.history("raises")["versions"] if one["state"] == "rolled back"]
+    assert (view.state, view.serving_version) == ("live", 1)
+    assert "version 2 was rolled back" in view.sentence
+    assert "answers were errors" in view.sentence
+    (reason,) = [one.reason for one in client.history("raises").versions if one.state == "rolled back"]
     assert "answers were errors" in str(reason)
     assert any("version 2 was rolled back" in one["sentence"] for one in client.events("endpoint", "raises"))
 
@@ -115,12 +115,12 @@ def test_a_canary_is_paused_stepped_resumed_and_goes_on_through_a_kill_of_the_co
         deploy("steered", "two", "{type: canary, steps: [10%, 50%], bake_time: 10m}")
         eventually(lambda: step_of(shared_yard, "steered") == 1, saying="the first step")
         assert client.pause("steered")["sentence"] == "pausing steered (endpoint), version 2"
-        eventually(lambda: "paused" in client.endpoint("steered")["sentence"])
+        eventually(lambda: "paused" in client.endpoint("steered").sentence)
         shared_yard.kill("controller")
         load.wait_for_answers(50)
         assert client.promote_endpoint("steered", step=True)["change"] == "promoting"
         eventually(lambda: step_of(shared_yard, "steered") == 2, saying="the second step, after the kill")
-        eventually(lambda: client.endpoint("steered")["sentence"].startswith("version 2: canary 50 %"))
+        eventually(lambda: client.endpoint("steered").sentence.startswith("version 2: canary 50 %"))
         shared_yard.kill("gateway")
         client.resume("steered")
         client.promote_endpoint("steered")
@@ -128,7 +128,7 @@ def test_a_canary_is_paused_stepped_resumed_and_goes_on_through_a_kill_of_the_co
         load.wait_for_answers(50)
     # A killed gateway takes the requests with it that it held; nobody is refused.
     assert [one for one in load.failures if one[:3].isdigit()] == []
-    assert (view["state"], view["serving_version"]) == ("live", 2)
+    assert (view.state, view.serving_version) == ("live", 2)
 
 
 def test_a_rollback_by_hand_calls_back_what_is_on_its_way(shared_yard: Yard, deploy: Deploy) -> None:
@@ -136,7 +136,7 @@ def test_a_rollback_by_hand_calls_back_what_is_on_its_way(shared_yard: Yard, dep
     client = shared_yard.client()
     with Load(shared_yard, "regretted", {}, clients=4) as load:
         deploy("regretted", "two", "{type: blue_green, termination_wait: 10m}")
-        eventually(lambda: client.endpoint("regretted")["serving_version"] == 2, saying="the switch")
+        eventually(lambda: client.endpoint("regretted").serving_version == 2, saying="the switch")
         done = shared_yard.command("rollback", "regretted")
         assert done.returncode == 0, done.stderr
         assert "calling back regretted (endpoint) from version 2 to version 1" in done.stdout
@@ -153,11 +153,11 @@ def test_a_shadow_tells_what_it_would_have_answered_and_answers_nobody(shared_ya
     with Load(shared_yard, "shadowed", {}, clients=2) as load:
         deploy("shadowed", "two", "{type: shadow}")
         client.wait_endpoint("shadowed")
-        eventually(lambda: "shadow until it is promoted" in client.endpoint("shadowed")["sentence"])
-        eventually(lambda: (client.endpoint("shadowed")["shadow"] or {}).get("different"), saying="differences")
+        eventually(lambda: "shadow until it is promoted" in client.endpoint("shadowed").sentence)
+        eventually(lambda: (client.endpoint("shadowed").shadow or {}).get("different"), saying="differences")
     assert set(load.bodies) == {b'"one"'}
     assert load.failures == []
-    shadow = client.endpoint("shadowed")["shadow"] or {}
+    shadow = client.endpoint("shadowed").shadow or {}
     assert shadow["failed"] == 0
     assert (shadow["samples"][0]["given"], shadow["samples"][0]["shadow"]) == ('"one"', '"two"')
     assert "shadow: " in shared_yard.command("get", "shadowed").stdout
@@ -177,9 +177,9 @@ def test_a_version_that_is_slower_than_it_may_be_is_called_back_with_both_times(
         view = client.wait_endpoint("slower")
         load.wait_for_answers(50)
     assert load.failures == []
-    assert (view["state"], view["serving_version"]) == ("live", 1)
+    assert (view.state, view.serving_version) == ("live", 1)
     assert re.search(
-        r"version 2 was rolled back.*its latency was [\d.]+ times the old version's \(\d+ ms", view["sentence"]
+        r"version 2 was rolled back.*its latency was [\d.]+ times the old version's \(\d+ ms", view.sentence
     )
 
 
@@ -206,7 +206,7 @@ def test_a_version_on_its_way_is_called_back_when_an_alarm_fires(
     with Load(shared_yard, "alarmed", {}, clients=2) as load:
         view = client.wait_endpoint("alarmed")
     assert load.failures == []
-    assert (view["state"], view["serving_version"]) == ("live", 1)
-    assert "version 2 was rolled back" in view["sentence"]
-    assert "alarm loud fired" in view["sentence"]
+    assert (view.state, view.serving_version) == ("live", 1)
+    assert "version 2 was rolled back" in view.sentence
+    assert "alarm loud fired" in view.sentence
     client.delete_resource("alarm", "loud")

@@ -32,5 +32,5 @@ def test_a_new_version_replaces_the_platform_and_old_replicas_serve_on(
     assert not [name for name, identity in platform.items() if is_alive(identity)]
     eventually(lambda: yard.client().predict("iris", ROWS), 30, "a prediction")
     view = yard.client().wait_endpoint("iris")
-    assert view["state"] == "live"
+    assert view.state == "live"
     assert [(one["id"], one["pid"]) for one in yard.replicas("iris")] == before

@@ -45,7 +45,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     (folder / "modelyard.yaml").write_text(YARD_FILE)
     with a_yard() as yard:
         yard.client().deploy(folder / "modelyard.yaml")
-        assert yard.client().wait_endpoint("spam")["state"] == "live"
+        assert yard.client().wait_endpoint("spam").state == "live"
         yield yard
 
 
@@ -222,7 +222,7 @@ def test_an_alarm_tells_by_signed_webhook_and_by_mail_whoever_is_killed(
         client = yard.client()
         client.set_secret("hook-key", "a key of mine")
         client.deploy(path)
-        assert client.wait_endpoint("spam")["state"] == "live"
+        assert client.wait_endpoint("spam").state == "live"
         eventually(lambda: state_of(client) == "ok", saying="the alarm's first state")
         yard.kill("controller")
         with pytest.raises(ModelyardError, match="ValueError"):

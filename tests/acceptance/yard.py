@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -121,7 +122,7 @@ class Yard:
         return found
 
     def replicas(self, endpoint: str) -> list[dict[str, Any]]:
-        return [dict(one) for one in self.client().endpoint(endpoint)["replicas"]]
+        return [asdict(one) for one in self.client().endpoint(endpoint).replicas]
 
     def everything_alive(self) -> list[psutil.Process]:
         """Every process that belongs to this home, by its arguments or by a record of it."""

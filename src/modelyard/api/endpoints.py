@@ -1,7 +1,6 @@
 """Endpoints: how one is shown, deleted, and what its replicas printed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -16,7 +15,7 @@ from modelyard.api.output import LINES_DEFAULT, LINES_MAX, text_stream
 from modelyard.api.permissions import asked_by, guarded, sees
 from modelyard.api.ports import OwnPorts, own_ports
 from modelyard.api.replica_logs import Followed, LogQuestion, replica_folders, replica_output
-from modelyard.api.rollouts import RolloutView, rollout_view, shadow_view
+from modelyard.api.rollouts import rollout_view, shadow_view
 from modelyard.api.schemas import body_type, description_of, example_body, openapi_of
 from modelyard.api.secrets import secret_notes
 from modelyard.api.splitters import check_not_split
@@ -39,89 +38,14 @@ from modelyard.domain.names import name_key
 from modelyard.domain.secrets import Secret
 from modelyard.protocol.browsers import own_origin
 from modelyard.protocol.routes import ASYNC_INVOCATIONS, ENDPOINTS, FUNCTIONS, INVOCATIONS, REQUEST_ID_LENGTH_MAX
+from modelyard.protocol.views_of_endpoints import (
+    EndpointsView,
+    EndpointView,
+    HistoryView,
+    ReplicaView,
+    VersionView,
+)
 from modelyard.store.log_lines import Wanted
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaView:
-    id: str
-    version: int
-    state: str
-    pid: int | None
-    started_at: str
-    forked: bool
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class VersionView:
-    number: int
-    state: str
-    reason: str | None
-    model: str | None
-    model_asked: str | None
-    created_at: str
-    cause: str
-    source: int | None
-    by: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointView:
-    kind: str
-    """`endpoint`, or `app`, whose `url` is its origin."""
-    name: str
-    project: str
-    model: str | None
-    model_asked: str | None
-    """How the deploy named the model: `price@champion`."""
-    state: str
-    sentence: str
-    ready: int
-    requested: int
-    up_to_date: int
-    serving_version: int | None
-    wished_version: int
-    created_at: str
-    updated_at: str
-    last_request_at: str | None
-    """To within some seconds; null where it was never asked."""
-    expires_at: str | None
-    """When its `ttl` deletes it if nobody asks for it; null where it stays."""
-    url: str
-    is_function: bool
-    """Whether it is a handler in Lambda's contract."""
-    is_queued: bool
-    """Whether every invocation is queued: who asks gets its id, and the answer under that."""
-    access: dict[str, Any] | None
-    """Who may call it (`domain.access.Policy`); null leaves it to the yard."""
-    replicas: list[ReplicaView]
-    versions: list[VersionView]
-    notes: list[str]
-    """What people should know of it, a sentence each."""
-    example: str | None
-    content_type: str | None
-    """A body that it can read, as JSON text; null until a replica has said."""
-    rollout: RolloutView | None
-    """The version that is on its way in steps; null where none is."""
-    shadow: dict[str, Any] | None
-    """What comparing the wished version's answers came to, where it is or was a shadow."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointsView:
-    endpoints: list[EndpointView]
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryView:
-    name: str
-    wished_version: int
-    serving_version: int | None
-    rollback_version: int | None
-    """Where a rollback goes that names no version; null where there is none."""
-    versions: list[VersionView]
-
 
 By = Annotated[str | None, Field(max_length=BY_LENGTH_MAX)]
 

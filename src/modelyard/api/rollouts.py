@@ -1,6 +1,5 @@
 """Rollouts: how a version may take over, how far one has come, and what people make of it on its way."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -24,6 +23,7 @@ from modelyard.domain.strategies import (
 )
 from modelyard.domain.traffic import elapsed_seconds
 from modelyard.errors import NotFound
+from modelyard.protocol.views_of_endpoints import RolloutView
 
 ALARM = "alarm"
 SECONDS_MAX = 7 * 86400.0
@@ -87,33 +87,6 @@ def check_guard(yard: Yard, endpoint: str, wish: StrategyWish | None, deployed: 
                 f"cannot deploy endpoint {endpoint}: its auto_rollback names alarm {one!r}, which is not there",
                 f"did you mean {close}?" if close else "write it as `kind: alarm` in the same file",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutView:
-    """A version on its way in steps."""
-
-    version: int
-    """The one that is on its way."""
-    old_version: int
-    """The one beside it."""
-    type: str
-    step: int
-    """From 1."""
-    steps: int
-    percent: float
-    """Share of the requests that the new version answers now."""
-    step_percent: float
-    """Share of the present step; the same as soon as its replicas are ready."""
-    step_seconds: float | None
-    """How long the step stands; null until it is promoted."""
-    elapsed_seconds: float
-    """For how long it has stood."""
-    seconds_left: float | None
-    """Until the last step is over, if nothing holds it; null where only people can say."""
-    paused: bool
-    began_at: str | None
-    """When the step began; null while its replicas are not ready."""
 
 
 class Steer(BaseModel):

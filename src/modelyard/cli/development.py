@@ -19,9 +19,9 @@ from modelyard.cli.progress import waiting
 from modelyard.errors import InvalidValue, ModelyardError
 
 if TYPE_CHECKING:
+    from modelyard.protocol.views_of_endpoints import EndpointView
     from modelyard.sdk.client import Client
     from modelyard.sdk.development import Development
-    from modelyard.sdk.views import EndpointView
 
 DEBOUNCE_MILLISECONDS = 300
 """Saves within so short a time are one change: editors write aside and rename, and a checkout writes many files."""
@@ -171,7 +171,7 @@ def _settled(client: "Client", name: str, version: int, saves: _Saves) -> "Endpo
         def look(view: "EndpointView") -> None:
             if saves.some_wait:
                 raise _OutdatedError
-            shown.show(f"{name}: {view['state']}, {view['sentence']}")
+            shown.show(f"{name}: {view.state}, {view.sentence}")
 
         return client.wait_endpoint(name, version, progress=look)
 
@@ -201,36 +201,36 @@ def _say_result(client: "Client", result: _Result, output: Format) -> None:
 
 
 def _sentence(view: "EndpointView", version: int) -> str:
-    if view["serving_version"] == version:
-        return f"{view['name']} {version} is live"
-    others = f", {view['serving_version']} serves on" if view["serving_version"] else ""
-    return f"{view['name']} {version} failed{others}: {first_line(_why(view, version))}"
+    if view.serving_version == version:
+        return f"{view.name} {version} is live"
+    others = f", {view.serving_version} serves on" if view.serving_version else ""
+    return f"{view.name} {version} failed{others}: {first_line(_why(view, version))}"
 
 
 def _reason(view: "EndpointView", version: int) -> Sequence[str]:
     """What a failed version's own words go on with."""
-    return [] if view["serving_version"] == version else _why(view, version).splitlines()[1:][-REASON_LINES_MAX:]
+    return [] if view.serving_version == version else _why(view, version).splitlines()[1:][-REASON_LINES_MAX:]
 
 
 def _why(view: "EndpointView", version: int) -> str:
-    own = next((one["reason"] for one in view["versions"] if one["number"] == version), None)
-    return own or view["sentence"]
+    own = next((one.reason for one in view.versions if one.number == version), None)
+    return own or view.sentence
 
 
 def _place(client: "Client", view: "EndpointView") -> str:
     """Where to look at it."""
-    if view["kind"] == "app" or view["is_function"]:
-        return view["url"]
-    return f"{client.url}/endpoints/{view['name']}/invocations"
+    if view.kind == "app" or view.is_function:
+        return view.url
+    return f"{client.url}/endpoints/{view.name}/invocations"
 
 
 def _document(client: "Client", view: "EndpointView", version: int) -> dict[str, Any]:
-    serves = view["serving_version"] == version
+    serves = view.serving_version == version
     return {
-        "name": view["name"],
-        "kind": view["kind"],
+        "name": view.name,
+        "kind": view.kind,
         "version": version,
-        "serving_version": view["serving_version"],
+        "serving_version": view.serving_version,
         "url": _place(client, view),
         "reason": None if serves else _why(view, version),
     }

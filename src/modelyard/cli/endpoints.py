@@ -23,8 +23,9 @@ from modelyard.domain.splitters import KIND as SPLITTER
 from modelyard.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
+    from modelyard.protocol.views_of_endpoints import EndpointView, VersionView
     from modelyard.sdk.client import Client
-    from modelyard.sdk.views import EndpointView, OutcomeView, ResourceView, VersionView
+    from modelyard.sdk.views import OutcomeView, ResourceView
 
 _CONTENT_TYPES = {
     ".json": "application/json",
@@ -108,25 +109,21 @@ def _wait_settled(
             name,
             version,
             limit_seconds=limit_seconds,
-            progress=lambda seen: shown.show(f"{name}: {seen['state']}, {seen['sentence']}"),
+            progress=lambda seen: shown.show(f"{name}: {seen.state}, {seen.sentence}"),
         )
     return view, endpoint_serves(view, version) or rollout_waits(view)
 
 
 def _say_live(url: str, view: "EndpointView") -> None:
-    live = view["state"] == "live"
-    say(
-        f"{view['name']} is live: {view['sentence']}"
-        if live
-        else f"{view['name']}: {view['state']}: {view['sentence']}"
-    )
-    if view["kind"] == "app":
+    live = view.state == "live"
+    say(f"{view.name} is live: {view.sentence}" if live else f"{view.name}: {view.state}: {view.sentence}")
+    if view.kind == "app":
         if live:
-            say(f"open {view['url']}")
-        for note in view["notes"]:
+            say(f"open {view.url}")
+        for note in view.notes:
             say(note)
-    elif view["ready"]:
-        say(f"{view['kind']}: {_place(url, view)}")
+    elif view.ready:
+        say(f"{view.kind}: {_place(url, view)}")
         say(_curl(url, view))
 
 
@@ -141,9 +138,9 @@ def _where(client: "Client", outcome: "OutcomeView") -> list[str]:
 
 def _place(url: str, view: "EndpointView") -> str:
     """Where it is asked."""
-    if view["kind"] != "endpoint":
-        return view["url"]
-    return f"{url}/endpoints/{view['name']}/{'async-' if view['is_queued'] else ''}invocations"
+    if view.kind != "endpoint":
+        return view.url
+    return f"{url}/endpoints/{view.name}/{'async-' if view.is_queued else ''}invocations"
 
 
 def _curl(url: str, view: "EndpointView") -> str:
@@ -215,7 +212,7 @@ def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
     """Endpoints, functions, apps, each kind under its own heading."""
     lines: list[str] = []
     for kind in RUNNING_KINDS:
-        those = [one for one in endpoints if one["kind"] == kind]
+        those = [one for one in endpoints if one.kind == kind]
         if those:
             lines += [*([""] if lines else []), *_table_of(kind, those)]
     return lines
@@ -224,12 +221,12 @@ def endpoint_table(endpoints: "list[EndpointView]") -> list[str]:
 def _table_of(kind: str, endpoints: "list[EndpointView]") -> list[str]:
     rows = [
         (
-            one["name"],
-            one["state"],
-            f"{one['ready']}/{one['requested']}",
-            one["up_to_date"],
-            age(one["updated_at"]),
-            age(one["last_request_at"]) if one["last_request_at"] else "never",
+            one.name,
+            one.state,
+            f"{one.ready}/{one.requested}",
+            one.up_to_date,
+            age(one.updated_at),
+            age(one.last_request_at) if one.last_request_at else "never",
         )
         for one in endpoints
     ]
@@ -237,38 +234,35 @@ def _table_of(kind: str, endpoints: "list[EndpointView]") -> list[str]:
 
 
 def endpoint_lines(url: str, view: "EndpointView") -> list[str]:
-    lines = [*endpoint_table([view]), "", view["sentence"], *view["notes"], ""]
-    if view["rollout"] is not None or view["shadow"] is not None:
+    lines = [*endpoint_table([view]), "", view.sentence, *view.notes, ""]
+    if view.rollout is not None or view.shadow is not None:
         lines += [*_rollout_lines(view), ""]
-    lines += [f"project: {view['project']}", f"model: {_model(view)}"]
-    if view["expires_at"]:
-        lines.append(f"ttl: deleted in {left(view['expires_at'])} unless it is asked before")
-    if view["kind"] == "app":
-        lines.append(f"app: {view['url']}")
+    lines += [f"project: {view.project}", f"model: {_model(view)}"]
+    if view.expires_at:
+        lines.append(f"ttl: deleted in {left(view.expires_at)} unless it is asked before")
+    if view.kind == "app":
+        lines.append(f"app: {view.url}")
     else:
-        lines += [f"{view['kind']}: {_place(url, view)}", _curl(url, view)]
-    replicas = [
-        (one["id"], one["version"], one["state"], one["pid"], age(one["started_at"]), one["reason"])
-        for one in view["replicas"]
-    ]
+        lines += [f"{view.kind}: {_place(url, view)}", _curl(url, view)]
+    replicas = [(one.id, one.version, one.state, one.pid, age(one.started_at), one.reason) for one in view.replicas]
     if replicas:
         lines += ["", *table_lines(("replica", "version", "state", "pid", "age", "reason"), replicas)]
-    versions = sorted(view["versions"], key=lambda one: one["number"], reverse=True)
-    return [*lines, "", *version_table(versions, view["serving_version"])]
+    versions = sorted(view.versions, key=lambda one: one.number, reverse=True)
+    return [*lines, "", *version_table(versions, view.serving_version)]
 
 
 def _rollout_lines(view: "EndpointView") -> list[str]:
     """The version on its way, what can be done about it, and what its shadow showed."""
-    rollout, shadow, lines = view["rollout"], view["shadow"], list[str]()
+    rollout, shadow, lines = view.rollout, view.shadow, list[str]()
     if rollout is not None:
-        left = rollout["seconds_left"]
+        left = rollout.seconds_left
         lines.append(
-            f"rollout: version {rollout['version']}, {rollout['type']}, step {rollout['step']} of {rollout['steps']},"
-            f" {rollout['percent']:g} % of the requests"
-            + (", paused" if rollout["paused"] else f", {left:.0f} s left" if left is not None else "")
+            f"rollout: version {rollout.version}, {rollout.type}, step {rollout.step} of {rollout.steps},"
+            f" {rollout.percent:g} % of the requests"
+            + (", paused" if rollout.paused else f", {left:.0f} s left" if left is not None else "")
         )
-        verbs = ("promote", "resume" if rollout["paused"] else "pause", "rollback")
-        lines.append("  " + ", ".join(f"`modelyard {verb} {view['name']}`" for verb in verbs))
+        verbs = ("promote", "resume" if rollout.paused else "pause", "rollback")
+        lines.append("  " + ", ".join(f"`modelyard {verb} {view.name}`" for verb in verbs))
     if shadow is not None:
         lines.append(
             f"shadow: {shadow['copied']} copies, {shadow['compared']} compared, {shadow['different']} different,"
@@ -292,24 +286,24 @@ def history(
     if output is Format.JSON:
         say_json(view)
         return
-    for line in version_table(view["versions"], view["serving_version"]):
+    for line in version_table(view.versions, view.serving_version):
         say(line)
-    if view["rollback_version"]:
+    if view.rollback_version:
         say()
-        say(f"`modelyard rollback {view['name']}` goes back to version {view['rollback_version']}")
+        say(f"`modelyard rollback {view.name}` goes back to version {view.rollback_version}")
 
 
 def version_table(versions: "list[VersionView]", serving: int | None) -> list[str]:
     """Newest first, as they come. Of a reason, the first line."""
     rows = [
         (
-            one["number"],
-            "serving" if one["number"] == serving else one["state"],
+            one.number,
+            "serving" if one.number == serving else one.state,
             _model(one),
-            age(one["created_at"]),
+            age(one.created_at),
             _cause(one),
-            one["by"],
-            one["reason"],
+            one.by,
+            one.reason,
         )
         for one in versions
     ]
@@ -318,14 +312,14 @@ def version_table(versions: "list[VersionView]", serving: int | None) -> list[st
 
 def _model(view: "EndpointView | VersionView") -> str:
     """`price:3`, and how the deploy named it where that was by an alias: `price:3 (price@champion)`."""
-    model, asked = view["model"] or "-", view["model_asked"]
+    model, asked = view.model or "-", view.model_asked
     return f"{model} ({asked})" if asked and "@" in asked else model
 
 
 def _cause(version: "VersionView") -> str:
     """`deploy`, `rollback to 2`, `refresh of 3`."""
     words = {"rollback": "rollback to", "refresh": "refresh of"}
-    return f"{words[version['cause']]} {version['source']}" if version["cause"] in words else version["cause"]
+    return f"{words[version.cause]} {version.source}" if version.cause in words else version.cause
 
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it serves or cannot.")]
@@ -466,7 +460,7 @@ def logs(
                 silent = False
             if silent and not any(chosen.values()):
                 view = client.endpoint(found)
-                remark(f"{found} has printed nothing; {view['state']}: {view['sentence']}")
+                remark(f"{found} has printed nothing; {view.state}: {view.sentence}")
             return
         if any(chosen.values()):
             given = ", ".join(f"--{option}" for option, value in chosen.items() if value)
@@ -504,11 +498,9 @@ def delete(
             removed = client.delete_resource(kind, found)
             sentence = f"deleted {found} ({kind}){_with_it(removed)}"
         elif kind == "endpoint":
-            said = client.endpoint(found)["kind"]
+            said = client.endpoint(found).kind
             with waiting() as shown:
-                client.delete_endpoint(
-                    found, wait=wait, progress=lambda view: shown.show(f"{found}: {view['sentence']}")
-                )
+                client.delete_endpoint(found, wait=wait, progress=lambda view: shown.show(f"{found}: {view.sentence}"))
             sentence = f"deleted {found} ({said})" if wait else f"deleting {found} ({said})"
         else:
             count = client.delete_model(found, int(version) if version else None)

@@ -18,7 +18,8 @@ from modelyard.settings import Home, YardSettings, home_from
 from modelyard.version import VERSION
 
 if TYPE_CHECKING:
-    from modelyard.sdk.views import DiskView, EndpointView
+    from modelyard.protocol.views_of_endpoints import EndpointView
+    from modelyard.sdk.views import DiskView
 
 DEFAULTS = YardSettings()
 
@@ -164,7 +165,7 @@ def _what_runs() -> str:
     try:
         with open_client() as client:
             processes = [one["name"] for one in client.status()["processes"] if one["alive"]]
-            replicas = sum(len(one["replicas"]) for one in client.endpoints())
+            replicas = sum(len(one.replicas) for one in client.endpoints())
     except ModelyardError:
         return ""
     return ", ".join([*processes, f"{replicas} replica{'' if replicas == 1 else 's'}"])
@@ -195,7 +196,7 @@ def status(output: Output = Format.PRETTY) -> None:
         )
     )
     for one in endpoints:
-        say(f"{one['name']}: {one['state']}, {one['ready']}/{one['requested']} ready; {first_line(one['sentence'])}")
+        say(f"{one.name}: {one.state}, {one.ready}/{one.requested} ready; {first_line(one.sentence)}")
     idle = idle_endpoints(endpoints, datetime.now(UTC))
     if idle:
         say()
@@ -204,10 +205,10 @@ def status(output: Output = Format.PRETTY) -> None:
 
 def idle_endpoints(endpoints: "list[EndpointView]", now: datetime) -> list[str]:
     """Those that nobody has asked for IDLE_DAYS, the longest first, each with since when."""
-    since = [(one["last_request_at"] or one["created_at"], one) for one in endpoints]
+    since = [(one.last_request_at or one.created_at, one) for one in endpoints]
     old = [(at, one) for at, one in since if now - datetime.fromisoformat(at) >= timedelta(days=IDLE_DAYS)]
     return [
-        f"{one['name']} ({age(at, now)}{'' if one['last_request_at'] else ', never asked'})"
+        f"{one.name} ({age(at, now)}{'' if one.last_request_at else ', never asked'})"
         for at, one in sorted(old, key=lambda pair: pair[0])
     ]
 

@@ -14,10 +14,10 @@ from modelyard.console.trying import Form, form_of
 from modelyard.console.visits import Action, Answer, Content, Page, Visit
 from modelyard.domain.replays import REQUESTS_MAX
 from modelyard.errors import NotFound, NotReady
+from modelyard.protocol.views_of_endpoints import EndpointView
 from modelyard.sdk.client import Client
 from modelyard.sdk.metrics import MetricsView
 from modelyard.sdk.snippets import curl_words, python_lines
-from modelyard.sdk.views import EndpointView
 
 LINES_SHOWN = 100
 LINES_SEARCHED = 10_000
@@ -54,27 +54,27 @@ def endpoint_list(client: Client, visit: Visit) -> dict[str, Any]:
 def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
     name = visit.names["name"]
     endpoint = client.endpoint(name)
-    young = visit.now - seconds_of(endpoint["created_at"]) < YOUNG_SECONDS
+    young = visit.now - seconds_of(endpoint.created_at) < YOUNG_SECONDS
     span = visit.asked("since")
     span = span if span in SPANS else "15m" if young else "1h"
     measured = client.metrics(name, since=span)
     captures = client.captures(name)
     invocations = client.invocations(name, limit=INVOCATIONS_SHOWN)
-    lines = list(client.endpoint_logs(name, lines=LINES_OF_REPORTS if endpoint["is_function"] else LINES_SHOWN))
+    lines = list(client.endpoint_logs(name, lines=LINES_OF_REPORTS if endpoint.is_function else LINES_SHOWN))
     return {
         "endpoint": endpoint,
-        "place": PLACES[endpoint["kind"]],
+        "place": PLACES[endpoint.kind],
         "history": client.history(name),
         "versions_shown": VERSIONS_SHOWN,
         "span": span,
         "spans": SPANS,
-        "charts": charts_of(measured, seconds_of(endpoint["created_at"])),
+        "charts": charts_of(measured, seconds_of(endpoint.created_at)),
         "measured": measured,
         "scaling": client.scaling(name, limit=DECISIONS_SHOWN),
         "form": _form(client, name, endpoint),
-        "curl": " \\\n  ".join(curl_words(client.url, endpoint["url"], endpoint)),
+        "curl": " \\\n  ".join(curl_words(client.url, endpoint.url, endpoint)),
         "python": python_lines(client.url, endpoint),
-        "try_path": urlsplit(endpoint["url"]).path,
+        "try_path": urlsplit(endpoint.url).path,
         "invocations": invocations,
         "webhook_secret": None,
         "dead": sum(one.get("status") == "failed" for one in invocations),
@@ -83,18 +83,18 @@ def endpoint_page(client: Client, visit: Visit) -> dict[str, Any]:
         "replay_models": [one["reference"] for one in client.models()][:CANDIDATES_OFFERED] if captures["days"] else [],
         "replay_max": REQUESTS_MAX,
         "lines": lines[-LINES_SHOWN:],
-        "reports": reports(lines)[-REPORTS_SHOWN:][::-1] if endpoint["is_function"] else [],
-        "events": client.events(kind=endpoint["kind"], name=endpoint["name"], limit=EVENTS_SHOWN),
+        "reports": reports(lines)[-REPORTS_SHOWN:][::-1] if endpoint.is_function else [],
+        "events": client.events(kind=endpoint.kind, name=endpoint.name, limit=EVENTS_SHOWN),
     }
 
 
 def _form(client: Client, name: str, endpoint: EndpointView) -> Form:
-    if not endpoint["ready"] and endpoint["example"] is None:
+    if not endpoint.ready and endpoint.example is None:
         return form_of({}, None)
     try:
-        return form_of(client.schema(name), endpoint["example"])
+        return form_of(client.schema(name), endpoint.example)
     except (NotReady, NotFound):
-        return form_of({}, endpoint["example"])
+        return form_of({}, endpoint.example)
 
 
 def log_page(client: Client, visit: Visit) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def log_page(client: Client, visit: Visit) -> dict[str, Any]:
     shown = [line for line in lines if text.lower() in line.lower()]
     return {
         "endpoint": endpoint,
-        "place": PLACES[endpoint["kind"]],
+        "place": PLACES[endpoint.kind],
         "lines": shown[-1000:],
         "levels": LEVELS,
         "narrowed": any(visit.asked(one) for one in ("q", "replica", "level", "since", "request")),

@@ -21,6 +21,7 @@ from modelyard.protocol.routes import (
     TARGET_VARIANT,
 )
 from modelyard.protocol.views import HeadlinesView, OverviewView, SecretsView, SecretView, UsagesView, view_from
+from modelyard.protocol.views_of_endpoints import EndpointsView, EndpointView, HistoryView
 from modelyard.protocol.views_of_schedules import SchedulesView, ScheduleView
 from modelyard.protocol.views_of_transforms import TransformsView, TransformView
 from modelyard.protocol.views_of_tunings import TuningsView, TuningView
@@ -45,9 +46,7 @@ from modelyard.sdk.uploads import send_tree
 from modelyard.sdk.views import (
     AliasView,
     CollectedView,
-    EndpointView,
     EventView,
-    HistoryView,
     InspectedView,
     LinkView,
     ModelVersionView,
@@ -203,7 +202,7 @@ class Client:
 
     def _names(self, kind: Kind) -> list[str]:
         if kind == "endpoint":
-            return [one["name"] for one in self.endpoints()]
+            return [one.name for one in self.endpoints()]
         if kind == "model":
             return [one["model"] for one in self.models()]
         if kind == "tuning":
@@ -258,10 +257,10 @@ class Client:
         return self._connection.delete(f"/resources/{_part(kind)}/{_part(name)}")
 
     def endpoints(self) -> list[EndpointView]:
-        return self._connection.get("/endpoints")["endpoints"]
+        return view_from(EndpointsView, self._connection.get("/endpoints")).endpoints
 
     def endpoint(self, name: str) -> EndpointView:
-        return self._connection.get(f"/endpoints/{_part(name)}")
+        return view_from(EndpointView, self._connection.get(f"/endpoints/{_part(name)}"))
 
     def schema(self, name: str) -> dict[str, Any]:
         """What an endpoint takes and gives, as its replicas said it: `input` and `output` as JSON Schema,
@@ -324,7 +323,7 @@ class Client:
 
     def history(self, name: str) -> HistoryView:
         """The versions that are remembered, newest first, and how each came about."""
-        return self._connection.get(f"/endpoints/{_part(name)}/history")
+        return view_from(HistoryView, self._connection.get(f"/endpoints/{_part(name)}/history"))
 
     def rollback(self, name: str, to: int | None = None) -> OutcomeView:
         """Wishes for a new version equal to version `to`, by default to the newest other one that was ready; or calls
@@ -333,7 +332,7 @@ class Client:
         Raises NotFound, Conflict. `wait_endpoint` waits until it serves.
         """
         # Named here, so that the request is the same when it is sent again, and is then done only once.
-        chosen = self.history(name)["rollback_version"] if to is None else to
+        chosen = self.history(name).rollback_version if to is None else to
         return self._connection.post(f"/endpoints/{_part(name)}/rollback", {"to": chosen, "by": caller()})
 
     def pause(self, name: str) -> OutcomeView:
@@ -350,13 +349,13 @@ class Client:
 
     def _steer(self, name: str, verb: str, more: Mapping[str, Any] | None = None) -> OutcomeView:
         # Named here, so that a version that is deployed meanwhile is not meant.
-        version = self.endpoint(name)["wished_version"]
+        version = self.endpoint(name).wished_version
         document = {"version": version, "by": caller(), **(more or {})}
         return self._connection.post(f"/endpoints/{_part(name)}/{verb}", document)
 
     def refresh(self, name: str) -> OutcomeView:
         """Wishes for a new version equal to the present one: every replica is replaced, without a gap."""
-        version = self.endpoint(name)["wished_version"]
+        version = self.endpoint(name).wished_version
         return self._connection.post(f"/endpoints/{_part(name)}/refresh", {"version": version, "by": caller()})
 
     def _look(self, name: str, progress: Callable[[EndpointView], None] | None) -> EndpointView:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modelyard.sdk.address import is_here
 
 if TYPE_CHECKING:
-    from modelyard.sdk.views import EndpointView
+    from modelyard.protocol.views_of_endpoints import EndpointView
 
 EXAMPLE_LENGTH_MAX = 400
 """Characters of a body that a line to paste may have; a longer one is a file's affair."""
@@ -29,7 +29,7 @@ def curl_words(url: str, place: str, view: "EndpointView") -> list[str]:
         words.append('-H "x-api-key: $MODELYARD_API_KEY"')
     if kind != JSON:
         return [*words, f"--data-binary @{_file(kind)}"]
-    example = view.get("example")
+    example = view.example
     if example is None:
         return [*words, f"-d @{_file(kind)}  # {UNKNOWN}"]
     body = shlex.quote(example)
@@ -38,7 +38,7 @@ def curl_words(url: str, place: str, view: "EndpointView") -> list[str]:
 
 def python_lines(url: str, view: "EndpointView") -> str:
     """The same with the library."""
-    kind, example = _kind(view), view.get("example")
+    kind, example = _kind(view), view.example
     head, data = "", ""
     if kind != JSON:
         head, body = "from pathlib import Path\n\n", f"Path({_file(kind)!r}).read_bytes(), content_type={kind!r}"
@@ -47,14 +47,14 @@ def python_lines(url: str, view: "EndpointView") -> str:
     else:
         head, body = "import json\nfrom pathlib import Path\n\n", "data"
         data = f"data = json.loads(Path({_file(kind)!r}).read_text()){'' if example else f'  # {UNKNOWN}'}\n"
-    ask = f"yard.predict{'_async' if view.get('is_queued') else ''}({view['name']!r}, {body})"
+    ask = f"yard.predict{'_async' if view.is_queued else ''}({view.name!r}, {body})"
     return f"{head}from modelyard import Client\n\n{data}with Client({url!r}) as yard:\n    print({ask})"
 
 
 def _kind(view: "EndpointView") -> str:
     """What a body is: JSON where there is an example of one, or nothing is known."""
-    kind = view.get("content_type") or JSON
-    return JSON if view.get("example") else kind.replace("image/*", "image/jpeg")
+    kind = view.content_type or JSON
+    return JSON if view.example else kind.replace("image/*", "image/jpeg")
 
 
 def _file(kind: str) -> str:

@@ -8,9 +8,10 @@ from modelyard.domain.endpoints import BUILDING, ERRORS, EndpointState, VersionS
 from modelyard.domain.runs import ENDED
 from modelyard.domain.transforms import ENDED as TRANSFORM_ENDED
 from modelyard.errors import DeadlinePassed, NotFound, Unavailable
+from modelyard.protocol.views_of_endpoints import EndpointView
 from modelyard.protocol.views_of_transforms import TransformView
 from modelyard.protocol.views_of_tunings import TuningView
-from modelyard.sdk.views import EndpointView, RunView
+from modelyard.sdk.views import RunView
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 15.0
@@ -55,12 +56,12 @@ def endpoint_settled(version: int | None) -> Callable[[EndpointView], bool]:
 
     def settled(view: EndpointView) -> bool:
         nonlocal wanted, short_since
-        wanted = view["wished_version"] if wanted is None else wanted
-        short = view["state"] == EndpointState.COMPUTE_UNAVAILABLE
+        wanted = view.wished_version if wanted is None else wanted
+        short = view.state == EndpointState.COMPUTE_UNAVAILABLE
         short_since = (short_since or time.monotonic()) if short else None
         if short_since is not None and time.monotonic() - short_since > SHORT_OF_ROOM_SECONDS:
             return True
-        if view["wished_version"] > wanted or view["state"] == EndpointState.DELETING:
+        if view.wished_version > wanted or view.state == EndpointState.DELETING:
             return _is_overtaken(view, wanted)
         return _has_come_to(view, wanted)
 
@@ -69,47 +70,47 @@ def endpoint_settled(version: int | None) -> Callable[[EndpointView], bool]:
 
 def _is_overtaken(view: EndpointView, wanted: int) -> bool:
     """Whether a version has nothing to wait for any more; one that was gone back to has, until it serves again."""
-    if view["state"] == EndpointState.DELETING or view["versions"][-1]["state"] != VersionState.ROLLED_BACK:
+    if view.state == EndpointState.DELETING or view.versions[-1].state != VersionState.ROLLED_BACK:
         return True
-    return view["state"] == EndpointState.LIVE and view["serving_version"] == wanted
+    return view.state == EndpointState.LIVE and view.serving_version == wanted
 
 
 def _has_come_to(view: EndpointView, wanted: int) -> bool:
-    serves = view["state"] == EndpointState.LIVE and view["serving_version"] == wanted
+    serves = view.state == EndpointState.LIVE and view.serving_version == wanted
     # The state may still be the one before this deploy; a version's own is written with the deploy itself.
-    own = next((one["state"] for one in view["versions"] if one["number"] == wanted), None)
+    own = next((one.state for one in view.versions if one.number == wanted), None)
     if own == VersionState.FAILED:
         # The state says so a moment later, and with it why.
-        return view["state"] in ERRORS
+        return view.state in ERRORS
     if own == VersionState.ROLLED_BACK:
-        return view["state"] in (*ERRORS, EndpointState.LIVE) and view["serving_version"] != wanted
-    failed_later = own == VersionState.READY and view["state"] in ERRORS
+        return view.state in (*ERRORS, EndpointState.LIVE) and view.serving_version != wanted
+    failed_later = own == VersionState.READY and view.state in ERRORS
     return failed_later or serves or rollout_waits(view)
 
 
 def environment_is_built(view: EndpointView) -> bool:
     """Whether it waits for its environment, for which the yard has a limit of its own."""
-    return BUILDING in view["sentence"]
+    return BUILDING in view.sentence
 
 
 def endpoint_serves(view: EndpointView, version: int | None) -> bool:
     """Whether that version (None: the wished one) is live."""
-    wanted = view["wished_version"] if version is None else version
-    return view["state"] == EndpointState.LIVE and view["serving_version"] == wanted
+    wanted = view.wished_version if version is None else version
+    return view.state == EndpointState.LIVE and view.serving_version == wanted
 
 
 def rollout_waits(view: EndpointView) -> bool:
     """Whether a version is on its way, and only people can say when it goes on."""
-    rollout = view.get("rollout")
-    if rollout is None or rollout["began_at"] is None:
+    rollout = view.rollout
+    if rollout is None or rollout.began_at is None:
         return False
-    return rollout["paused"] or rollout["step_seconds"] is None
+    return rollout.paused or rollout.step_seconds is None
 
 
 def rollout_goes_on(view: EndpointView) -> bool:
     """Whether a version is on its way and stands as long as it was told to."""
-    rollout = view.get("rollout")
-    return rollout is not None and rollout["began_at"] is not None
+    rollout = view.rollout
+    return rollout is not None and rollout.began_at is not None
 
 
 def run_ended(view: RunView) -> bool:

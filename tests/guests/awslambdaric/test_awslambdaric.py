@@ -55,7 +55,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         client = yard.client()
         client.deploy(code / "modelyard.yaml")
         for name in ("ours", "theirs"):
-            eventually(lambda name=name: client.endpoint(name)["state"] == "live", 240, f"{name} is live")
+            eventually(lambda name=name: client.endpoint(name).state == "live", 240, f"{name} is live")
         command = [guest_python("awslambdaric"), str(CLIENT), yard.url]
         asked = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert asked.returncode == 0, asked.stderr

@@ -79,7 +79,7 @@ def yard(iris_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         client.deploy(iris_model, name="iris")
         client.deploy(_many_models(folder, iris_model))
         for name in ("Echo", "iris", "price-champion", "price-challenger", "many"):
-            assert client.wait_endpoint(name)["state"] == "live"
+            assert client.wait_endpoint(name).state == "live"
         yield yard
 
 

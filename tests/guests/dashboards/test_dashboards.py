@@ -46,8 +46,8 @@ def name(request: pytest.FixtureRequest, yard: Yard, code: Path) -> Iterator[str
 
 def is_live(yard: Yard, name: str) -> bool:
     view = yard.client().endpoint(name)
-    assert view["state"] != "failed", view["sentence"]
-    return view["state"] == "live"
+    assert view.state != "failed", view.sentence
+    return view.state == "live"
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def deploy(lesson: Lesson, name: str) -> str:
     (lesson.folder / "requirements.txt").write_text(LOCK.read_text())
     client = lesson.yard.client()
     client.deploy(lesson.folder, project="lessons")
-    eventually(lambda: client.endpoint(name)["state"] == "live", BUILD_SECONDS, f"{name} is live")
+    eventually(lambda: client.endpoint(name).state == "live", BUILD_SECONDS, f"{name} is live")
     return f"http://{name}.localhost:{urlsplit(lesson.yard.url).port}/"
 
 
@@ -38,7 +38,7 @@ def test_a_dashboard_lets_its_group_in_after_the_first_login_and_nobody_else(
     lesson = Lesson(yard, tmp_path, "09-pickups-dashboard")
     access = yard.client().access
     access.put_group("analysts", [])
-    passwords = {name: access.add_user(f"{name}@example.org").get("temporary_password") for name in ("ada", "bob")}
+    passwords = {name: access.add_user(f"{name}@example.org").temporary_password for name in ("ada", "bob")}
     access.put_member("analysts", "ada@example.org", member=True)
     url = deploy(lesson, "pickups")
     ada = a_page(browser)
@@ -95,7 +95,7 @@ def test_a_streamed_answer_grows_on_the_page_character_by_character(
     yard.client().deploy(text.folder, project="lessons")
     eve = a_page(browser)
     eve.goto(url)
-    temporary = str(access.reset_password("eve@example.org").get("temporary_password"))
+    temporary = str(access.reset_password("eve@example.org").temporary_password)
     sign_in(eve, "eve@example.org", temporary, CHOSEN)
     eve.get_by_role("button", name="Write on").click()
     expect(eve.get_by_text("it is for the group writers")).to_be_visible(timeout=SLOW_MILLISECONDS)

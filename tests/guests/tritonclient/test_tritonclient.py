@@ -74,7 +74,7 @@ def ask(iris_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         client.deploy(iris_model, name="iris")
         for name in ("same", "fields", "table", "iris"):
             waited = client.wait_endpoint(name)
-            assert waited["state"] == "live", waited
+            assert waited.state == "live", waited
         yield lambda case: _run(python, yard.url.removeprefix("http://"), case)
 
 

@@ -75,8 +75,8 @@ def test_waiting_ends_when_an_endpoint_serves_or_cannot(
     yard.settles_as = settles_as
     client.deploy(project(tmp_path, "- name: price\n  predictor: {path: predictor.py}\n"))
     seen: list[str] = []
-    view = client.wait_endpoint("price", 1, limit_seconds=5.0, progress=lambda one: seen.append(one["state"]))
-    assert view["state"] == settles_as
+    view = client.wait_endpoint("price", 1, limit_seconds=5.0, progress=lambda one: seen.append(one.state))
+    assert view.state == settles_as
     assert seen[0] == "updating"
 
 

@@ -1,17 +1,21 @@
 """Lines to paste: what is asked, by which name, in which type."""
 
-from typing import Any, cast
+from dataclasses import replace
 
 import pytest
 
+from modelyard.protocol.views import view_from
+from modelyard.protocol.views_of_endpoints import EndpointView
 from modelyard.sdk.snippets import EXAMPLE_LENGTH_MAX, UNKNOWN, curl_words, python_lines
-from modelyard.sdk.views import EndpointView
+from tests.unit.sdk.small_yard import SmallYard
 
 URL, PLACE = "http://127.0.0.1:8400", "http://127.0.0.1:8400/endpoints/pets/invocations"
 
+SHOWN = view_from(EndpointView, SmallYard().add_endpoint("pets"))
+
 
 def a_view(example: str | None, content_type: str | None) -> EndpointView:
-    return cast("EndpointView", cast("Any", {"name": "pets", "example": example, "content_type": content_type}))
+    return replace(SHOWN, example=example, content_type=content_type)
 
 
 @pytest.mark.parametrize(
@@ -55,5 +59,5 @@ def test_the_lines_of_python_say_the_same(example: str | None, content_type: str
 
 
 def test_an_endpoint_that_queues_is_asked_so() -> None:
-    view = cast("EndpointView", {**a_view("[1]", None), "is_queued": True})
+    view = replace(a_view("[1]", None), is_queued=True)
     assert "yard.predict_async('pets', [1])" in python_lines(URL, view)
