@@ -149,8 +149,7 @@ def test_those_asked_longest_ago_make_place_before_another_is_there_and_no_reque
     assert len(scales.weights) > 20
     assert max(scales.weights) < LIMIT_BYTES
     assert {name: yard.process(name) for name in platform if is_alive(yard.process(name))} == platform
-    told = yard.command("explain", "e0").stdout
-    assert any("evicted, replicas hold" in line and "nothing asked for it for" in line for line in told.splitlines())
+    assert any("evicted, replicas hold" in one and "nothing asked for it for" in one for one in evictions(yard, "e0"))
 
 
 TAKES = """
