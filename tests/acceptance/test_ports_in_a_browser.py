@@ -127,7 +127,7 @@ def test_two_apps_at_two_ports_and_the_console_keep_their_sessions_apart(
     assert said == ["refused", "opaque", "refused", "opaque", "refused", "refused", "refused", "opaque"]
     console.reload()
     expect(console.get_by_role("heading", name="Overview")).to_be_visible()
-    assert {one["name"]: one["state"] for one in shared_yard.client().endpoints()} == {
+    assert {one.name: one.state for one in shared_yard.client().endpoints()} == {
         "first": "live",
         "second": "live",
     }
