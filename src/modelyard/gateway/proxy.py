@@ -16,6 +16,7 @@ import httptools
 
 from modelyard.errors import NotReady, ReplicaDied
 from modelyard.gateway.answers import plain_error, status_line
+from modelyard.gateway.pages import HEAD, error_page
 from modelyard.protocol.routes import ENDLESS, PLACE
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Proxied(asyncio.Protocol):
         self._answer = self._Answer(self)
         self._parser = httptools.HttpResponseParser(self._answer)
         self._is_head = method == b"HEAD"
-        self._ask_again = method in (b"GET", b"HEAD")
+        self._is_read = self._ask_again = method in (b"GET", b"HEAD")
         self.under_way = connection.begin_before_body(self)
         self._connecting: asyncio.Task[None] | None = None
         if self.under_way:
@@ -363,7 +364,10 @@ class Proxied(asyncio.Protocol):
         self._fail(ReplicaDied("cannot answer: the control process went away", "try again; it is being restarted"))
 
     def _fail(self, error: NotReady | ReplicaDied) -> None:
-        status, head, body = plain_error(error, self._request_id.decode("latin-1"))
+        request_id = self._request_id.decode("latin-1")
+        status, head, body = plain_error(error, request_id)
+        if self._is_read and any(name == b"accept" and b"text/html" in value for name, value in self._headers):
+            head, body = HEAD, error_page(error, request_id)
         self._connection.write_answer(
             status_line(status) + head, body, self._request_id, self.keep_alive, is_head=self._is_head
         )

@@ -179,6 +179,13 @@ def test_a_read_is_asked_again_where_control_died_before_it_answered(
     assert len(one.heads) == 2
 
 
+def test_a_browser_is_told_on_a_page_that_control_is_gone(gateway: Any, control: Callable[..., Control]) -> None:
+    control(dies, dies)
+    answer = httpx.get(f"{gateway.url}/console", headers={"accept": "text/html,*/*"})
+    assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert "the control process went away" in answer.text
+
+
 def test_a_write_is_never_sent_twice(gateway: Any, control: Callable[..., Control]) -> None:
     one = control(dies, answers(OK))
     answer = httpx.post(f"{gateway.url}/api/v1/runs", content=b"{}")
