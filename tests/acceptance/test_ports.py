@@ -11,6 +11,7 @@ from typing import Self
 
 import httpx
 import pytest
+from modelyard_worker.records import read_json, write_json
 
 from tests.acceptance.yard import Yard, eventually
 
@@ -69,7 +70,7 @@ def deploy(yard: Yard, folder: Path, site: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_a_port_of_its_own_refuses_nobody_while_the_yards_processes_die_and_is_closed_when_it_is_given_up(
+def test_a_port_of_its_own_refuses_nobody_while_processes_die_or_are_replaced_and_is_closed_when_it_is_given_up(
     yard: Yard, tmp_path: Path, port: int
 ) -> None:
     told = deploy(yard, tmp_path, f"- {{name: docs, kind: site, path: pages, port: {port}}}\n")
@@ -83,6 +84,11 @@ def test_a_port_of_its_own_refuses_nobody_while_the_yards_processes_die_and_is_c
         visitors.wait_for_pages()
         yard.up()
         yard.kill("gateway")
+        visitors.wait_for_pages()
+        yard.kill("supervisor")
+        written = read_json(str(yard.home / "processes.json")) or {}
+        write_json(str(yard.home / "processes.json"), {**written, "version": "0.0.1"})
+        yard.up()
         visitors.wait_for_pages()
     assert not visitors.met["ConnectionRefusedError"], visitors.met
     deploy(yard, tmp_path, "- {name: docs, kind: site, path: pages}\n")

@@ -105,6 +105,8 @@ class Supervisor:
         self._stopping = False
         self._kept: list[_Kept] = []
         self._asking: socket.socket | None = None
+        self._left: list[socket.socket] = []
+        """What a gateway of another version listened on, in its order."""
         self._listeners: dict[int, socket.socket] = {}
         """What listens at ports of apps' own, kept for the next gateway."""
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -188,6 +190,9 @@ class Supervisor:
         same = written.get("version") == VERSION and written.get("arguments") == self._arguments()
         if living and not same:
             _log.info("replacing %s: another version or address", ", ".join(living))
+            if "gateway" in living and written.get("arguments") == self._arguments():
+                # Where only the version is another, whoever comes meanwhile waits for the new gateway.
+                self._left = _take_over(self._home.gateway_socket)
             for identity in living.values():
                 _end(identity)
             return {}
@@ -200,14 +205,14 @@ class Supervisor:
         """The plain one, and the one for TLS where it is asked for."""
         settings = self._settings
         wanted = 1 if settings.tls_port is None else 2
+        taken = _take_over(self._home.gateway_socket) if "gateway" in found else self._left
+        if len(taken) >= wanted:
+            self._listeners = {one.getsockname()[1]: one for one in taken[wanted:]}
+            return taken[0], taken[1] if wanted > 1 else None
+        for one in taken:
+            one.close()
         if "gateway" in found:
-            taken = _take_over(self._home.gateway_socket)
-            if len(taken) >= wanted:
-                self._listeners = {one.getsockname()[1]: one for one in taken[wanted:]}
-                return taken[0], taken[1] if wanted > 1 else None
             _log.warning("the living gateway does not hand over its sockets; replacing it")
-            for one in taken:
-                one.close()
             _end(found.pop("gateway"))
         plain = _bind(settings.host, settings.port)
         return plain, _bind(settings.host, settings.tls_port) if settings.tls_port is not None else None
