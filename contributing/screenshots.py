@@ -332,7 +332,9 @@ def take(browser: Browser, yard: Yard, size: tuple[int, int], kind: str, *, dark
     session: Any = context.new_cdp_session(page)
 
     def shoot(name: str, path: str) -> None:
-        page.goto(f"{yard.url}/console{path}")
+        answer = page.goto(f"{yard.url}/console{path}")
+        assert answer is not None
+        assert answer.ok or name == "login", f"cannot take a picture of {path}: {answer.status} {page.content()[:500]}"
         page.wait_for_load_state("load")
         (IMAGES / f"{name}-{kind}.webp").write_bytes(captured(session))
 
