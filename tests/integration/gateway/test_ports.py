@@ -12,9 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from modelyard.domain.gateways import gateway_document, gateway_from
 from modelyard.protocol.credentials import Credential, credentials_document
 from modelyard.protocol.ports import read_ports
-from modelyard.protocol.table import EndpointEntry
+from modelyard.protocol.table import EndpointEntry, HostEntry
 from modelyard.settings import Home
 from tests.integration.gateway import test_origins
 from tests.integration.gateway.conftest import GatewayProcess
@@ -250,3 +251,26 @@ def test_a_gateway_that_is_given_what_listens_goes_on_with_it_and_closes_what_no
         assert early.recv(4096).startswith(b"HTTP/1.1 503"), "who came between two gateways has waited"
         assert keeper.hear() == f"drop {ports[1]}"
         assert refuses(ports[1]), "though somebody else still has the socket"
+
+
+def test_a_session_of_the_yards_counts_for_an_api_gateway_at_the_yards_own_address_alone(
+    gateway: GatewayProcess, home: Home, port: int
+) -> None:
+    known = {digest("console"): Credential(ANN, time.time() + 100, None)}
+    home.credentials.write_text(json.dumps(credentials_document(known)))
+    config = gateway_document(
+        gateway_from({"routes": [{"key": "GET /x", "target": {"site": "docs"}}], "access": {"way": "login"}})
+    )
+    shop = HostEntry("gateway", "shop", prefix="/gateways/shop", gateway=config, port=port)
+    gateway.start(BOARD, hosts=[shop])
+    eventually(lambda: read_ports(home.ports) == {port: None})
+    mine = {"cookie": "modelyard_session=console"}
+    found = [
+        httpx.get(f"{gateway.url}/gateways/shop/nothing", headers=mine).status_code,
+        httpx.get(
+            f"{gateway.url}/gateways/shop/nothing", headers={**mine, "origin": f"http://127.0.0.1:{port}"}
+        ).status_code,
+        httpx.get(f"http://127.0.0.1:{port}/nothing", headers=mine).status_code,
+        httpx.get(f"http://127.0.0.1:{port}/nothing", headers={"x-api-key": "secret-key"}).status_code,
+    ]
+    assert found == [404, 401, 401, 404], "404 is for who was let in"
