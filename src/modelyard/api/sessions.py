@@ -26,7 +26,7 @@ from modelyard.domain.access import (
 )
 from modelyard.domain.audit import Audited
 from modelyard.domain.users import Session, User, grant_document
-from modelyard.errors import Forbidden, NotFound, QueueFull, Unauthorized
+from modelyard.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
 from modelyard.protocol.browsers import own_origin, presented_session
 from modelyard.protocol.routes import CONSOLE
 from modelyard.protocol.views_of_access import GrantView, MeView, OpenedView, SessionsView, SessionView
@@ -165,13 +165,13 @@ class Throttle:
         self._tries: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     def check(self, address: str, now: float) -> None:
-        """Raises QueueFull beyond `LOGINS_PER_MINUTE_MAX`."""
+        """Raises TooManyRequests beyond `LOGINS_PER_MINUTE_MAX`."""
         place = (address, int(now // 60))
         self._tries[place] = self._tries.get(place, 0) + 1
         while len(self._tries) > ADDRESSES_WATCHED_MAX:
             self._tries.popitem(last=False)
         if self._tries[place] > LOGINS_PER_MINUTE_MAX:
-            raise QueueFull("cannot try to sign in again so soon", "wait a minute")
+            raise TooManyRequests("cannot try to sign in again so soon", "wait a minute")
 
 
 def _checked(yard: Yard, login: Login, request: Request) -> User:

@@ -85,7 +85,7 @@ def next_page(asked: str) -> str:
     can lead elsewhere."""
     plain = asked.isascii() and asked.isprintable() and "\\" not in asked and len(asked) <= NEXT_LENGTH_MAX
     inside = asked == CONSOLE or asked.startswith((f"{CONSOLE}/", f"{CONSOLE}?", f"{MLFLOW}/"))
-    return asked if plain and inside and "//" not in asked else CONSOLE
+    return asked if plain and inside and "//" not in asked and "/.." not in asked else CONSOLE
 
 
 def password_page(target: str) -> str:

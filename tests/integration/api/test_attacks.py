@@ -56,6 +56,7 @@ def test_a_session_that_was_fixed_before_the_login_is_not_the_one_that_is_opened
         "/\\evil.example",
         "\\\\evil.example",
         "/console/..//evil.example",
+        "/console/../gateways/shop/page",
         "/console//evil.example",
         "/consoleevil",
         "javascript:alert(1)",
