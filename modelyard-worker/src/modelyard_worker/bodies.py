@@ -16,6 +16,7 @@ from array import array
 from importlib import import_module
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, cast
 
+from modelyard_worker.limits import room_bytes
 from modelyard_worker.request import Refusal, unreadable
 
 _orjson: Optional[Any]
@@ -45,8 +46,22 @@ def _loads_plain(body: bytes) -> Any:
     return json.loads(body, parse_constant=_refuse_constant)
 
 
-parse_json: Callable[[bytes], Any] = _orjson.loads if _orjson is not None else _loads_plain
-"""Raises ValueError (or RecursionError) where the body is not JSON."""
+_loads: Callable[[bytes], Any] = _orjson.loads if _orjson is not None else _loads_plain
+
+LONG_BYTES = 2**20
+"""From here on it is looked whether there is memory for it, where that is bounded."""
+
+ORJSON_TIMES = 16
+"""How many times a body orjson asks for at once, whatever it uses of it. Where it is not given that, it calls the body
+no JSON, or ends the process; Python's own parser raises MemoryError where there is truly not enough."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Raises ValueError (or RecursionError) where the body is not JSON, MemoryError where there is no room for it."""
+    if len(body) < LONG_BYTES:
+        return _loads(body)
+    room = room_bytes()
+    return _loads(body) if room is None or room >= ORJSON_TIMES * len(body) else _loads_plain(body)
 
 
 def read_json(body: bytes) -> Any:
@@ -55,6 +70,9 @@ def read_json(body: bytes) -> Any:
         return parse_json(body)
     except (ValueError, RecursionError) as error:
         raise unreadable(f"cannot read the body as JSON: {error}" if body else "cannot read an empty body") from error
+    except MemoryError as error:
+        text = f"there is not enough memory to read a body of {len(body) / 2**20:.0f} MiB as JSON"
+        raise MemoryError(text) from error
 
 
 def read_lines(body: bytes) -> List[Any]:

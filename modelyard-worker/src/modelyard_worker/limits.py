@@ -36,6 +36,13 @@ def hold_to(memory_bytes: int) -> bool:
     return True
 
 
+def room_bytes() -> "int | None":
+    """How much more this process may map; None where nothing bounds it."""
+    bound, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    mapped = _mapped_bytes() if bound != resource.RLIM_INFINITY else None
+    return None if mapped is None else max(0, bound - mapped)
+
+
 def offer_to_kernel(score: int) -> None:
     """Makes this process, and its children, what the kernel ends first when memory runs out (proc(5), oom_score_adj).
     More is always allowed, less is not, so what was given before stays."""

@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -13,6 +15,31 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
+
+
+READS_WITH_LITTLE = """
+import sys
+from modelyard_worker import bodies, limits
+body = b'"' + b"x" * (16 * 2**20) + b'"'
+limits.MAPPED_BYTES_SPARE = 0
+assert limits.hold_to(int(float(sys.argv[1]) * len(body)))
+try:
+    print(len(bodies.read_json(body)) == len(body) - 2)
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [("30", "True"), ("6", "True"), ("0.5", "there is not enough memory to read a body of 16 MiB as JSON")],
+    ids=["plenty", "less than orjson asks for", "too little"],
+)
+def test_a_long_body_is_read_with_the_memory_that_there_is_and_where_it_is_too_little_says_so(
+    times: str, said: str
+) -> None:
+    done = subprocess.run([sys.executable, "-c", READS_WITH_LITTLE, times], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, said)
 
 
 @given(json_values)
