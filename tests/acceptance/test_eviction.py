@@ -51,8 +51,8 @@ def ask(yard: Yard, name: str, **payload: Any) -> httpx.Response:
 
 
 def evictions(yard: Yard, name: str) -> list[str]:
-    decisions = yard.client().scaling(name)["decisions"]
-    return [one["sentence"] for one in decisions if "evicted" in one["sentence"]]
+    decisions = yard.client().scaling(name).decisions
+    return [one.sentence for one in decisions if "evicted" in one.sentence]
 
 
 def loaded(yard: Yard, *names: str) -> list[str]:

@@ -89,11 +89,11 @@ def test_a_step_from_1_to_12_in_flight_is_met_at_once_and_given_back_when_it_end
     assert set(statuses) == {200}
     # How long it takes depends on the machine, in how many steps does not: clients that start while others already
     # count may make it two.
-    decisions = yard.client().scaling("slow")["decisions"]
-    raised = [one for one in decisions if one["requested"] > one["current"] >= 1]
-    assert {one["rule"] for one in raised} == {"burst"}
+    decisions = yard.client().scaling("slow").decisions
+    raised = [one for one in decisions if one.requested > one.current >= 1]
+    assert {one.rule for one in raised} == {"burst"}
     assert len(raised) <= 2
-    assert all(one["queued"] < 1 for one in loads), "requests wait although there is a replica for each"
+    assert all(one.queued < 1 for one in loads), "requests wait although there is a replica for each"
     eventually(lambda: asked_for(yard) == 1, saying="one replica")
     events = [one["sentence"] for one in yard.client().events("endpoint", "slow")]
     assert any("raised at once for a burst" in one for one in events)
@@ -128,7 +128,7 @@ def test_what_was_asked_for_outlives_the_controller(yard: Yard, project: Callabl
         before = {one["pid"] for one in yard.replicas("slow")}
         yard.kill("controller")
         load.wait_for_answers(200)
-        eventually(lambda: yard.client().scaling("slow")["decisions"][0]["rule"] in ("young", "steady"))
+        eventually(lambda: yard.client().scaling("slow").decisions[0].rule in ("young", "steady"))
         assert {one["pid"] for one in yard.replicas("slow")} >= before
     assert load.failures == []
 

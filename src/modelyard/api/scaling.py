@@ -1,6 +1,6 @@
 """Scaling: how an endpoint may scale, what was decided and why, and the load that it was decided from."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -11,6 +11,7 @@ from modelyard.api.yard import Yard
 from modelyard.clock import iso
 from modelyard.domain.autoscaling import Autoscaling, Recommendation, check_autoscaling
 from modelyard.domain.traces import LoadRecord
+from modelyard.protocol.views_of_scaling import AutoscalingView, DecisionView, LoadsView, LoadView, ScalingView
 
 REPLICAS_MAX = 256
 SECONDS_MAX = 3600.0
@@ -52,79 +53,6 @@ class AutoscalingWish(BaseModel):
         settings = Autoscaling(**self.model_dump())
         check_autoscaling(settings)
         return settings
-
-
-@dataclass(frozen=True, slots=True)
-class AutoscalingView:
-    min_replicas: int
-    max_replicas: int | None
-    init_replicas: int | None
-    target_in_flight: float | None
-    window_seconds: float
-    upscale_stabilization_seconds: float
-    downscale_stabilization_seconds: float
-    max_upscale_factor: float
-    downscale_kept_share: float
-    upscale_tolerance: float
-    downscale_tolerance: float
-    burst_factor: float
-    last_replica_delay_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionView:
-    """Every term of `domain.autoscaling.Recommendation`."""
-
-    at: str
-    rule: str
-    current: int
-    requested: int
-    sentence: str
-    target_in_flight: float
-    min_replicas: int
-    max_replicas: int | None
-    capacity: int
-    average_in_flight: float | None
-    needed: float | None
-    tolerated: int | None
-    stepped: int | None
-    in_use: int | None
-    lasting_in_flight: float | None
-    peak_in_flight: float | None
-    burst: int | None
-    recommended: int | None
-    stabilized_floor: int | None
-    stabilized_ceiling: int | None
-    idle_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ScalingView:
-    name: str
-    replicas: int
-    """What is asked for now."""
-    autoscaling: AutoscalingView | None
-    """null where the number of replicas is fixed."""
-    decisions: list[DecisionView]
-    """Newest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadView:
-    at: float
-    """End, seconds since the epoch."""
-    seconds: float
-    in_flight: float
-    queued: float
-    arrivals: int
-    replicas: int
-
-
-@dataclass(frozen=True, slots=True)
-class LoadsView:
-    name: str
-    loads: list[LoadView]
-    """Oldest first; what is missing was a time without load."""
 
 
 def routes(yard: Yard) -> APIRouter:

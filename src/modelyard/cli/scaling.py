@@ -14,7 +14,8 @@ from modelyard.errors import InvalidValue
 if TYPE_CHECKING:
     from modelyard.domain.autoscaling import Autoscaling
     from modelyard.domain.traces import Simulation, TraceStep
-    from modelyard.sdk.scaling import Comparison, DecisionView, ScalingView
+    from modelyard.protocol.views_of_scaling import DecisionView, ScalingView
+    from modelyard.sdk.scaling import Comparison
 
 MOMENTS_SHOWN_MAX = 500
 """Most moments of a simulation in a JSON document."""
@@ -39,27 +40,27 @@ def explain(
 
 
 def _explained(view: "ScalingView") -> list[str]:
-    settings = view["autoscaling"]
+    settings = view.autoscaling
     if settings is None:
-        return [f"{view['name']}: {view['replicas']} asked for, always; `autoscaling` in the yard file makes it scale"]
-    most = settings["max_replicas"]
-    bounds = f"{settings['min_replicas']} to {'as many as there are cores' if most is None else most}"
-    head = f"{view['name']}: {view['replicas']} asked for, of {bounds}"
-    if not view["decisions"]:
+        return [f"{view.name}: {view.replicas} asked for, always; `autoscaling` in the yard file makes it scale"]
+    most = settings.max_replicas
+    bounds = f"{settings.min_replicas} to {'as many as there are cores' if most is None else most}"
+    head = f"{view.name}: {view.replicas} asked for, of {bounds}"
+    if not view.decisions:
         return [head, "", "nothing was decided yet"]
-    table = table_lines(_TERMS, [_row(one) for one in view["decisions"]])
-    return [head, "", *table, "", view["decisions"][0]["sentence"]]
+    table = table_lines(_TERMS, [_row(one) for one in view.decisions])
+    return [head, "", *table, "", view.decisions[0].sentence]
 
 
 def _row(one: "DecisionView") -> list[Any]:
-    change = f"{one['current']} -> {one['requested']}" if one["current"] != one["requested"] else one["requested"]
-    held = one["stabilized_floor"] if one["stabilized_floor"] is not None else one["stabilized_ceiling"]
-    most = one["capacity"] if one["max_replicas"] is None else min(one["capacity"], one["max_replicas"])
-    average, needed, lasting = (_decimal(one[key]) for key in ("average_in_flight", "needed", "lasting_in_flight"))
-    target = f"{one['target_in_flight']:g}"
+    change = f"{one.current} -> {one.requested}" if one.current != one.requested else one.requested
+    held = one.stabilized_floor if one.stabilized_floor is not None else one.stabilized_ceiling
+    most = one.capacity if one.max_replicas is None else min(one.capacity, one.max_replicas)
+    average, needed, lasting = map(_decimal, (one.average_in_flight, one.needed, one.lasting_in_flight))
+    target = f"{one.target_in_flight:g}"
     return [
-        *(age(one["at"]), change, one["rule"], average, target, needed),
-        *(lasting, one["burst"], one["recommended"], held, most),
+        *(age(one.at), change, one.rule, average, target, needed),
+        *(lasting, one.burst, one.recommended, held, most),
     ]
 
 

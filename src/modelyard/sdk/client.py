@@ -22,6 +22,7 @@ from modelyard.protocol.routes import (
 )
 from modelyard.protocol.views import HeadlinesView, OverviewView, SecretsView, SecretView, UsagesView, view_from
 from modelyard.protocol.views_of_endpoints import EndpointsView, EndpointView, HistoryView
+from modelyard.protocol.views_of_scaling import LoadsView, LoadView, ScalingView
 from modelyard.protocol.views_of_schedules import SchedulesView, ScheduleView
 from modelyard.protocol.views_of_transforms import TransformsView, TransformView
 from modelyard.protocol.views_of_tunings import TuningsView, TuningView
@@ -39,7 +40,6 @@ from modelyard.sdk.packages import SUFFIX, Built, deploy_archive, export_archive
 from modelyard.sdk.predictions import answer_value, request_body
 from modelyard.sdk.progress import Progress, no_progress
 from modelyard.sdk.replays import against_document, follow_replay
-from modelyard.sdk.scaling import LoadView, ScalingView
 from modelyard.sdk.trainings import choose_training, start_training, start_tuning
 from modelyard.sdk.transforms import start_transform
 from modelyard.sdk.uploads import send_tree
@@ -394,7 +394,7 @@ class Client:
 
     def scaling(self, name: str, *, limit: int = 20) -> ScalingView:
         """How many replicas an endpoint should have, and the newest decisions that led there, with all their terms."""
-        return self._connection.get(f"/endpoints/{_part(name)}/scaling", {"limit": limit})
+        return view_from(ScalingView, self._connection.get(f"/endpoints/{_part(name)}/scaling", {"limit": limit}))
 
     def predict_async(
         self,
@@ -440,7 +440,9 @@ class Client:
 
     def load(self, name: str, *, since: float = 0.0) -> list[LoadView]:
         """The load that was recorded of an endpoint after `since` (seconds since the epoch), oldest first."""
-        return self._connection.get(f"/endpoints/{_part(name)}/load", {"since": f"{since:.3f}"})["loads"]
+        return view_from(
+            LoadsView, self._connection.get(f"/endpoints/{_part(name)}/load", {"since": f"{since:.3f}"})
+        ).loads
 
     def metrics(
         self, name: str, *, since: str = "1h", step: str | None = None, version: int | None = None

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
 
 from modelyard.domain.autoscaling import Autoscaling, autoscaling_from, check_autoscaling
 from modelyard.domain.traces import (
@@ -18,53 +17,9 @@ from modelyard.domain.traces import (
     trace_from_records,
 )
 from modelyard.errors import InvalidValue, NotFound
+from modelyard.protocol.views_of_scaling import LoadView, ScalingView
 
 TRACE_BYTES_MAX = 64 * 2**20
-
-
-class DecisionView(TypedDict):
-    """Every term of one decision; None where it did not come to the term (see `domain.autoscaling.Recommendation`)."""
-
-    at: str
-    rule: str
-    current: int
-    requested: int
-    sentence: str
-    target_in_flight: float
-    min_replicas: int
-    max_replicas: int | None
-    capacity: int
-    average_in_flight: float | None
-    needed: float | None
-    tolerated: int | None
-    stepped: int | None
-    in_use: int | None
-    lasting_in_flight: float | None
-    peak_in_flight: float | None
-    burst: int | None
-    recommended: int | None
-    stabilized_floor: int | None
-    stabilized_ceiling: int | None
-    idle_seconds: float | None
-
-
-class ScalingView(TypedDict):
-    name: str
-    replicas: int
-    """What is asked for now."""
-    autoscaling: dict[str, Any] | None
-    """Fields of `domain.autoscaling.Autoscaling`; None where the number of replicas is fixed."""
-    decisions: list[DecisionView]
-    """Newest first."""
-
-
-class LoadView(TypedDict):
-    at: float
-    seconds: float
-    in_flight: float
-    queued: float
-    arrivals: int
-    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +35,11 @@ class Comparison:
 
 def present_settings(view: ScalingView) -> Autoscaling:
     """How an endpoint scales, with the target that was last derived for it where none is set."""
-    if view["autoscaling"] is None:
-        return Autoscaling(min_replicas=view["replicas"], max_replicas=view["replicas"])
-    settings = autoscaling_from(view["autoscaling"])
-    if settings.target_in_flight is None and view["decisions"]:
-        return replace(settings, target_in_flight=view["decisions"][0]["target_in_flight"])
+    if view.autoscaling is None:
+        return Autoscaling(min_replicas=view.replicas, max_replicas=view.replicas)
+    settings = autoscaling_from(asdict(view.autoscaling))
+    if settings.target_in_flight is None and view.decisions:
+        return replace(settings, target_in_flight=view.decisions[0].target_in_flight)
     return settings
 
 
@@ -95,7 +50,7 @@ def recorded_trace(name: str, loads: Sequence[LoadView], settings: Autoscaling) 
             f"cannot simulate the load of endpoint {name}: none was recorded",
             "predictions of an endpoint that scales are recorded; or give a trace as a file",
         )
-    return trace_from_records([LoadRecord(**one) for one in loads], settings.target_in_flight or 1.0)
+    return trace_from_records([LoadRecord(**asdict(one)) for one in loads], settings.target_in_flight or 1.0)
 
 
 def read_trace(path: Path) -> list[TraceStep]:
