@@ -99,6 +99,7 @@ def endpoint_view(
         url=_url(origin, endpoint, ports),
         is_function=endpoint.wished.spec.function is not None,
         is_queued=_is_queued(endpoint.wished.spec),
+        has_models=endpoint.wished.spec.models is not None,
         access=policy_document(endpoint.access) if endpoint.access is not None else None,
         replicas=[_replica_view(one) for one in seen.replicas] if seen else [],
         versions=[_version_view(endpoint, one) for one in endpoint.versions],

@@ -89,6 +89,8 @@ class EndpointView:
     """Whether it is a handler in Lambda's contract."""
     is_queued: bool
     """Whether every invocation is queued: who asks gets its id, and the answer under that."""
+    has_models: bool
+    """Whether it serves several models, and each request names the one that it is for."""
     access: dict[str, Any] | None
     """Who may call it (`domain.access.Policy`); null leaves it to the yard."""
     replicas: list[ReplicaView]

@@ -17,13 +17,17 @@ JSON = "application/json"
 UNKNOWN = "a body of your own: nothing says what it takes"
 """Where a line has no example, because the predictor has no hint of what it wants."""
 
+A_MODEL = "NAME"
+"""Stands for the model that a request is for, where an endpoint has several."""
+
 _FILES = {JSON: "data.json", "image/jpeg": "image.jpg", "text/csv": "data.csv", "text/plain": "data.txt"}
 
 
 def curl_words(url: str, place: str, view: "EndpointView") -> list[str]:
     """The words of a command, an option with its value as one. `url` is the yard's, `place` where the endpoint is."""
     kind = _kind(view)
-    words = [f"curl {place}", f"-H 'content-type: {kind}'"]
+    asked = f"'{place}?model={A_MODEL}'" if view.has_models else place
+    words = [f"curl {asked}", f"-H 'content-type: {kind}'"]
     # Elsewhere than on loopback, predictions need the key too; the shell fills it in, so that it is never printed.
     if not is_here(url):
         words.append('-H "x-api-key: $MODELYARD_API_KEY"')
@@ -47,6 +51,7 @@ def python_lines(url: str, view: "EndpointView") -> str:
     else:
         head, body = "import json\nfrom pathlib import Path\n\n", "data"
         data = f"data = json.loads(Path({_file(kind)!r}).read_text()){'' if example else f'  # {UNKNOWN}'}\n"
+    body += f", model={A_MODEL!r}" if view.has_models else ""
     ask = f"yard.predict{'_async' if view.is_queued else ''}({view.name!r}, {body})"
     return f"{head}from modelyard import Client\n\n{data}with Client({url!r}) as yard:\n    print({ask})"
 

@@ -51,7 +51,7 @@ class SmallYard:
     def add_endpoint(self, name: str, version: int = 1, state: str = "live") -> dict[str, Any]:
         view = {
             "name": name, "project": "p", "model": None, "state": state, "sentence": f"{name} is {state}",
-            "kind": "endpoint", "is_function": False, "is_queued": False, "access": None,
+            "kind": "endpoint", "is_function": False, "is_queued": False, "has_models": False, "access": None,
             "ready": 1, "requested": 1, "up_to_date": 1, "serving_version": version, "wished_version": version,
             "created_at": THEN, "updated_at": THEN, "last_request_at": None, "expires_at": None,
             "url": f"{self.url}/endpoints/{name}/invocations", "replicas": [], "model_asked": None,

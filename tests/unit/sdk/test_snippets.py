@@ -61,3 +61,9 @@ def test_the_lines_of_python_say_the_same(example: str | None, content_type: str
 def test_an_endpoint_that_queues_is_asked_so() -> None:
     view = replace(a_view("[1]", None), is_queued=True)
     assert "yard.predict_async('pets', [1])" in python_lines(URL, view)
+
+
+def test_an_endpoint_of_many_models_is_asked_for_one() -> None:
+    view = replace(a_view("[1]", None), has_models=True)
+    assert f"curl '{PLACE}?model=NAME'" in curl_words(URL, PLACE, view)
+    assert "yard.predict('pets', [1], model='NAME')" in python_lines(URL, view)
