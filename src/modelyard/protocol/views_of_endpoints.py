@@ -89,8 +89,6 @@ class EndpointView:
     """Whether it is a handler in Lambda's contract."""
     is_queued: bool
     """Whether every invocation is queued: who asks gets its id, and the answer under that."""
-    has_models: bool
-    """Whether it serves several models, and each request names the one that it is for."""
     access: dict[str, Any] | None
     """Who may call it (`domain.access.Policy`); null leaves it to the yard."""
     replicas: list[ReplicaView]
@@ -105,6 +103,9 @@ class EndpointView:
     """The version that is on its way in steps; null where none is."""
     shadow: dict[str, Any] | None
     """Counts of `domain.shadows.Comparison` and samples, where the wished version is or was a shadow."""
+    has_models: bool = False
+    """Whether it serves several models, and each request names the one that it is for; a yard that is older than its
+    client does not say."""
 
 
 @dataclass(frozen=True, slots=True)

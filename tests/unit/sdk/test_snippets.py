@@ -67,3 +67,8 @@ def test_an_endpoint_of_many_models_is_asked_for_one() -> None:
     view = replace(a_view("[1]", None), has_models=True)
     assert f"curl '{PLACE}?model=NAME'" in curl_words(URL, PLACE, view)
     assert "yard.predict('pets', [1], model='NAME')" in python_lines(URL, view)
+
+
+def test_a_yard_that_is_older_than_its_client_has_nothing_to_say_of_it() -> None:
+    told = {name: value for name, value in SmallYard().add_endpoint("pets").items() if name != "has_models"}
+    assert not view_from(EndpointView, told).has_models
