@@ -200,9 +200,9 @@ def test_a_version_on_its_way_is_called_back_when_an_alarm_fires(
 ) -> None:
     first(shared_yard, deploy, "alarmed")
     client = shared_yard.client()
+    client.deploy(project(ALARM))
     deploy("alarmed", "two", "{type: canary, steps: [50%], bake_time: 10m, auto_rollback: {alarms: [loud]}}")
     eventually(lambda: step_of(shared_yard, "alarmed") == 1, saying="the first step")
-    client.deploy(project(ALARM))
     with Load(shared_yard, "alarmed", {}, clients=2) as load:
         view = client.wait_endpoint("alarmed")
     assert load.failures == []
