@@ -29,7 +29,7 @@ from modelyard.domain.apps import BODY_BYTES_MAX as APP_BODY_BYTES_MAX
 from modelyard.domain.apps import COMMAND_WORDS_MAX, AppSettings, check_app
 from modelyard.domain.apps import KIND as APP
 from modelyard.domain.captures import KEEP_SECONDS, capture_from
-from modelyard.domain.deployments import ENDPOINT, Change, Outcome, Wanted
+from modelyard.domain.deployments import ENDPOINT, RESOURCES_MAX, Change, Outcome, Wanted
 from modelyard.domain.endpoints import BY_LENGTH_MAX, EndpointSpec
 from modelyard.domain.functions import INSTANCES_MAX, SCHEDULED_EVENT_BYTES_MAX, Function
 from modelyard.domain.invocations import TIME_TO_LIVE_SECONDS_MAX, TIME_TO_LIVE_SECONDS_MIN, Asynchronous
@@ -49,7 +49,6 @@ _ADDRESSED = frozenset({ENDPOINT, *ANSWERS_AS_ENDPOINT})
 
 _PLACE_OF_MODELS = r"^(/|s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/|$))"
 
-RESOURCES_MAX = 100
 SHAPE_ENDPOINT = f"{SHAPE}endpoint"
 SHAPE_OTHER = f"{SHAPE}other"
 THREADS_MAX = 256

@@ -17,6 +17,9 @@ from modelyard.errors import Conflict, InvalidValue, NotFound
 
 ENDPOINT = "endpoint"
 
+RESOURCES_MAX = 1000
+"""Of one file, which one transaction applies."""
+
 
 class Change(StrEnum):
     """Cortex's words (cortex.md 6.5)."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
+from modelyard.domain.deployments import RESOURCES_MAX
 from modelyard.domain.names import name_key, nearest
 from modelyard.errors import NotFound
 from modelyard.manifest.alarms import read_alarm
@@ -25,8 +26,6 @@ from modelyard.manifest.variants import unfold_variants
 
 FILE_NAMES = ("modelyard.yaml", "modelyard.yml", "cortex.yaml")
 """Looked for in this order."""
-
-RESOURCES_MAX = 1000
 
 Resource = EndpointResource | TrainingResource | TuningResource | OtherResource
 
