@@ -68,11 +68,12 @@ def run_there(yard: Yard, run: str) -> dict[str, Any]:
 
 
 def ended_there(yard: Yard, run: str) -> dict[str, Any]:
-    """The run when MLflow has been told how it ended, which is the last thing that it is told."""
+    """The run when MLflow has been told how it ended, which is the last thing that it is told: tags, then the status.
+    That may be there before, from a program that speaks to MLflow itself."""
 
     def told() -> dict[str, Any] | None:
         found = run_there(yard, run)
-        return found if "modelyard.status" in found["tags"] else None
+        return found if "modelyard.status" in found["tags"] and found["status"] != "RUNNING" else None
 
     return eventually(told, STORY_SECONDS, f"what there is to tell of {run}")
 
