@@ -182,9 +182,11 @@ def _machine(folder: Path, kernel: Path, accelerator: str, door: Path) -> "subpr
 def _watch(machine: "subprocess.Popen[bytes]") -> int | None:
     assert machine.stdout is not None
     os.set_blocking(machine.stdout.fileno(), False)
-    limit, said, code = time.monotonic() + BOOT_SECONDS, "", None
+    limit, said, code, gone = time.monotonic() + BOOT_SECONDS, "", None, False
     try:
-        while code is None and time.monotonic() < limit and machine.poll() is None:
+        while code is None and time.monotonic() < limit and not gone:
+            # Looked at before it is read: a machine that goes says its last line as it does.
+            gone = machine.poll() is not None
             piece = (machine.stdout.read() or b"").decode(errors="replace")
             if STARTED in said + piece and STARTED not in said:
                 limit = time.monotonic() + TESTS_SECONDS
